@@ -1,0 +1,265 @@
+//! The channel: `Noise_NNpsk0_25519_ChaChaPoly_SHA256` (noiseprotocol.org, revision 34).
+//!
+//! One round trip. The pre-shared key authenticates both sides, the prologue binds the
+//! [`Hello`](crate::hello::Hello), and the reply is encrypted to the asker's ephemeral
+//! key, so a relay or a replay learns nothing.
+//!
+//! A message that fits rides in the handshake. Longer ones follow as *chunks*: the
+//! first begins with the whole length as a `u32`, each is one Noise message.
+
+use snow::{Builder, HandshakeState, TransportState};
+use zeroize::Zeroizing;
+
+use crate::keys::Key;
+
+const PATTERN: &str = "Noise_NNpsk0_25519_ChaChaPoly_SHA256";
+/// Noise ends a message here, tag included.
+const MAX_NOISE: usize = 65_535;
+const TAG: usize = 16;
+const EPHEMERAL: usize = 32;
+/// What one chunk can carry.
+const CHUNK: usize = MAX_NOISE - TAG;
+/// What fits into a handshake message. Longer replies follow as chunks.
+pub const MAX_INLINE: usize = 60 * 1024;
+/// What one message may hold: a value of 1 MiB in base64, or a batch of smaller ones.
+pub const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// What one reply may hold: every value an owner has, for `source` and `exec`.
+pub const MAX_REPLY: usize = 64 * 1024 * 1024;
+
+/// Why a channel did not come about or broke. Says nothing about the content.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// The other side does not hold the same key, or the bytes were changed.
+    #[error("the other side could not prove that it holds the same key")]
+    Unproven(#[from] snow::Error),
+    /// A message is longer than the protocol allows, or ends early.
+    #[error("a message of {0} bytes; the limit is {1}")]
+    TooLong(usize, usize),
+    /// A message is not of the form the protocol gives it.
+    #[error("a malformed message")]
+    Malformed,
+}
+
+type Bytes = Zeroizing<Vec<u8>>;
+
+/// One side of a handshake under way.
+pub struct Handshake(HandshakeState);
+
+impl std::fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handshake(…)")
+    }
+}
+
+impl Handshake {
+    /// The caller's side.
+    ///
+    /// # Errors
+    /// When no random numbers can be had.
+    pub fn initiator(key: &Key, prologue: &[u8]) -> Result<Self, ChannelError> {
+        Ok(Self(builder(key, prologue)?.build_initiator()?))
+    }
+
+    /// The daemon's side.
+    ///
+    /// # Errors
+    /// When no random numbers can be had.
+    pub fn responder(key: &Key, prologue: &[u8]) -> Result<Self, ChannelError> {
+        Ok(Self(builder(key, prologue)?.build_responder()?))
+    }
+
+    /// The next handshake message, carrying `payload`.
+    ///
+    /// # Errors
+    /// When `payload` is over [`MAX_INLINE`].
+    pub fn write(&mut self, payload: &[u8]) -> Result<Vec<u8>, ChannelError> {
+        if payload.len() > MAX_INLINE {
+            return Err(ChannelError::TooLong(payload.len(), MAX_INLINE));
+        }
+        let mut message = vec![0; EPHEMERAL + payload.len() + TAG];
+        let length = self.0.write_message(payload, &mut message)?;
+        message.truncate(length);
+        Ok(message)
+    }
+
+    /// The payload of the other side's handshake message.
+    ///
+    /// # Errors
+    /// When the other side holds another key or the bytes were changed.
+    pub fn read(&mut self, message: &[u8]) -> Result<Bytes, ChannelError> {
+        let mut payload = Zeroizing::new(vec![0; message.len()]);
+        let length = self.0.read_message(message, &mut payload)?;
+        payload.truncate(length);
+        Ok(payload)
+    }
+
+    /// The channel, after both messages.
+    ///
+    /// # Errors
+    /// When the handshake is not finished.
+    pub fn finish(self) -> Result<Channel, ChannelError> {
+        Ok(Channel(self.0.into_transport_mode()?))
+    }
+}
+
+/// An open channel.
+pub struct Channel(TransportState);
+
+impl std::fmt::Debug for Channel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Channel(…)")
+    }
+}
+
+impl Channel {
+    /// `message` as encrypted chunks, each to be sent as one frame.
+    ///
+    /// # Errors
+    /// When the message is longer than [`MAX_REPLY`].
+    pub fn seal(&mut self, message: &[u8]) -> Result<Vec<Vec<u8>>, ChannelError> {
+        if message.len() > MAX_REPLY {
+            return Err(ChannelError::TooLong(message.len(), MAX_REPLY));
+        }
+        let head = message.len().min(CHUNK - 4);
+        let mut first = Zeroizing::new(Vec::with_capacity(4 + head));
+        first.extend_from_slice(&(message.len() as u32).to_be_bytes());
+        first.extend_from_slice(&message[..head]);
+        let mut chunks = vec![self.encrypt(&first)?];
+        for part in message[head..].chunks(CHUNK) {
+            chunks.push(self.encrypt(part)?);
+        }
+        Ok(chunks)
+    }
+
+    /// Takes the next chunk; gives the message when it is whole.
+    ///
+    /// # Errors
+    /// When the chunk was changed, reordered or cut, or announces more than `limit`.
+    pub fn open(
+        &mut self,
+        chunk: &[u8],
+        partial: &mut Partial,
+        limit: usize,
+    ) -> Result<Option<Bytes>, ChannelError> {
+        let mut plain = Zeroizing::new(vec![0; chunk.len()]);
+        let length = self.0.read_message(chunk, &mut plain)?;
+        plain.truncate(length);
+        partial.take(&plain, limit)
+    }
+
+    fn encrypt(&mut self, plain: &[u8]) -> Result<Vec<u8>, ChannelError> {
+        let mut chunk = vec![0; plain.len() + TAG];
+        let length = self.0.write_message(plain, &mut chunk)?;
+        chunk.truncate(length);
+        Ok(chunk)
+    }
+}
+
+/// A message of which some chunks have come.
+#[derive(Default)]
+pub struct Partial {
+    expected: Option<usize>,
+    bytes: Bytes,
+}
+
+impl Partial {
+    fn take(&mut self, plain: &[u8], limit: usize) -> Result<Option<Bytes>, ChannelError> {
+        let (expected, part) = match self.expected {
+            Some(expected) => (expected, plain),
+            None => {
+                let (head, part) = plain.split_first_chunk::<4>().ok_or(ChannelError::Malformed)?;
+                (u32::from_be_bytes(*head) as usize, part)
+            }
+        };
+        if expected > limit {
+            return Err(ChannelError::TooLong(expected, limit));
+        }
+        if self.expected.is_none() {
+            // Grown once, so that no smaller copy of a secret is left behind.
+            self.bytes.reserve_exact(expected.min(MAX_MESSAGE));
+        } else if part.is_empty() {
+            return Err(ChannelError::Malformed);
+        }
+        self.expected = Some(expected);
+        if self.bytes.len() + part.len() > expected {
+            return Err(ChannelError::Malformed);
+        }
+        self.bytes.extend_from_slice(part);
+        if self.bytes.len() < expected {
+            return Ok(None);
+        }
+        self.expected = None;
+        Ok(Some(std::mem::take(&mut self.bytes)))
+    }
+}
+
+fn builder<'a>(key: &'a Key, prologue: &'a [u8]) -> Result<Builder<'a>, ChannelError> {
+    let pattern = PATTERN.parse()?;
+    Ok(Builder::new(pattern).psk(0, key.expose())?.prologue(prologue)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(key: u8, other: u8, prologue: &[u8]) -> Result<(Channel, Channel), ChannelError> {
+        let mut caller = Handshake::initiator(&Key::new([key; 32]), b"prologue")?;
+        let mut daemon = Handshake::responder(&Key::new([other; 32]), prologue)?;
+        let one = caller.write(b"question")?;
+        assert_eq!(*daemon.read(&one)?, b"question");
+        let two = daemon.write(b"answer")?;
+        assert_eq!(*caller.read(&two)?, b"answer");
+        Ok((caller.finish()?, daemon.finish()?))
+    }
+
+    fn send(from: &mut Channel, to: &mut Channel, message: &[u8]) -> Result<Bytes, ChannelError> {
+        let mut partial = Partial::default();
+        for chunk in from.seal(message)? {
+            if let Some(whole) = to.open(&chunk, &mut partial, MAX_MESSAGE)? {
+                return Ok(whole);
+            }
+        }
+        Err(ChannelError::Malformed)
+    }
+
+    #[test]
+    fn a_question_rides_in_the_first_message() {
+        pair(1, 1, b"prologue").unwrap();
+    }
+
+    #[test]
+    fn another_key_or_prologue_learns_nothing() {
+        assert!(matches!(pair(1, 2, b"prologue"), Err(ChannelError::Unproven(_))));
+        assert!(matches!(pair(1, 1, b"downgraded"), Err(ChannelError::Unproven(_))));
+    }
+
+    #[test]
+    fn messages_of_every_size_come_back() {
+        let (mut a, mut b) = pair(1, 1, b"prologue").unwrap();
+        for size in [0, 1, CHUNK - 5, CHUNK - 4, CHUNK - 3, CHUNK, 2 * CHUNK, MAX_MESSAGE] {
+            let message: Vec<u8> = (0..size).map(|i| i as u8).collect();
+            assert_eq!(*send(&mut a, &mut b, &message).unwrap(), message, "{size}");
+        }
+    }
+
+    #[test]
+    fn replayed_reordered_and_changed_chunks_are_refused() {
+        let (mut a, mut b) = pair(1, 1, b"prologue").unwrap();
+        let chunks = a.seal(&vec![1; 2 * CHUNK]).unwrap();
+        let mut partial = Partial::default();
+        assert!(b.open(&chunks[1], &mut partial, MAX_MESSAGE).is_err());
+        assert!(b.open(&chunks[0], &mut partial, MAX_MESSAGE).unwrap().is_none());
+        assert!(b.open(&chunks[0], &mut partial, MAX_MESSAGE).is_err());
+        let mut changed = chunks[1].clone();
+        changed[0] ^= 1;
+        assert!(b.open(&changed, &mut partial, MAX_MESSAGE).is_err());
+    }
+
+    #[test]
+    fn an_announced_length_is_capped() {
+        let (mut a, mut b) = pair(1, 1, b"prologue").unwrap();
+        let chunks = a.seal(&vec![1; 2000]).unwrap();
+        let opened = b.open(&chunks[0], &mut Partial::default(), 1999);
+        assert!(matches!(opened, Err(ChannelError::TooLong(2000, 1999))));
+    }
+}

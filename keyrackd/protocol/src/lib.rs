@@ -1,0 +1,29 @@
+//! What the command and the daemon say to each other. `docs/PROTOCOL.md` is the same in prose.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`message`] | requests, replies and the start message, as JSON |
+//! | [`frame`] | length-prefixed frames, capped before anything is allocated |
+//! | [`hello`] | the clear first bytes of a connection, bound into the channel |
+//! | [`channel`] | Noise NNpsk0: one round trip, both sides authenticated |
+//! | [`keys`] | where channel keys come from |
+//! | [`paths`] | where a daemon's sockets lie |
+//! | [`client`] | a blocking client for the command |
+//!
+//! No async runtime, no file but sockets, and no secret that outlives its use.
+
+pub mod channel;
+pub mod client;
+pub mod frame;
+pub mod hello;
+mod id;
+pub mod keys;
+pub mod message;
+pub mod paths;
+pub mod peer;
+
+pub use id::{CapabilityId, RackId};
+pub use keyrack_names as names;
+
+/// The protocol versions this build speaks, best first.
+pub const VERSIONS: &[u16] = &[1];
