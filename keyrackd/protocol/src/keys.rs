@@ -2,6 +2,7 @@
 //! info text saying what a key is for.
 
 use hkdf::Hkdf;
+use hmac::{Hmac, Mac as _};
 use keyrack_names::{Owner, Secret};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -99,6 +100,15 @@ impl RackSecret {
     }
 }
 
+/// The MAC on a sealed drop that an unlocked session leaves: HMAC-SHA256 under
+/// [`RackSecret::drop_key`] of the SHA-256 of the drop's payload.
+pub fn drop_mac(drop_key: &Key, digest: &[u8; 32]) -> [u8; 32] {
+    let mut hmac = Hmac::<Sha256>::new_from_slice(drop_key.expose())
+        .unwrap_or_else(|_| unreachable!("HMAC takes keys of every length"));
+    hmac.update(digest);
+    hmac.finalize().into_bytes().into()
+}
+
 /// R: the one secret of a process tree, kept in its session keyring. Each owner's daemon
 /// knows only what is derived from it for that owner and rack.
 #[derive(Debug, Clone)]
@@ -156,6 +166,7 @@ mod tests {
             hex(&rack.audit_key()),
             hex(&tree.capability_key(&owner, &id)),
             tree.capability_id(&owner, &id).to_string(),
+            hex::lower::encode_string(&drop_mac(&rack.drop_key(), &[8; 32])),
         ];
         let golden: Vec<&str> = include_str!("golden/keys.txt").lines().collect();
         assert_eq!(all.to_vec(), golden);

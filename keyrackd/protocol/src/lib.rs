@@ -7,11 +7,13 @@
 //! | [`hello`] | the clear first bytes of a connection, bound into the channel |
 //! | [`channel`] | Noise NNpsk0: one round trip, both sides authenticated |
 //! | [`keys`] | where channel keys come from |
+//! | [`audit_chain`] | the daemon's log: each line chained to the one before |
 //! | [`paths`] | where a daemon's sockets lie |
 //! | [`client`] | a blocking client for the command |
 //!
 //! No async runtime, no file but sockets, and no secret that outlives its use.
 
+pub mod audit_chain;
 pub mod channel;
 pub mod client;
 pub mod frame;
