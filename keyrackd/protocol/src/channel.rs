@@ -40,7 +40,8 @@ pub enum ChannelError {
     Malformed,
 }
 
-type Bytes = Zeroizing<Vec<u8>>;
+/// Bytes that are wiped when dropped.
+pub(crate) type Bytes = Zeroizing<Vec<u8>>;
 
 /// One side of a handshake under way.
 pub struct Handshake(HandshakeState);

@@ -13,7 +13,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeVal;
 
-use crate::channel::{Channel, ChannelError, Handshake, MAX_INLINE, MAX_REPLY, Partial};
+use crate::channel::{Bytes, Channel, ChannelError, Handshake, MAX_INLINE, MAX_REPLY, Partial};
 use crate::hello::{Hello, KeyKind};
 use crate::keys::Key;
 use crate::message::{
@@ -208,7 +208,7 @@ impl Wire {
         &mut self,
         target: &Target,
         request: &[u8],
-    ) -> Result<(Channel, Option<zeroize::Zeroizing<Vec<u8>>>), ClientError> {
+    ) -> Result<(Channel, Option<Bytes>), ClientError> {
         let hello = Hello::new(target.owner.clone(), target.rack, target.kind).encode();
         let mut handshake =
             Handshake::initiator(&target.key, &hello).map_err(|e| self.broken(e))?;
@@ -228,7 +228,7 @@ impl Wire {
         Ok((handshake.finish().map_err(|e| self.broken(e))?, reply))
     }
 
-    fn read_lead(&mut self, expected: u8) -> Result<zeroize::Zeroizing<Vec<u8>>, ClientError> {
+    fn read_lead(&mut self, expected: u8) -> Result<Bytes, ClientError> {
         let answer = frame::read(&mut self.stream).map_err(|e| self.lost(&e))?;
         match answer[0] {
             lead if lead == expected => Ok(answer),
@@ -240,10 +240,7 @@ impl Wire {
         }
     }
 
-    fn receive(
-        &mut self,
-        channel: &mut Channel,
-    ) -> Result<zeroize::Zeroizing<Vec<u8>>, ClientError> {
+    fn receive(&mut self, channel: &mut Channel) -> Result<Bytes, ClientError> {
         let mut partial = Partial::default();
         loop {
             let chunk = frame::read(&mut self.stream).map_err(|e| self.lost(&e))?;
