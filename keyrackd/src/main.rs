@@ -1,1 +1,3 @@
+mod capability;
+mod rack;
 fn main() {}

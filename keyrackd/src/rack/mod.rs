@@ -1,0 +1,212 @@
+//! The rack: what is held, until when, and for whom. Pure: the time is a parameter, a
+//! value is whatever `V` is, and every rule about grants and rights is here or in the
+//! two files beside it.
+//!
+//! Times are milliseconds of a clock that counts suspension.
+
+mod change;
+mod lookup;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use keyrack_protocol::CapabilityId;
+use keyrack_protocol::hello::KeyKind;
+use keyrack_protocol::message::{CapabilityStatus, GrantStatus, Refusal, Rights};
+use keyrack_protocol::names::Slug;
+
+use crate::capability::{Capabilities, Capability};
+
+pub(crate) use change::{NewGrant, Pushed};
+pub(crate) use lookup::Verdict;
+
+/// The longest that anything is held.
+pub(crate) const MAX_TTL_MS: u64 = 9 * 60 * 60 * 1000;
+/// The longest that anything of env `sudo` is held.
+pub(crate) const MAX_SUDO_TTL_MS: u64 = 30 * 60 * 1000;
+
+/// One value held.
+#[derive(Debug)]
+pub(crate) struct Held<V> {
+    pub(crate) value: V,
+    pub(crate) expires_at: u64,
+    self_proof: bool,
+    vault: String,
+    class: String,
+    last_reader: Option<String>,
+}
+
+/// Everything a daemon remembers.
+#[derive(Debug)]
+pub(crate) struct Rack<V> {
+    grants: BTreeMap<Slug, Held<V>>,
+    /// What has run out, and whether self-proof could read it.
+    expired: BTreeMap<Slug, bool>,
+    /// What the owner has, held or not.
+    known: BTreeSet<Slug>,
+    capabilities: Capabilities<V>,
+    first_generation: u64,
+    generation: u64,
+}
+
+/// Why something is not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Denial {
+    /// The asker has no such right.
+    #[error("{0}")]
+    Right(&'static str),
+    /// Something was forgotten after the unlock began.
+    #[error("a relock came in between")]
+    Relocked,
+    /// It is not there any more.
+    #[error("no such capability: it was revoked")]
+    Revoked,
+    /// No room.
+    #[error("{0} capabilities are held; relock ends them")]
+    Full(usize),
+}
+
+impl Denial {
+    /// The code for programs.
+    pub(crate) fn code(&self) -> Refusal {
+        match self {
+            Self::Right(_) => Refusal::Right,
+            Self::Relocked => Refusal::Relocked,
+            Self::Revoked => Refusal::Key,
+            Self::Full(_) => Refusal::Busy,
+        }
+    }
+}
+
+impl<V> Rack<V> {
+    /// An empty rack. `generation` differs from that of any rack before it, so that what
+    /// was read from that one is not accepted here.
+    pub(crate) fn new(generation: u64) -> Self {
+        Self {
+            grants: BTreeMap::new(),
+            expired: BTreeMap::new(),
+            known: BTreeSet::new(),
+            capabilities: Capabilities::default(),
+            first_generation: generation,
+            generation,
+        }
+    }
+
+    /// Raised whenever something is forgotten on demand.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// What is held under `slug`, when it has not run out.
+    pub(crate) fn held(&self, slug: &Slug, now: u64) -> Option<&Held<V>> {
+        self.grants.get(slug).filter(|held| held.expires_at > now)
+    }
+
+    /// Remembers who read `slug` last.
+    pub(crate) fn read_by(&mut self, slug: &Slug, reader: &str) {
+        if let Some(held) = self.grants.get_mut(slug) {
+            held.last_reader = Some(reader.to_owned());
+        }
+    }
+
+    /// The key of a capability.
+    pub(crate) fn capability_key(&self, id: &CapabilityId) -> Option<&V> {
+        self.capabilities.get(id).map(|capability| &capability.key)
+    }
+
+    /// Whether nothing is held.
+    pub(crate) fn is_empty(&self, now: u64) -> bool {
+        self.grants.values().all(|held| held.expires_at <= now)
+    }
+
+    /// When the first value runs out.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.grants.values().map(|held| held.expires_at).min()
+    }
+
+    /// Drops what has run out. Returns how many.
+    pub(crate) fn sweep(&mut self, now: u64) -> usize {
+        let before = self.grants.len();
+        self.grants.retain(|slug, held| {
+            let live = held.expires_at > now;
+            if !live {
+                self.expired.insert(slug.clone(), held.self_proof);
+            }
+            live
+        });
+        before - self.grants.len()
+    }
+
+    /// Drops everything and ends every capability.
+    pub(crate) fn clear(&mut self) {
+        self.generation += 1;
+        self.grants.clear();
+        self.expired.clear();
+        self.known.clear();
+        self.capabilities.clear();
+    }
+
+    /// What is held, as far as the asker may see.
+    pub(crate) fn grants_seen(&self, asker: KeyKind, now: u64) -> Vec<GrantStatus> {
+        self.grants
+            .iter()
+            .filter(|(slug, held)| match asker {
+                KeyKind::Attach => held.expires_at > now,
+                _ => self.may_read(asker, slug, now),
+            })
+            .map(|(slug, held)| GrantStatus {
+                slug: slug.clone(),
+                vault: held.vault.clone(),
+                class: held.class.clone(),
+                expires_in_ms: held.expires_at - now,
+                last_reader: held.last_reader.clone(),
+            })
+            .collect()
+    }
+
+    /// Who may read, as far as the asker may see: the owner all, a capability itself and
+    /// what was made from it.
+    pub(crate) fn capabilities_seen(&self, asker: KeyKind, now: u64) -> Vec<CapabilityStatus> {
+        let sees = |id: &CapabilityId| match asker {
+            KeyKind::Attach => true,
+            KeyKind::SelfProof => false,
+            KeyKind::Capability(own) => own == *id || self.capabilities.is_child(id, &own),
+        };
+        let status = |(id, capability): (&CapabilityId, &Capability<V>)| CapabilityStatus {
+            id: *id,
+            label: capability.label.clone(),
+            scope: capability.scope,
+            rights: capability.rights,
+            awake: capability.slugs.iter().filter(|slug| self.held(slug, now).is_some()).count(),
+            slugs: capability.slugs.len(),
+        };
+        self.capabilities.iter().filter(|(id, _)| sees(id)).map(status).collect()
+    }
+
+    /// The rights of the asker; `None` where they have ended.
+    fn rights(&self, asker: KeyKind) -> Option<Rights> {
+        match asker {
+            KeyKind::Attach => Some(Rights::TREE),
+            KeyKind::SelfProof => Some(Rights::READ),
+            KeyKind::Capability(id) => self.capabilities.get(&id).map(|c| c.rights),
+        }
+    }
+
+    /// Whether the asker's capability still is there. The others never end.
+    pub(crate) fn is_known(&self, asker: KeyKind) -> bool {
+        self.rights(asker).is_some()
+    }
+
+    /// Whether the asker may have drops sealed.
+    ///
+    /// # Errors
+    /// [`Denial::Right`] where it may not.
+    pub(crate) fn may_seal(&self, asker: KeyKind) -> Result<(), Denial> {
+        match self.rights(asker) {
+            Some(rights) if rights.push => Ok(()),
+            _ => Err(Denial::Right("this channel may not have drops sealed")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
