@@ -1,0 +1,568 @@
+//! The command line, defined once: help, man page and completions come from here.
+//! What flags mean together is decided in [`crate::settings`] and in each command.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use keyrack_manifest::{Class, Lifetime};
+use keyrack_names::{Env, KeyName, Org, Owner, Slug};
+
+use crate::when::When;
+
+/// Each robot its own rack of credentials.
+///
+/// Every owner has a manifest sealed to its own key and its own daemon that holds what
+/// was unlocked and forgets it in time.
+#[derive(Debug, Parser)]
+#[command(name = "keyrack", version, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    /// What applies to every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that stand before or after the subcommand.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// The owner meant [default: $KEYRACK_FOR, else human]
+    #[arg(long = "for", alias = "owner", value_name = "OWNER", help_heading = "Global options")]
+    pub owner: Vec<Owner>,
+    /// The private key to open the owner's manifest with
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Global options")]
+    pub identity: Option<PathBuf>,
+    /// One JSON object on stdout, errors as JSON on stderr
+    #[arg(long, help_heading = "Global options")]
+    pub json: bool,
+    /// Say nothing but the payload and errors
+    #[arg(long, short, help_heading = "Global options")]
+    pub quiet: bool,
+    /// Never wait for a person
+    #[arg(long, help_heading = "Global options")]
+    pub no_input: bool,
+    /// Agree to what would be asked
+    #[arg(long, short, help_heading = "Global options")]
+    pub yes: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long, help_heading = "Global options")]
+    pub dry_run: bool,
+}
+
+impl Global {
+    /// The flags from before and after the subcommand, together.
+    pub fn and(self, after: Self) -> Self {
+        let mut owner = self.owner;
+        for name in after.owner {
+            if !owner.contains(&name) {
+                owner.push(name);
+            }
+        }
+        Self {
+            owner,
+            identity: after.identity.or(self.identity),
+            json: self.json || after.json,
+            quiet: self.quiet || after.quiet,
+            no_input: self.no_input || after.no_input,
+            yes: self.yes || after.yes,
+            dry_run: self.dry_run || after.dry_run,
+        }
+    }
+}
+
+macro_rules! commands {
+    ($($(#[$doc:meta])* $name:ident($args:ty),)*) => {
+        /// The subcommands.
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $($(#[$doc])* $name(With<$args>),)*
+        }
+
+        impl Command {
+            /// Takes the global flags out, so that they can be joined with those before it.
+            pub fn take_global(&mut self) -> Global {
+                match self {
+                    $(Self::$name(with) => std::mem::take(&mut with.global),)*
+                }
+            }
+        }
+    };
+}
+
+/// A subcommand's own flags, with the global ones.
+#[derive(Debug, Args)]
+pub struct With<T: Args> {
+    /// Its own.
+    #[command(flatten)]
+    pub own: T,
+    /// The global ones, as far as they stand after the subcommand.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+commands! {
+    /// Create an owner's manifest
+    Init(Init),
+    /// Store a credential
+    Set(Set),
+    /// Decrypt credentials and let the owner's daemon hold them for a while
+    Unlock(Unlock),
+    /// Print a credential that is unlocked
+    Get(Get),
+    /// Make the daemon forget
+    Relock(Relock),
+    /// Show what is unlocked, for how long and who reads it
+    Status(Status),
+    /// List the owner's credentials, without values
+    List(List),
+    /// Delete a credential
+    Del(Del),
+    /// Print unlocked credentials as shell exports
+    Source(Source),
+    /// Store what keyrack.yml asks for and is missing
+    Fill(Fill),
+    /// Give this process tree a capability for what is unlocked
+    Attach(Attach),
+    /// Manage a manifest's backup recipients
+    Recipient(Recipient),
+    /// Manage daemons
+    Daemon(Daemon),
+    /// Copy a credential to another owner
+    Copy(Copy),
+    /// Trust the nearest keyrack.yml
+    Trust(Trust),
+    /// Remove an owner and all that is its own
+    Destroy(Destroy),
+    /// Show what the owner's daemon gave out
+    Log(Log),
+    /// Check this machine and this owner, and offer repairs
+    Doctor(Doctor),
+    /// Take the tour: two owners in a throwaway home
+    Demo(Nothing),
+    /// Generate completions and man pages
+    Generate(Generate),
+    /// Print the version
+    Version(Nothing),
+}
+
+/// No flags of its own.
+#[derive(Debug, Args)]
+pub struct Nothing {}
+
+/// `--key`: a credential's name, or its whole slug.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyArg {
+    /// A bare name.
+    Name(KeyName),
+    /// `ORG.ENV.KEY`.
+    Slug(Slug),
+}
+
+impl std::str::FromStr for KeyArg {
+    type Err = keyrack_names::NameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.contains('.') { text.parse().map(Self::Slug) } else { text.parse().map(Self::Name) }
+    }
+}
+
+/// How an owner's manifest is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ViaArg {
+    /// An SSH key
+    Ssh,
+    /// A YubiKey
+    Yubikey,
+    /// An age X25519 identity
+    Age,
+}
+
+/// `keyrack init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// What kind of key opens the manifest
+    #[arg(long, value_enum)]
+    pub via: Option<ViaArg>,
+    /// The key: a public key file, a private key's path, a recipient, or - for stdin
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
+    pub pubkey: Option<String>,
+    /// A second recipient that can open the manifest too
+    #[arg(long, value_name = "RECIPIENT")]
+    pub backup: Vec<String>,
+    /// The owner's name in teams [default: the owner; for human the login name]
+    #[arg(long)]
+    pub handle: Option<Owner>,
+    /// Keep the new owner's identity in this owner's vault instead of a file
+    #[arg(long, value_name = "OWNER", conflicts_with_all = ["pubkey", "via"])]
+    pub kept_by: Option<Owner>,
+    /// Let later drops from this host replace what it dropped before
+    #[arg(long)]
+    pub provisioner: bool,
+    /// Create the owners that this YAML file lists
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath,
+          conflicts_with_all = ["pubkey", "via", "backup", "handle", "kept_by"])]
+    pub from: Option<PathBuf>,
+}
+
+/// `keyrack set`
+#[derive(Debug, Args)]
+pub struct Set {
+    /// The credential's name, or its whole slug
+    #[arg(long)]
+    pub key: KeyArg,
+    /// The env to store it in [default: all]
+    #[arg(long)]
+    pub env: Option<Env>,
+    /// The org to store it under [default: keyrack.yml, else @all]
+    #[arg(long)]
+    pub org: Option<Org>,
+    /// Where the value lives [default: personal]
+    #[arg(long)]
+    pub vault: Option<String>,
+    /// The item's name in a backend
+    #[arg(long, value_name = "ID")]
+    pub exid: Option<String>,
+    /// What kind of credential it is
+    #[arg(long)]
+    pub class: Option<Class>,
+    /// When it stops being valid: a date, a time or a span such as 55m
+    #[arg(long, value_name = "WHEN")]
+    pub expires: Option<When>,
+    /// Never unlock it for longer than this
+    #[arg(long, value_name = "DURATION")]
+    pub max_duration: Option<Lifetime>,
+    /// Read the value from a file (- for stdin)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub from_file: Option<PathBuf>,
+    /// Take one trailing newline off the value
+    #[arg(long)]
+    pub trim: bool,
+    /// Leave a drop for this recipient instead of the pinned ones
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
+    pub pubkey: Option<String>,
+    /// Only here to be refused: a value on the command line is seen by every process.
+    #[arg(hide = true)]
+    pub value: Vec<OsString>,
+}
+
+/// How widely a capability may be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScopeArg {
+    /// By this process tree
+    Tree,
+    /// By this login session
+    Session,
+    /// By every process of the user (weak)
+    User,
+    /// By whoever has the environment variable this prints (weak)
+    Env,
+}
+
+/// Whom `unlock` and `attach` let read.
+#[derive(Debug, Args)]
+pub struct Reach {
+    /// Who may read what is unlocked [default: $KEYRACK_SCOPE, else tree]
+    #[arg(long, value_enum)]
+    pub scope: Option<ScopeArg>,
+    /// Hand no capability to anyone
+    #[arg(long, conflicts_with = "scope")]
+    pub no_keyring: bool,
+}
+
+/// `keyrack unlock`
+#[derive(Debug, Args)]
+pub struct Unlock {
+    /// Only this env and what it falls back to [default: every env but sudo]
+    #[arg(long)]
+    pub env: Option<Env>,
+    /// Only this org and @all [default: every org]
+    #[arg(long)]
+    pub org: Option<Org>,
+    /// Only this credential; sudo is reached in no other way
+    #[arg(long)]
+    pub key: Vec<KeyArg>,
+    /// For how long: up to 9h, sudo up to 30m [default: $KEYRACK_DURATION, else that]
+    #[arg(long)]
+    pub duration: Option<Lifetime>,
+    /// Whom to let read.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Merge unsigned drops, too
+    #[arg(long)]
+    pub accept_drops: bool,
+}
+
+/// How values are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Shell exports
+    Export,
+    /// KEY="value" lines
+    Dotenv,
+    /// KEY=value lines for docker --env-file
+    Docker,
+    /// Masks for the log and assignments for $GITHUB_ENV
+    Gha,
+}
+
+/// `keyrack get`
+#[derive(Debug, Args)]
+pub struct Get {
+    /// The credential's name, or its whole slug
+    #[arg(long, required = true)]
+    pub key: Vec<KeyArg>,
+    /// The env to look in, then all [default: all, else the only env that has it]
+    #[arg(long)]
+    pub env: Option<Env>,
+    /// The org to look in, then @all [default: keyrack.yml, else @all]
+    #[arg(long)]
+    pub org: Option<Org>,
+    /// How to print values
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Unlock first what is asked for
+    #[arg(long)]
+    pub unlock: bool,
+}
+
+/// `keyrack relock`
+#[derive(Debug, Args)]
+pub struct Relock {
+    /// Only this credential
+    #[arg(long)]
+    pub key: Vec<KeyArg>,
+    /// Only this env
+    #[arg(long)]
+    pub env: Option<Env>,
+    /// The org of the keys named [default: keyrack.yml, else @all]
+    #[arg(long)]
+    pub org: Option<Org>,
+    /// Only what came from this vault
+    #[arg(long)]
+    pub vault: Option<String>,
+    /// Every owner of this home
+    #[arg(long, conflicts_with_all = ["key", "env", "vault"])]
+    pub all: bool,
+}
+
+/// `keyrack status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Every owner of this home
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `keyrack list`
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only this env
+    #[arg(long)]
+    pub env: Option<Env>,
+    /// Only this org
+    #[arg(long)]
+    pub org: Option<Org>,
+}
+
+/// `keyrack del`
+#[derive(Debug, Args)]
+pub struct Del {
+    /// The credential's name, or its whole slug
+    #[arg(long)]
+    pub key: KeyArg,
+    /// The env it is in [default: all]
+    #[arg(long)]
+    pub env: Option<Env>,
+    /// The org it is under [default: keyrack.yml, else @all]
+    #[arg(long)]
+    pub org: Option<Org>,
+}
+
+/// `keyrack source`
+#[derive(Debug, Args)]
+pub struct Source {
+    /// The env to read
+    #[arg(long)]
+    pub env: Option<Env>,
+    /// The org to read [default: keyrack.yml, else @all]
+    #[arg(long)]
+    pub org: Option<Org>,
+    /// Only these credentials [default: what keyrack.yml lists, else all]
+    #[arg(long)]
+    pub key: Vec<KeyArg>,
+    /// How to print them
+    #[arg(long, value_enum, default_value = "export")]
+    pub format: Format,
+    /// Print what there is even if something asked for is missing
+    #[arg(long)]
+    pub lenient: bool,
+}
+
+/// `keyrack fill`
+#[derive(Debug, Args)]
+pub struct Fill {
+    /// The env of keyrack.yml to fill [default: every one]
+    #[arg(long)]
+    pub env: Option<Env>,
+}
+
+/// `keyrack attach`
+#[derive(Debug, Args)]
+pub struct Attach {
+    /// Whom to let read.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// `keyrack recipient`
+#[derive(Debug, Args)]
+pub struct Recipient {
+    /// What to do.
+    #[command(subcommand)]
+    pub act: RecipientAct,
+}
+
+/// What `keyrack recipient` does.
+#[derive(Debug, Subcommand)]
+pub enum RecipientAct {
+    /// Let one more key open the manifest
+    Add(With<RecipientAdd>),
+    /// List the keys that open the manifest
+    List(With<Nothing>),
+    /// Take a backup key out, and replace every secret it knew
+    Remove(With<RecipientRemove>),
+}
+
+/// `keyrack recipient add`
+#[derive(Debug, Args)]
+pub struct RecipientAdd {
+    /// A public key file, a private key's path, a recipient, or - for stdin
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub recipient: String,
+    /// A name for it [default: its fingerprint]
+    #[arg(long)]
+    pub label: Option<String>,
+}
+
+/// `keyrack recipient remove`
+#[derive(Debug, Args)]
+pub struct RecipientRemove {
+    /// Its label, its fingerprint or the recipient itself
+    pub recipient: String,
+}
+
+/// `keyrack daemon`
+#[derive(Debug, Args)]
+pub struct Daemon {
+    /// What to do.
+    #[command(subcommand)]
+    pub act: DaemonAct,
+}
+
+/// What `keyrack daemon` does.
+#[derive(Debug, Subcommand)]
+pub enum DaemonAct {
+    /// List the daemons of this user
+    List(With<Nothing>),
+    /// Stop a daemon; what it holds is forgotten
+    Stop(With<DaemonStop>),
+    /// Remove the sockets that dead daemons left
+    Prune(With<Nothing>),
+}
+
+/// `keyrack daemon stop`
+#[derive(Debug, Args)]
+pub struct DaemonStop {
+    /// Every daemon of this user
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `keyrack copy`
+#[derive(Debug, Args)]
+pub struct Copy {
+    /// The owner that has it
+    #[arg(long)]
+    pub from: Owner,
+    /// The owner to give it to
+    #[arg(long)]
+    pub to: Owner,
+    /// The credential's name, or its whole slug
+    #[arg(long)]
+    pub key: KeyArg,
+    /// The env it is in [default: all]
+    #[arg(long)]
+    pub env: Option<Env>,
+    /// The org it is under [default: keyrack.yml, else @all]
+    #[arg(long)]
+    pub org: Option<Org>,
+}
+
+/// `keyrack trust`
+#[derive(Debug, Args)]
+pub struct Trust {
+    /// List what is trusted
+    #[arg(long)]
+    pub list: bool,
+    /// Trust the nearest keyrack.yml no longer
+    #[arg(long, conflicts_with = "list")]
+    pub revoke: bool,
+}
+
+/// `keyrack destroy`
+#[derive(Debug, Args)]
+pub struct Destroy {}
+
+/// `keyrack log`
+#[derive(Debug, Args)]
+pub struct Log {
+    /// What to do with the log
+    #[arg(value_enum, default_value = "show")]
+    pub act: LogAct,
+}
+
+/// What `keyrack log` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogAct {
+    /// Print it
+    Show,
+    /// Check that no line was changed, cut or left out
+    Verify,
+}
+
+/// `keyrack doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Repair what can be repaired without loss
+    #[arg(long)]
+    pub fix: bool,
+    /// Accept a manifest that is older than the one this device has seen
+    #[arg(long)]
+    pub accept_restored: bool,
+}
+
+/// `keyrack generate`
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// What to generate.
+    #[command(subcommand)]
+    pub what: GenerateWhat,
+}
+
+/// What `keyrack generate` prints or writes.
+#[derive(Debug, Subcommand)]
+pub enum GenerateWhat {
+    /// A completion script on stdout
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Man pages, one for each command, into a directory
+    Man {
+        /// The directory; it is created
+        #[arg(value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
+    },
+}

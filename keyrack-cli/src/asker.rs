@@ -1,0 +1,94 @@
+//! How a person is asked: by descriptor, on the terminal, or through an askpass program.
+
+use std::ffi::OsString;
+use std::os::fd::RawFd;
+use std::sync::Mutex;
+
+use keyrack_manifest::{PromptError, Prompter};
+use keyrack_names::Secret;
+
+use crate::error::{Code, Failure, Outcome};
+use crate::ui::stderr;
+use crate::{prompt, sys};
+
+/// What may be done to reach a person.
+#[derive(Debug, Default)]
+pub struct Asker {
+    /// Never wait for a person.
+    pub no_input: bool,
+    /// Agree to what would be asked.
+    pub yes: bool,
+    /// Where a passphrase or PIN can be read, one line.
+    pub passphrase_fd: Option<RawFd>,
+    /// The program to ask with where there is no terminal.
+    pub askpass: Option<OsString>,
+    /// What `passphrase_fd` said: it can be read only once.
+    pub told: Mutex<Option<Secret>>,
+}
+
+impl Asker {
+    /// Whether a passphrase can be had without a person.
+    pub fn has_passphrase(&self) -> bool {
+        self.passphrase_fd.is_some()
+    }
+
+    /// Whether a person is there.
+    pub fn has_person(&self) -> bool {
+        !self.no_input && (prompt::has_terminal() || self.askpass.is_some())
+    }
+
+    /// Asks for a value without echo. `None` when the person cancels.
+    ///
+    /// # Errors
+    /// [`Code::NeedsPerson`] when nobody is there.
+    pub fn secret(&self, question: &str) -> Outcome<Option<Secret>> {
+        if self.no_input {
+            return Err(Failure::new(Code::NeedsPerson, "a person is needed, and --no-input forbids to wait"));
+        }
+        if prompt::has_terminal() {
+            return Ok(prompt::on_terminal(&format!("{question}: ")));
+        }
+        match &self.askpass {
+            Some(program) => Ok(prompt::by_program(program, question)),
+            None => Err(Failure::new(Code::NeedsPerson, "a person is needed, and there is no terminal")),
+        }
+    }
+
+    /// Asks whether to go on. `--yes` agrees.
+    ///
+    /// # Errors
+    /// [`Code::NeedsPerson`] when nobody is there to agree.
+    pub fn agrees(&self, question: &str) -> Outcome<bool> {
+        if self.yes {
+            return Ok(true);
+        }
+        let answer = if self.no_input { None } else { prompt::agrees(&format!("keyrack: {question}")) };
+        answer.ok_or_else(|| {
+            Failure::new(Code::NeedsPerson, format!("{question} nobody is here to agree"))
+                .hint("add --yes to agree beforehand")
+        })
+    }
+
+    fn told(&self, fd: RawFd) -> Result<Secret, PromptError> {
+        let failed = |e: &dyn std::fmt::Display| PromptError::Failed(format!("KEYRACK_PASSPHRASE_FD={fd}: {e}"));
+        let mut told = self.told.lock().map_err(|e| failed(&e))?;
+        if told.is_none() {
+            let file = sys::duplicate(fd).map_err(|e| failed(&e.desc()))?;
+            *told = Some(prompt::line_from(std::fs::File::from(file)).map_err(|e| failed(&e))?);
+        }
+        Ok(told.clone().unwrap_or_default())
+    }
+}
+
+impl Prompter for Asker {
+    fn passphrase(&self, what: &str) -> Result<Option<Secret>, PromptError> {
+        match self.passphrase_fd {
+            Some(fd) => self.told(fd).map(Some),
+            None => self.secret(what).map_err(|_| PromptError::NobodyThere),
+        }
+    }
+
+    fn notice(&self, text: &str) {
+        stderr("", text);
+    }
+}

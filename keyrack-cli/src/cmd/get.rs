@@ -1,0 +1,187 @@
+//! `keyrack get`: one exchange with the owner's daemon. Never prompts, never opens a
+//! vault; `--unlock` does both first.
+
+use std::path::Path;
+
+use keyrack_names::{Ask, KeyName, Owner};
+use keyrack_protocol::message::Answer;
+use serde::Serialize;
+
+use crate::access;
+use crate::answer::{self, Granted};
+use crate::args::{Format, Get, Reach, Unlock};
+use crate::error::{Code, Context, Failure, Outcome};
+use crate::settings::Settings;
+use crate::ui::Ui;
+use crate::{deliver, elsewhere, wanted};
+
+/// Runs `keyrack get`.
+pub fn run(args: &Get, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = settings.owner()?;
+    let several = args.key.len() > 1;
+    if several && args.format.is_none() && !ui.json {
+        return Err(Failure::new(Code::Usage, "several --key need --json or --format: stdout holds one value")
+            .hint(format!("keyrack get --for {owner} --key A --key B --json")));
+    }
+    let asks = args
+        .key
+        .iter()
+        .map(|key| wanted::ask(key, args.env.as_ref(), args.org.as_ref()))
+        .collect::<Outcome<Vec<Ask>>>()?;
+    if args.unlock {
+        super::unlock::run(&unlock_first(args), settings, ui)?;
+    }
+    let answers = access::get(settings, ui, owner, &asks)?;
+    if ui.json {
+        return json(owner, &asks, answers, ui);
+    }
+    let granted = granted(owner, &asks, answers, settings)?;
+    match (args.format, granted.as_slice()) {
+        (Some(format), several) => print(format, several, settings, ui),
+        (None, [one]) => ui.payload(one.value.expose()),
+        (None, _) => unreachable!("several values were refused above"),
+    }
+}
+
+/// All the values, or the first reason why one is missing.
+fn granted(owner: &Owner, asks: &[Ask], answers: Vec<Answer>, settings: &Settings) -> Outcome<Vec<Granted>> {
+    asks.iter()
+        .zip(answers)
+        .map(|(ask, answer)| {
+            answer::granted(owner, ask, answer).map_err(|failure| elsewhere::explain(failure, settings, owner, ask))
+        })
+        .collect()
+}
+
+/// Writes values in a text format, all or none.
+///
+/// # Errors
+/// [`Code::Denied`] for a name that is never delivered, [`Code::Usage`] for a value that
+/// the format cannot hold.
+pub fn print(format: Format, values: &[Granted], settings: &Settings, ui: &Ui) -> Outcome {
+    let mut text = zeroize::Zeroizing::new(Vec::new());
+    if format == Format::Gha {
+        for one in values {
+            let value = String::from_utf8_lossy(one.value.expose());
+            text.extend_from_slice(deliver::masks(&value).as_bytes());
+        }
+        ui.payload(&text)?;
+        text.clear();
+    }
+    for one in values {
+        let block = deliver::write(format, &one.slug.key, one.value.expose(), &delimiter()?).map_err(refused)?;
+        text.extend_from_slice(&block);
+    }
+    match format {
+        Format::Gha => append_to_github_env(settings.github_env.as_deref(), &text),
+        _ => ui.payload(&text),
+    }
+}
+
+fn append_to_github_env(path: Option<&Path>, text: &[u8]) -> Outcome {
+    use std::io::Write;
+    let path = path.ok_or_else(|| {
+        Failure::new(Code::Usage, "--format gha writes to the file named by GITHUB_ENV, which is not set")
+    })?;
+    let doing = || "GITHUB_ENV".to_owned();
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).context(doing)?;
+    file.write_all(text).context(doing)
+}
+
+/// A line that no value can guess.
+fn delimiter() -> Outcome<String> {
+    let id = keyrack_protocol::RackId::random().context(|| "random numbers".to_owned())?;
+    Ok(format!("KEYRACK_{id}"))
+}
+
+fn refused(error: deliver::DeliverError) -> Failure {
+    let code = match error {
+        deliver::DeliverError::Dangerous(_) => Code::Denied,
+        _ => Code::Usage,
+    };
+    Failure::new(code, error.to_string())
+}
+
+/// One object for all that was asked; the exit code says what is missing.
+fn json(owner: &Owner, asks: &[Ask], answers: Vec<Answer>, ui: &Ui) -> Outcome {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Row<'a> {
+        key: &'a KeyName,
+        status: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        slug: Option<String>,
+        #[serde(flatten)]
+        value: Option<JsonValue>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_in_ms: Option<u64>,
+    }
+    let mut rows = Vec::with_capacity(asks.len());
+    let mut failures = Vec::new();
+    for (ask, answer) in asks.iter().zip(answers) {
+        let status = status(&answer);
+        let row = Row { key: &ask.key, status, slug: None, value: None, expires_in_ms: None };
+        rows.push(match answer::granted(owner, ask, answer) {
+            Ok(granted) => Row {
+                slug: Some(granted.slug.to_string()),
+                value: Some(JsonValue::new(granted.value.expose())),
+                expires_in_ms: Some(granted.expires_in_ms),
+                ..row
+            },
+            Err(failure) => {
+                failures.push(failure);
+                row
+            }
+        });
+    }
+    ui.object(&serde_json::json!({ "owner": owner, "values": rows }))?;
+    let codes = std::iter::repeat_n(Code::Ok, rows.len() - failures.len()).chain(failures.iter().map(|f| f.code));
+    match (Code::of_batch(codes), failures.into_iter().next()) {
+        (Code::Ok, _) | (_, None) => Ok(()),
+        (code, Some(first)) => Err(Failure { code, ..first }),
+    }
+}
+
+/// A value in JSON: as text, or in base64 where it is not UTF-8.
+#[derive(Serialize)]
+pub struct JsonValue {
+    value: zeroize::Zeroizing<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<&'static str>,
+}
+
+impl JsonValue {
+    /// For these bytes.
+    pub fn new(bytes: &[u8]) -> Self {
+        use base64::Engine as _;
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self { value: text.to_owned().into(), encoding: None },
+            Err(_) => {
+                let value = base64::engine::general_purpose::STANDARD.encode(bytes).into();
+                Self { value, encoding: Some("base64") }
+            }
+        }
+    }
+}
+
+fn status(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Granted { .. } => "granted",
+        Answer::Locked { .. } => "locked",
+        Answer::Expired { .. } => "expired",
+        Answer::Absent => "absent",
+        Answer::Denied { .. } => "denied",
+        Answer::Ambiguous { .. } => "ambiguous",
+    }
+}
+
+fn unlock_first(args: &Get) -> Unlock {
+    Unlock {
+        env: args.env.clone(),
+        org: args.org.clone(),
+        key: args.key.clone(),
+        duration: None,
+        reach: Reach { scope: None, no_keyring: false },
+        accept_drops: false,
+    }
+}

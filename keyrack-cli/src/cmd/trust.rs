@@ -1,0 +1,93 @@
+//! `keyrack trust`: remembers the nearest `keyrack.yml` by path and content. Only then
+//! may it decide which credentials a program is given.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use keyrack_manifest::atomic;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::args::Trust;
+use crate::error::{Code, Context, Failure, Outcome};
+use crate::project;
+use crate::settings::Settings;
+use crate::ui::Ui;
+
+type Trusted = BTreeMap<PathBuf, String>;
+
+/// Runs `keyrack trust`.
+pub fn run(args: &Trust, settings: &Settings, ui: &Ui) -> Outcome {
+    let store = settings.places.state.join("trusted.json");
+    let mut trusted = load(&store)?;
+    if args.list {
+        return list(&trusted, ui);
+    }
+    let here = std::env::current_dir().context(|| "the working directory".to_owned())?;
+    let file = project::nearest(&here).ok_or_else(|| {
+        Failure::new(Code::Absent, format!("there is no {} at or above {}", project::FILE, here.display()))
+    })?;
+    let file = file.canonicalize().context(|| file.display().to_string())?;
+    if args.revoke {
+        if trusted.remove(&file).is_none() {
+            return Err(Failure::new(Code::Absent, format!("{} was not trusted", file.display())));
+        }
+        save(&store, &trusted)?;
+        ui.say(format!("{} is trusted no longer", file.display()));
+        return Ok(());
+    }
+    // What does not parse cannot be judged, and so not trusted.
+    let project = project::read(&file)?;
+    let digest = digest(&file)?;
+    if trusted.get(&file) == Some(&digest) {
+        ui.say(format!("{} is trusted already", file.display()));
+        return Ok(());
+    }
+    trusted.insert(file.clone(), digest);
+    save(&store, &trusted)?;
+    let names: usize = project.env.values().map(Vec::len).sum();
+    ui.say(format!("{} is trusted as it is now: it asks for {names} credentials", file.display()));
+    Ok(())
+}
+
+fn list(trusted: &Trusted, ui: &Ui) -> Outcome {
+    #[derive(Serialize)]
+    struct Row<'a> {
+        path: &'a Path,
+        sha256: &'a str,
+        changed: bool,
+    }
+    let rows: Vec<Row> = trusted
+        .iter()
+        .map(|(path, sha256)| Row { path, sha256, changed: digest(path).ok().as_ref() != Some(sha256) })
+        .collect();
+    if ui.json {
+        return ui.object(&serde_json::json!({ "trusted": rows }));
+    }
+    ui.lines(rows.iter().map(|row| {
+        let changed = if row.changed { "  (changed since: not trusted now)" } else { "" };
+        format!("{}{changed}", row.path.display())
+    }))
+}
+
+fn digest(file: &Path) -> Outcome<String> {
+    let bytes = fs::read(file).context(|| file.display().to_string())?;
+    Ok(hex::lower::encode_string(&Sha256::digest(bytes)))
+}
+
+fn load(store: &Path) -> Outcome<Trusted> {
+    match fs::read(store) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| {
+            Failure::new(Code::Tampered, format!("{}: {e}", store.display()))
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Trusted::new()),
+        Err(error) => Err(error).context(|| store.display().to_string()),
+    }
+}
+
+fn save(store: &Path, trusted: &Trusted) -> Outcome {
+    let bytes = serde_json::to_vec_pretty(trusted).context(|| store.display().to_string())?;
+    atomic::write(store, &bytes).context(|| store.display().to_string())
+}

@@ -1,0 +1,182 @@
+//! How values leave in text: shell exports, dotenv, docker and GitHub Actions. Pure.
+//!
+//! Some names are never delivered into an environment, whoever asks: a value there would
+//! run code in the next program.
+
+use std::fmt::Write as _;
+
+use keyrack_names::KeyName;
+use zeroize::Zeroizing;
+
+use crate::args::Format;
+
+/// Why a value cannot be written in a format. Never shows the value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeliverError {
+    /// A program would run what the value says.
+    #[error("{0} is never delivered into an environment: the next program would run what it says")]
+    Dangerous(KeyName),
+    /// Environment variables end at the first NUL.
+    #[error("{0} holds a NUL byte, which no environment variable can hold")]
+    Nul(KeyName),
+    /// The format is text.
+    #[error("{0} is not UTF-8, which {1} cannot hold")]
+    NotText(KeyName, &'static str),
+    /// One line a variable, no quoting.
+    #[error("{0} has several lines, which docker's --env-file cannot hold")]
+    Lines(KeyName),
+}
+
+/// Whether `name` would make the next program run what its value says.
+pub fn is_dangerous(name: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "PATH", "HOME", "IFS", "ENV", "BASH_ENV", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "NODE_OPTIONS",
+        "RUBYOPT", "PROMPT_COMMAND", "SHELLOPTS", "BASHOPTS", "PS4",
+    ];
+    const PREFIXES: &[&str] = &["LD_", "DYLD_", "PERL5", "GIT_CONFIG", "GIT_SSH", "KEYRACK_", "BASH_FUNC_"];
+    let upper = name.to_ascii_uppercase();
+    NAMES.contains(&upper.as_str()) || PREFIXES.iter().any(|prefix| upper.starts_with(prefix))
+}
+
+/// Refuses what no environment can hold or should.
+///
+/// # Errors
+/// See [`DeliverError`].
+pub fn check(key: &KeyName, value: &[u8]) -> Result<(), DeliverError> {
+    if is_dangerous(key.as_str()) {
+        return Err(DeliverError::Dangerous(key.clone()));
+    }
+    if value.contains(&0) {
+        return Err(DeliverError::Nul(key.clone()));
+    }
+    Ok(())
+}
+
+/// One value in `format`, ending in a newline. `delimiter` ends a block for GitHub and
+/// must be random: a value that holds it could add variables of its own.
+///
+/// # Errors
+/// See [`DeliverError`].
+pub fn write(
+    format: Format,
+    key: &KeyName,
+    value: &[u8],
+    delimiter: &str,
+) -> Result<Zeroizing<Vec<u8>>, DeliverError> {
+    check(key, value)?;
+    let text = |name| std::str::from_utf8(value).map_err(|_| DeliverError::NotText(key.clone(), name));
+    let mut out = Zeroizing::new(Vec::with_capacity(value.len() * 2 + key.as_str().len() + 64));
+    match format {
+        Format::Export => {
+            out.extend_from_slice(format!("export {key}='").as_bytes());
+            for &byte in value {
+                match byte {
+                    b'\'' => out.extend_from_slice(b"'\\''"),
+                    other => out.push(other),
+                }
+            }
+            out.extend_from_slice(b"'\n");
+        }
+        Format::Dotenv => {
+            out.extend_from_slice(format!("{key}=").as_bytes());
+            out.extend_from_slice(dotenv_quoted(text("dotenv")?).as_bytes());
+            out.push(b'\n');
+        }
+        Format::Docker => {
+            if value.iter().any(|b| matches!(b, b'\n' | b'\r')) {
+                return Err(DeliverError::Lines(key.clone()));
+            }
+            out.extend_from_slice(format!("{key}=").as_bytes());
+            out.extend_from_slice(value);
+            out.push(b'\n');
+        }
+        Format::Gha => {
+            let text = text("GitHub Actions")?;
+            out.extend_from_slice(format!("{key}<<{delimiter}\n").as_bytes());
+            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(format!("\n{delimiter}\n").as_bytes());
+        }
+    }
+    Ok(out)
+}
+
+/// The lines that tell a GitHub runner what to hide: each line of the value on its own,
+/// `%`, CR and LF escaped as its command parser wants.
+pub fn masks(value: &str) -> Zeroizing<String> {
+    let mut out = Zeroizing::new(String::new());
+    for line in value.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+        let _ = writeln!(out, "::add-mask::{}", line.replace('%', "%25").replace('\r', "%0D"));
+    }
+    out
+}
+
+/// Single quotes keep everything as it is; a value with one of those takes double quotes
+/// and escapes.
+fn dotenv_quoted(text: &str) -> Zeroizing<String> {
+    let mut out = Zeroizing::new(String::with_capacity(text.len() * 2 + 2));
+    if !text.contains(['\'', '\n', '\r']) {
+        out.push('\'');
+        out.push_str(text);
+        out.push('\'');
+        return out;
+    }
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' | '$' | '`' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(format: Format, value: &str) -> String {
+        let key = "K".parse().unwrap();
+        String::from_utf8(write(format, &key, value.as_bytes(), "EOF_1").unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn each_format_quotes_its_own_way() {
+        for (format, value, expected) in [
+            (Format::Export, "it's $HOME\n", "export K='it'\\''s $HOME\n'\n"),
+            (Format::Dotenv, "a $b \"c\" \\d", "K='a $b \"c\" \\d'\n"),
+            (Format::Dotenv, "it's\n$x", "K=\"it's\\n\\$x\"\n"),
+            (Format::Docker, "a 'b' # c", "K=a 'b' # c\n"),
+            (Format::Gha, "one\ntwo", "K<<EOF_1\none\ntwo\nEOF_1\n"),
+        ] {
+            assert_eq!(written(format, value), expected);
+        }
+    }
+
+    #[test]
+    fn dangerous_names_are_never_delivered() {
+        for name in ["PATH", "Path", "LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "NODE_OPTIONS", "GIT_SSH_COMMAND", "KEYRACK_FOR", "PERL5OPT", "BASH_ENV", "HOME", "IFS", "PYTHONPATH", "PYTHONSTARTUP", "RUBYOPT", "GIT_CONFIG_COUNT"] {
+            let key: KeyName = name.parse().unwrap();
+            assert_eq!(write(Format::Export, &key, b"x", ""), Err(DeliverError::Dangerous(key)));
+        }
+        assert!(!is_dangerous("GITHUB_TOKEN") && !is_dangerous("PATHS") && !is_dangerous("HOMEPAGE"));
+    }
+
+    #[test]
+    fn what_a_format_cannot_hold_is_refused() {
+        let key: KeyName = "K".parse().unwrap();
+        assert_eq!(write(Format::Export, &key, b"a\0b", ""), Err(DeliverError::Nul(key.clone())));
+        assert_eq!(write(Format::Docker, &key, b"a\nb", ""), Err(DeliverError::Lines(key.clone())));
+        assert!(matches!(write(Format::Gha, &key, b"\xff", ""), Err(DeliverError::NotText(..))));
+    }
+
+    #[test]
+    fn every_line_is_masked() {
+        assert_eq!(*masks("one\n\n50%\r\n"), "::add-mask::one\n::add-mask::50%25\n");
+    }
+}

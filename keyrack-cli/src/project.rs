@@ -1,0 +1,232 @@
+//! `keyrack.yml`: which org a repository belongs to and which credentials it needs.
+//!
+//! The nearest one upwards counts; what it extends is read too. A diamond is fine, a
+//! cycle is an error that shows its path.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use keyrack_manifest::Class;
+use keyrack_names::{Env, KeyName, Org};
+use serde::Deserialize;
+
+use crate::error::{Code, Failure, Outcome};
+
+/// The file's name.
+pub const FILE: &str = "keyrack.yml";
+const MAX_BYTES: u64 = 1024 * 1024;
+const MAX_FILES: usize = 64;
+
+/// What the nearest `keyrack.yml` and those it extends say together.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// The nearest file.
+    pub path: PathBuf,
+    /// The org that `--org` defaults to.
+    pub org: Option<Org>,
+    /// What is needed, by env, in the order written.
+    pub env: BTreeMap<Env, Vec<Wanted>>,
+}
+
+/// One credential that a repository needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name.
+    pub key: KeyName,
+    /// Whether to go on without it.
+    pub optional: bool,
+    /// The class it must have.
+    pub class: Option<Class>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    org: Option<Org>,
+    #[serde(default)]
+    extends: Vec<PathBuf>,
+    #[serde(default)]
+    env: BTreeMap<Env, Vec<Item>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Item {
+    Name(KeyName),
+    Full(BTreeMap<KeyName, Constraint>),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Constraint {
+    #[serde(default)]
+    optional: bool,
+    class: Option<Class>,
+}
+
+/// The nearest `keyrack.yml` at or above `from`, if there is one.
+pub fn nearest(from: &Path) -> Option<PathBuf> {
+    from.ancestors().map(|dir| dir.join(FILE)).find(|file| file.is_file())
+}
+
+/// Reads the nearest `keyrack.yml` at or above the working directory.
+///
+/// # Errors
+/// [`Code::Usage`] when it, or one it extends, does not parse.
+pub fn find() -> Outcome<Option<Project>> {
+    let here = std::env::current_dir().ok();
+    here.as_deref().and_then(nearest).map(|file| read(&file)).transpose()
+}
+
+/// Reads `file` and all it extends.
+///
+/// # Errors
+/// [`Code::Usage`] when one does not parse, is missing or extends itself.
+pub fn read(file: &Path) -> Outcome<Project> {
+    let mut project = Project { path: file.to_owned(), ..Project::default() };
+    let mut done = Vec::new();
+    merge(file, &mut Vec::new(), &mut done, &mut project)?;
+    Ok(project)
+}
+
+fn merge(
+    file: &Path,
+    trail: &mut Vec<PathBuf>,
+    done: &mut Vec<PathBuf>,
+    into: &mut Project,
+) -> Outcome {
+    let file = file.canonicalize().map_err(|e| problem(file, &e.to_string()))?;
+    if let Some(start) = trail.iter().position(|seen| *seen == file) {
+        let mut cycle: Vec<_> = trail[start..].iter().map(|p| p.display().to_string()).collect();
+        cycle.push(file.display().to_string());
+        return Err(problem(&file, &format!("extends itself: {}", cycle.join(" -> "))));
+    }
+    if done.contains(&file) {
+        return Ok(());
+    }
+    if done.len() >= MAX_FILES {
+        return Err(problem(&file, &format!("more than {MAX_FILES} files are extended")));
+    }
+    let document = parse(&file)?;
+    trail.push(file.clone());
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    // The nearer file wins: what it extends only adds.
+    if into.org.is_none() {
+        into.org = document.org;
+    }
+    for (env, items) in document.env {
+        let wanted = into.env.entry(env).or_default();
+        for item in items.into_iter().flat_map(Item::wanted) {
+            if !wanted.iter().any(|have| have.key == item.key) {
+                wanted.push(item);
+            }
+        }
+    }
+    for other in document.extends {
+        let other = folder.join(other);
+        let other = if other.is_dir() { other.join(FILE) } else { other };
+        merge(&other, trail, done, into)?;
+    }
+    trail.pop();
+    done.push(file);
+    Ok(())
+}
+
+fn parse(file: &Path) -> Outcome<Document> {
+    let size = file.metadata().map_err(|e| problem(file, &e.to_string()))?.len();
+    if size > MAX_BYTES {
+        return Err(problem(file, "larger than 1 MiB"));
+    }
+    let text = std::fs::read_to_string(file).map_err(|e| problem(file, &e.to_string()))?;
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(Document { org: None, extends: Vec::new(), env: BTreeMap::new() });
+    }
+    serde_yaml::from_str(&text).map_err(|e| problem(file, &e.to_string()))
+}
+
+impl Item {
+    fn wanted(self) -> Vec<Wanted> {
+        match self {
+            Self::Name(key) => vec![Wanted { key, optional: false, class: None }],
+            Self::Full(map) => map
+                .into_iter()
+                .map(|(key, rule)| Wanted { key, optional: rule.optional, class: rule.class })
+                .collect(),
+        }
+    }
+}
+
+fn problem(file: &Path, why: &str) -> Failure {
+    Failure::new(Code::Usage, format!("{}: {why}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
+        let file = dir.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    fn names(project: &Project, env: &str) -> Vec<String> {
+        project.env[&env.parse().unwrap()].iter().map(|w| w.key.to_string()).collect()
+    }
+
+    #[test]
+    fn the_nearest_file_wins_and_what_it_extends_adds() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "base.yml", "org: base\nenv:\n  dev: [A, B]\n  prod: [P]\n");
+        write(dir.path(), "repo/left.yml", "extends: [../base.yml]\n");
+        write(dir.path(), "repo/right.yml", "extends: [../base.yml]\nenv: {dev: [C]}\n");
+        let file = write(
+            dir.path(),
+            "repo/keyrack.yml",
+            "org: acme\nextends: [left.yml, right.yml]\nenv:\n  dev:\n    - B\n    - X: {optional: true}\n",
+        );
+        let project = read(&file).unwrap();
+        assert_eq!(project.org.as_ref().unwrap().as_str(), "acme");
+        assert_eq!(names(&project, "dev"), ["B", "X", "A", "C"]);
+        assert_eq!(names(&project, "prod"), ["P"]);
+        assert!(project.env[&"dev".parse().unwrap()][1].optional);
+        assert_eq!(nearest(&dir.path().join("repo")), Some(file));
+    }
+
+    #[test]
+    fn a_cycle_shows_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "b.yml", "extends: [keyrack.yml]\n");
+        let file = write(dir.path(), "keyrack.yml", "extends: [b.yml]\n");
+        let failure = read(&file).unwrap_err();
+        assert_eq!(failure.code, Code::Usage);
+        let shown = file.canonicalize().unwrap().display().to_string();
+        assert!(failure.message.contains(&format!("{shown} -> ")), "{}", failure.message);
+    }
+
+    #[test]
+    fn hostile_files_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        for (text, why) in [
+            ("org: ../evil\n", "not a valid org"),
+            ("env: {SUDO: [A]}\n", "not a valid env"),
+            ("env: {dev: [A-B]}\n", ""),
+            ("evn: {}\n", "unknown field"),
+            ("env: {dev: [{A: {clas: x}}]}\n", ""),
+            ("[", ""),
+        ] {
+            let file = write(dir.path(), "keyrack.yml", text);
+            let failure = read(&file).unwrap_err();
+            assert_eq!(failure.code, Code::Usage);
+            assert!(failure.message.contains(why), "{text}: {}", failure.message);
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = write(dir.path(), "keyrack.yml", "# nothing yet\n");
+        assert_eq!(read(&file).unwrap().org, None);
+    }
+}

@@ -1,0 +1,210 @@
+//! The one place that reads the environment. Flag over environment over file.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use directories::{BaseDirs, ProjectDirs};
+use keyrack_manifest::{Lifetime, Places, Search};
+use keyrack_names::Owner;
+use keyrack_protocol::{paths::SocketDirs, peer};
+use sha2::{Digest, Sha256};
+
+use crate::args::{Global, ScopeArg};
+use crate::asker::Asker;
+
+use crate::error::{Code, Failure, Outcome};
+use crate::ui::Ui;
+
+/// What this run was told, by flags and by the environment.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where files lie.
+    pub places: Places,
+    /// Whether the environment says which home is meant.
+    home_is_named: bool,
+    /// Where sockets lie.
+    pub sockets: SocketDirs,
+    /// The owners named, or the default one.
+    owners: Vec<Owner>,
+    /// Where to look for private keys.
+    pub search: Search,
+    /// How long to unlock for.
+    pub duration: Option<Lifetime>,
+    /// Whom to let read.
+    pub scope: Option<ScopeArg>,
+    /// A capability handed over in the environment.
+    pub capability: Option<OsString>,
+    /// What is written into audit lines as the reason.
+    pub reason: Option<String>,
+    /// The file that a GitHub runner reads variables from.
+    pub github_env: Option<PathBuf>,
+    /// Say what would be done, and do nothing.
+    pub dry_run: bool,
+}
+
+/// Our own variables that hold or lead to a secret; never passed to a child.
+pub const SECRET_VARIABLES: &[&str] = &["KEYRACK_PASSPHRASE_FD", "KEYRACK_CAPABILITY"];
+
+impl Settings {
+    /// Reads the environment, and lays the flags over it.
+    ///
+    /// # Errors
+    /// [`Code::Usage`] when a variable does not parse or there is no home.
+    pub fn read(global: &Global) -> Outcome<(Self, Ui)> {
+        let home_variable = path("KEYRACK_HOME");
+        let state_variable = path("KEYRACK_STATE");
+        let dirs = ProjectDirs::from("", "", "keyrack");
+        let missing = |what: &str, variable: &str| {
+            Failure::new(Code::Usage, format!("cannot tell where {what} is: HOME is not set"))
+                .hint(format!("export {variable}=/some/private/directory"))
+        };
+        let state = match (state_variable, &home_variable, &dirs) {
+            (Some(state), _, _) => state,
+            (None, home, Some(dirs)) => {
+                let state = dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned();
+                match home {
+                    // Pins belong to one home: another home of the same user is another rack.
+                    Some(home) => state.join("homes").join(short_hash(home)),
+                    None => state,
+                }
+            }
+            (None, Some(home), None) => home.join("state"),
+            (None, None, None) => return Err(missing("the state directory", "KEYRACK_STATE")),
+        };
+        let home = match (home_variable, &dirs) {
+            (Some(home), _) => home,
+            (None, Some(dirs)) => dirs.data_dir().to_owned(),
+            (None, None) => return Err(missing("the home directory", "KEYRACK_HOME")),
+        };
+        let runtime = path("XDG_RUNTIME_DIR");
+        let only = path("KEYRACK_SOCKET_DIR");
+        let settings = Self {
+            places: Places { home, state },
+            home_is_named: ["KEYRACK_HOME", "XDG_DATA_HOME", "HOME"].iter().any(|name| variable(name).is_some()),
+            sockets: SocketDirs::new(only.as_deref(), runtime.as_deref(), peer::own_uid()),
+            owners: owners(global)?,
+            search: Search {
+                flag: global.identity.clone(),
+                env: path("KEYRACK_IDENTITY"),
+                ssh_dir: BaseDirs::new().map(|dirs| dirs.home_dir().join(".ssh")),
+            },
+            duration: parsed("KEYRACK_DURATION")?,
+            scope: scope()?,
+            capability: variable("KEYRACK_CAPABILITY"),
+            reason: text("KEYRACK_REASON"),
+            github_env: path("GITHUB_ENV"),
+            dry_run: global.dry_run,
+        };
+        let ui = Ui {
+            json: global.json,
+            quiet: global.quiet,
+            asker: Arc::new(Asker {
+                no_input: global.no_input || flag("KEYRACK_NO_INPUT"),
+                yes: global.yes,
+                passphrase_fd: parsed("KEYRACK_PASSPHRASE_FD")?,
+                askpass: askpass(),
+                ..Asker::default()
+            }),
+        };
+        Ok((settings, ui))
+    }
+
+    /// The one owner meant.
+    ///
+    /// # Errors
+    /// [`Code::Usage`] when several were named: a command never picks one of them.
+    pub fn owner(&self) -> Outcome<&Owner> {
+        match self.owners.as_slice() {
+            [owner] => Ok(owner),
+            several => {
+                let names: Vec<_> = several.iter().map(Owner::as_str).collect();
+                Err(Failure::new(Code::Usage, format!("one --for is allowed here; {} were given: {}", names.len(), names.join(", "))))
+            }
+        }
+    }
+
+    /// All owners named; for the commands that take several.
+    pub fn owners(&self) -> &[Owner] {
+        &self.owners
+    }
+
+    /// What is written into audit lines for this command. Proof of nothing.
+    pub fn caller(&self) -> String {
+        self.reason.iter().flat_map(|reason| reason.chars()).filter(|c| !c.is_control()).take(200).collect()
+    }
+
+    /// Tells two homes of one user apart inside a capability's payload. Not a secret.
+    pub fn home_tag(&self) -> String {
+        short_hash(&self.places.home)
+    }
+
+    /// The same, if the environment says which home is meant: under `env -i` it does not.
+    pub fn named_home_tag(&self) -> Option<String> {
+        self.home_is_named.then(|| self.home_tag())
+    }
+}
+
+/// The login name of whoever runs this: `human`'s handle in teams.
+pub fn login_name() -> Option<String> {
+    nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name)
+}
+
+fn owners(global: &Global) -> Outcome<Vec<Owner>> {
+    if !global.owner.is_empty() {
+        return Ok(global.owner.clone());
+    }
+    Ok(vec![parsed("KEYRACK_FOR")?.unwrap_or_else(Owner::human)])
+}
+
+fn scope() -> Outcome<Option<ScopeArg>> {
+    use clap::ValueEnum;
+    let Some(text) = text("KEYRACK_SCOPE") else { return Ok(None) };
+    match ScopeArg::from_str(&text, false) {
+        Ok(scope) => Ok(Some(scope)),
+        Err(_) => Err(Failure::new(Code::Usage, "KEYRACK_SCOPE: use tree, session, user or env")),
+    }
+}
+
+fn askpass() -> Option<OsString> {
+    variable("KEYRACK_ASKPASS").or_else(|| {
+        let display = variable("DISPLAY").is_some() || variable("WAYLAND_DISPLAY").is_some();
+        variable("SSH_ASKPASS").filter(|_| display)
+    })
+}
+
+/// A variable, where an empty one is the same as none.
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn path(name: &str) -> Option<PathBuf> {
+    variable(name).map(|value| std::path::absolute(&value).unwrap_or_else(|_| value.into()))
+}
+
+fn text(name: &str) -> Option<String> {
+    variable(name)?.into_string().ok()
+}
+
+fn flag(name: &str) -> bool {
+    variable(name).is_some_and(|value| value != "0" && value != "false")
+}
+
+fn parsed<T>(name: &str) -> Outcome<Option<T>>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    let Some(value) = variable(name) else { return Ok(None) };
+    let value = value.to_str().ok_or_else(|| Failure::new(Code::Usage, format!("{name}: not UTF-8")))?;
+    match value.parse() {
+        Ok(parsed) => Ok(Some(parsed)),
+        Err(error) => Err(Failure::new(Code::Usage, format!("{name}: {error}"))),
+    }
+}
+
+fn short_hash(path: &std::path::Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    hex::lower::encode_string(&Sha256::digest(path.as_os_str().as_bytes())[..4])
+}

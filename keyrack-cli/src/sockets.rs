@@ -1,0 +1,62 @@
+//! Sockets that daemons left: finding them, and removing the dead ones.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use keyrack_protocol::client::{self, ClientError};
+use keyrack_protocol::message::{BareRequest, BareStatus};
+use keyrack_protocol::{paths, peer};
+
+use crate::settings::Settings;
+
+/// A socket of this user with a daemon's name.
+#[derive(Debug)]
+pub struct Found {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Who answers there; `None` when it is dead.
+    pub status: Option<BareStatus>,
+}
+
+/// Every socket of ours in the socket directories, sorted by path.
+pub fn find(settings: &Settings) -> Vec<Found> {
+    let mut found: Vec<Found> = settings
+        .sockets
+        .iter()
+        .filter_map(|dir| fs::read_dir(dir).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| is_daemon_socket(path))
+        .map(|path| Found { status: client::bare(&path, BareRequest::Status).ok(), path })
+        .collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// Removes those of `paths` that are dead sockets of ours, giving a daemon that was just
+/// told to end a moment to do so. Returns how many it removed.
+pub fn sweep(paths: &[PathBuf]) -> usize {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    paths.iter().filter(|path| is_ours(path)).filter(|path| removed(path, deadline)).count()
+}
+
+fn removed(path: &Path, deadline: Instant) -> bool {
+    loop {
+        match client::bare(path, BareRequest::Status) {
+            Err(ClientError::NotRunning) => return fs::remove_file(path).is_ok(),
+            _ if Instant::now() >= deadline => return false,
+            _ => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+fn is_daemon_socket(path: &Path) -> bool {
+    let named = path.file_name().and_then(|name| name.to_str()).and_then(paths::parse_name).is_some();
+    named && is_ours(path)
+}
+
+fn is_ours(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|m| m.file_type().is_socket() && m.uid() == peer::own_uid())
+}

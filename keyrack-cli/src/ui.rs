@@ -1,0 +1,108 @@
+//! The only place that writes to stdout and stderr. stdout is payload only.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::asker::Asker;
+use crate::error::{Context, Failure, Outcome};
+
+/// How this run talks.
+#[derive(Debug, Clone)]
+pub struct Ui {
+    /// One JSON object on stdout.
+    pub json: bool,
+    /// Nothing on stderr but errors.
+    pub quiet: bool,
+    /// How a person is asked.
+    pub asker: Arc<Asker>,
+}
+
+impl Ui {
+    /// Writes bytes to stdout as they are, with a newline only on a terminal.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn payload(&self, bytes: &[u8]) -> Outcome {
+        let mut out = io::stdout().lock();
+        let newline: &[u8] = if out.is_terminal() && !bytes.ends_with(b"\n") { b"\n" } else { b"" };
+        let written = out.write_all(bytes).and_then(|()| out.write_all(newline)).and_then(|()| out.flush());
+        written.context(|| "stdout".to_owned())
+    }
+
+    /// Writes lines to stdout.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn lines(&self, lines: impl IntoIterator<Item = impl AsRef<str>>) -> Outcome {
+        let mut text = zeroize::Zeroizing::new(String::new());
+        for line in lines {
+            text.push_str(line.as_ref());
+            text.push('\n');
+        }
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).context(|| "stdout".to_owned())
+    }
+
+    /// Writes one JSON object to stdout, its version first.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn object(&self, value: &impl Serialize) -> Outcome {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Versioned<'a, T> {
+            schema_version: u8,
+            #[serde(flatten)]
+            value: &'a T,
+        }
+        let mut bytes = zeroize::Zeroizing::new(Vec::new());
+        serde_json::to_writer(&mut *bytes, &Versioned { schema_version: 1, value })
+            .context(|| "json".to_owned())?;
+        bytes.push(b'\n');
+        io::stdout().lock().write_all(&bytes).context(|| "stdout".to_owned())
+    }
+
+    /// Says something on stderr.
+    pub fn say(&self, text: impl AsRef<str>) {
+        if !self.quiet && !self.json {
+            stderr("", text.as_ref());
+        }
+    }
+
+    /// Says something that a person must not miss, even with `--quiet`.
+    pub fn warn(&self, text: impl AsRef<str>) {
+        if !self.json {
+            stderr("warning: ", text.as_ref());
+        }
+    }
+
+    /// Says the next command to type.
+    pub fn hint(&self, text: impl AsRef<str>) {
+        if !self.quiet && !self.json {
+            stderr("hint: ", text.as_ref());
+        }
+    }
+
+    /// Says why the command fails.
+    pub fn fail(&self, failure: &Failure) {
+        if self.json {
+            let _ = writeln!(io::stderr(), "{}", failure.json());
+            return;
+        }
+        stderr("error: ", &failure.message);
+        for hint in &failure.hints {
+            stderr("hint: ", hint);
+        }
+    }
+}
+
+/// Writes to stderr, each line with our name, control characters made visible.
+pub fn stderr(kind: &str, text: &str) {
+    let mut err = io::stderr().lock();
+    for line in text.lines() {
+        let line: String = line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let _ = writeln!(err, "keyrack: {kind}{line}");
+    }
+}
