@@ -1,0 +1,125 @@
+//! The clear part of an age file: for whom it is, as far as the file shows it.
+//!
+//! SSH and PIV stanzas carry four bytes of a hash of the public key; X25519 stanzas are
+//! anonymous. Format: age-encryption.org/v1.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use sha2::{Digest as _, Sha256};
+
+use crate::recipient::Kind;
+use crate::{Recipient, Via};
+
+/// The first line of every age file.
+pub(crate) const MAGIC: &[u8] = b"age-encryption.org/v1\n";
+
+/// Longest header that is read, in bytes: room for 100 RSA recipients.
+const LONGEST: usize = 128 << 10;
+
+/// The stanzas of an age file, each a type and its arguments.
+#[derive(Debug)]
+pub struct Header<'a> {
+    stanzas: Vec<Vec<&'a str>>,
+}
+
+impl<'a> Header<'a> {
+    /// Reads the header of `sealed`. `None` if it is not an age file or its header is not
+    /// whole.
+    pub fn read(sealed: &'a [u8]) -> Option<Self> {
+        let rest = sealed.strip_prefix(MAGIC)?;
+        let mut stanzas = Vec::new();
+        for line in rest[..rest.len().min(LONGEST)].split(|c| *c == b'\n') {
+            if line.starts_with(b"--- ") {
+                return Some(Self { stanzas });
+            }
+            if let Some(line) = line.strip_prefix(b"-> ") {
+                stanzas.push(std::str::from_utf8(line).ok()?.split(' ').collect());
+            }
+        }
+        None
+    }
+
+    /// Whether the file is sealed to `recipient`; `None` where the file does not show it.
+    pub fn sealed_to(&self, recipient: &Recipient) -> Option<bool> {
+        let shows = |kind: &str, key: &[u8]| {
+            let tag = STANDARD_NO_PAD.encode(&Sha256::digest(key)[..4]);
+            Some(self.of_kind(kind).any(|stanza| stanza.get(1) == Some(&tag.as_str())))
+        };
+        match recipient.kind() {
+            Kind::Ssh { blob, .. } => shows(recipient.as_str().split(' ').next()?, blob),
+            Kind::Age(_) => match self.of_kind("X25519").next() {
+                Some(_) => None,
+                None => Some(false),
+            },
+            Kind::Plugin(_) if recipient.via() == Via::Yubikey => {
+                shows("piv-p256", &bech32_data(recipient.as_str())?)
+            }
+            Kind::Plugin(_) => None,
+        }
+    }
+
+    fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Vec<&'a str>> {
+        self.stanzas.iter().filter(move |stanza| stanza.first() == Some(&kind))
+    }
+}
+
+/// The bytes in a Bech32 text whose checksum was verified when it was parsed.
+fn bech32_data(text: &str) -> Option<Vec<u8>> {
+    const DIGITS: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+    let digits = &text.as_bytes()[text.rfind('1')? + 1..];
+    let mut bytes = Vec::with_capacity(digits.len() * 5 / 8);
+    let (mut bits, mut held) = (0u32, 0u32);
+    for digit in &digits[..digits.len().checked_sub(6)?] {
+        let value = DIGITS.iter().position(|d| d == digit)?;
+        bits = (bits << 5) | u32::try_from(value).ok()?;
+        held += 5;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+            bits &= (1 << held) - 1;
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal;
+
+    #[test]
+    fn shows_ssh_recipients_and_hides_age_ones() {
+        let ssh = Recipient::parse(crate::testing::ED25519).unwrap();
+        let rsa = Recipient::parse(crate::testing::RSA).unwrap();
+        let (_, age) = crate::generate::age_text().unwrap();
+        let sealed = seal::seal(&[ssh.clone(), age.clone()], b"x").unwrap();
+        let header = Header::read(&sealed).unwrap();
+        assert_eq!(header.sealed_to(&ssh), Some(true));
+        assert_eq!(header.sealed_to(&rsa), Some(false));
+        assert_eq!(header.sealed_to(&age), None);
+        let sealed = seal::seal(&[rsa.clone()], b"x").unwrap();
+        let header = Header::read(&sealed).unwrap();
+        assert_eq!(header.sealed_to(&rsa), Some(true));
+        assert_eq!(header.sealed_to(&age), Some(false));
+    }
+
+    #[test]
+    fn reads_what_age_plugin_yubikey_wrote() {
+        // A recipient and the stanza of a file sealed to it, made with age-plugin-yubikey.
+        let key =
+            bech32_data("age1yubikey1qgqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqwqj6cs")
+                .unwrap();
+        assert_eq!(key.len(), 33);
+        assert_eq!(key[0], 2);
+    }
+
+    #[test]
+    fn half_a_header_is_none() {
+        let ssh = Recipient::parse(crate::testing::ED25519).unwrap();
+        let sealed = seal::seal(&[ssh], b"x").unwrap();
+        let end = sealed.windows(4).position(|w| w == b"--- ").unwrap();
+        for cut in 0..end {
+            assert!(Header::read(&sealed[..cut]).is_none());
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! A file that holds a private key: OpenSSH's (plain or with a passphrase), an age
+//! identity file, or the handle of an age plugin.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::atomic::FileError;
+use crate::identity::AgeIdentity;
+use crate::prompter::{Callbacks, passphrase_text};
+use crate::{Identity, IdentityError, Prompter, Recipient};
+
+/// Largest file that is read as a private key, in bytes.
+const LARGEST: u64 = 256 << 10;
+
+/// A private key file as read, before anything secret in it was asked for.
+pub struct IdentityFile {
+    path: PathBuf,
+    parsed: Parsed,
+    publics: Vec<Recipient>,
+}
+
+pub(crate) enum Parsed {
+    Ssh(age::ssh::Identity),
+    Age(Vec<age::x25519::Identity>),
+    Plugin(Vec<age::plugin::Identity>),
+}
+
+impl IdentityFile {
+    /// Reads a private key file. A file of this user that others may read is refused, as
+    /// ssh refuses it.
+    ///
+    /// # Errors
+    /// [`IdentityError`]: unreadable, too open, not a key, unsupported, a public half.
+    pub fn read(path: &Path) -> Result<Self, IdentityError> {
+        let failed = |error| FileError::new("read", path, error);
+        let file = File::open(path).map_err(failed)?;
+        let about = file.metadata().map_err(failed)?;
+        let mode = about.permissions().mode() & 0o7777;
+        let own = about.uid() == nix::unistd::getuid().as_raw();
+        if !about.is_file() {
+            return Err(IdentityError::NotAKey { path: path.to_owned() });
+        }
+        let mut bytes = Zeroizing::new(Vec::with_capacity(about.len().min(LARGEST) as usize + 1));
+        file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+        let (parsed, publics) = match bytes.len() as u64 {
+            ..=LARGEST => parse(path, &bytes)?,
+            _ => return Err(IdentityError::NotAKey { path: path.to_owned() }),
+        };
+        // Asked last, so that a public key given by mistake is named as such.
+        if own && mode & 0o077 != 0 {
+            return Err(IdentityError::TooOpen { path: path.to_owned(), mode });
+        }
+        Ok(Self { path: path.to_owned(), parsed, publics })
+    }
+
+    /// Where it was read from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The public half, where the file shows it without a passphrase; of several, the
+    /// first.
+    pub fn public(&self) -> Option<&Recipient> {
+        self.publics.first()
+    }
+
+    /// Every public half the file shows.
+    pub fn publics(&self) -> &[Recipient] {
+        &self.publics
+    }
+
+    /// Whether using it takes a person: a passphrase, a PIN, a touch.
+    pub fn needs_person(&self) -> bool {
+        !matches!(&self.parsed, Parsed::Ssh(age::ssh::Identity::Unencrypted(_)) | Parsed::Age(_))
+    }
+
+    /// Whether it is the handle of `recipient`'s plugin: whether of the same key, only the
+    /// plugin knows.
+    pub(crate) fn may_be_plugin_of(&self, recipient: &Recipient) -> bool {
+        match &self.parsed {
+            Parsed::Plugin(keys) => keys.iter().any(|key| recipient.plugin() == Some(key.plugin())),
+            _ => false,
+        }
+    }
+
+    /// Makes it ready for use, asking for the passphrase if it has one. Asks once: whether
+    /// a wrong passphrase is asked for again is the caller's to decide.
+    ///
+    /// # Errors
+    /// [`IdentityError::WrongPassphrase`], [`IdentityError::Declined`],
+    /// [`IdentityError::Prompt`], [`IdentityError::PluginMissing`].
+    pub fn unlock(&self, prompter: &Arc<dyn Prompter>) -> Result<Identity, IdentityError> {
+        use age::ssh::Identity as Ssh;
+
+        let identity = |keys| Identity::new(keys, self.publics.clone()).from_file(&self.path);
+        match &self.parsed {
+            Parsed::Ssh(Ssh::Encrypted(key)) => {
+                let key = self.decrypt(key, &**prompter)?;
+                Ok(identity(vec![Arc::new(key)]).after_asking())
+            }
+            Parsed::Ssh(key) => Ok(identity(vec![Arc::new(key.clone())])),
+            Parsed::Age(keys) => {
+                let shared = |key: &age::x25519::Identity| Arc::new(key.clone()) as AgeIdentity;
+                Ok(identity(keys.iter().map(shared).collect()))
+            }
+            Parsed::Plugin(keys) => {
+                let keys = keys.iter().map(|key| self.connect(key, prompter));
+                Ok(identity(keys.collect::<Result<_, _>>()?).asking_again())
+            }
+        }
+    }
+
+    fn decrypt(
+        &self,
+        key: &age::ssh::EncryptedKey,
+        prompter: &dyn Prompter,
+    ) -> Result<age::ssh::Identity, IdentityError> {
+        let path = || self.path.clone();
+        let passphrase = prompter
+            .passphrase(&format!("passphrase for {}", self.path.display()))
+            .map_err(|source| IdentityError::Prompt { path: path(), source })?
+            .ok_or_else(|| IdentityError::Declined { path: path() })?;
+        passphrase_text(&passphrase)
+            .and_then(|passphrase| key.decrypt(passphrase).ok().map(age::ssh::Identity::from))
+            .ok_or_else(|| IdentityError::WrongPassphrase { path: path() })
+    }
+
+    fn connect(
+        &self,
+        key: &age::plugin::Identity,
+        prompter: &Arc<dyn Prompter>,
+    ) -> Result<AgeIdentity, IdentityError> {
+        let keys = std::slice::from_ref(key);
+        let callbacks = Callbacks(prompter.clone());
+        match age::plugin::IdentityPluginV1::new(key.plugin(), keys, callbacks) {
+            Ok(plugin) => Ok(Arc::new(plugin)),
+            Err(_) => Err(IdentityError::PluginMissing {
+                path: self.path.clone(),
+                program: format!("age-plugin-{}", key.plugin()),
+            }),
+        }
+    }
+}
+
+/// Parses the bytes of a private key file; `path` is for errors only.
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<(Parsed, Vec<Recipient>), IdentityError> {
+    let not_a_key = || IdentityError::NotAKey { path: path.to_owned() };
+    let text = std::str::from_utf8(bytes).map_err(|_| not_a_key())?;
+    if text.trim_start().starts_with("-----BEGIN") {
+        return parse_ssh(path, text);
+    }
+    if Recipient::parse(text).is_ok() {
+        return Err(IdentityError::PublicHalf { path: path.to_owned() });
+    }
+    let (mut keys, mut plugins) = (Vec::new(), Vec::new());
+    for line in text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
+        match line.parse() {
+            Ok(key) => keys.push(key),
+            Err(_) => plugins.push(line.parse().map_err(|_| not_a_key())?),
+        }
+    }
+    let publics = keys
+        .iter()
+        .map(|key: &age::x25519::Identity| Recipient::parse(&key.to_public().to_string()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|source| IdentityError::Recipient { path: path.to_owned(), source })?;
+    match (keys.is_empty(), plugins.is_empty()) {
+        (false, true) => Ok((Parsed::Age(keys), publics)),
+        (true, false) => Ok((Parsed::Plugin(plugins), publics)),
+        (true, true) => Err(not_a_key()),
+        (false, false) => Err(IdentityError::Unsupported {
+            path: path.to_owned(),
+            why: "it mixes age identities with a plugin's; keep them in files of their own".into(),
+        }),
+    }
+}
+
+fn parse_ssh(path: &Path, text: &str) -> Result<(Parsed, Vec<Recipient>), IdentityError> {
+    use age::ssh::{Identity as Ssh, UnsupportedKey};
+
+    let unsupported = |why: String| IdentityError::Unsupported { path: path.to_owned(), why };
+    let convert = format!("rewrite it with: ssh-keygen -p -f {}", path.display());
+    let key = Ssh::from_buffer(text.trim_start().as_bytes(), None).map_err(|_| {
+        if text.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
+            IdentityError::NotAKey { path: path.to_owned() }
+        } else {
+            unsupported(format!("this form of private key is not read; {convert}"))
+        }
+    })?;
+    match &key {
+        Ssh::Unsupported(UnsupportedKey::EncryptedPem) => {
+            return Err(unsupported(format!("its old encrypted form is not read; {convert}")));
+        }
+        Ssh::Unsupported(UnsupportedKey::EncryptedSsh(cipher)) => {
+            return Err(unsupported(format!(
+                "its cipher {cipher} is not read; {convert} -Z aes256-ctr"
+            )));
+        }
+        Ssh::Unsupported(UnsupportedKey::Hardware(kind)) => {
+            return Err(unsupported(format!(
+                "a {kind} key can only sign; use ssh-ed25519, ssh-rsa, or --via yubikey"
+            )));
+        }
+        Ssh::Unsupported(UnsupportedKey::Type(kind)) => {
+            return Err(unsupported(format!(
+                "age cannot use a {kind} key; use ssh-ed25519 or ssh-rsa"
+            )));
+        }
+        Ssh::Unencrypted(_) | Ssh::Encrypted(_) => {}
+    }
+    let public = age::ssh::Recipient::try_from(key.clone())
+        .map_err(|_| IdentityError::NotAKey { path: path.to_owned() })?;
+    let public = Recipient::parse(&public.to_string())
+        .map_err(|source| IdentityError::Recipient { path: path.to_owned(), source })?;
+    Ok((Parsed::Ssh(key), vec![public]))
+}

@@ -1,0 +1,60 @@
+//! How a person is asked. The terminal, the descriptor or the window behind it is the
+//! command's affair.
+
+use std::sync::Arc;
+
+use keyrack_names::Secret;
+
+/// Asks a person, if one is there. Shared, because an age plugin may ask later, while a
+/// file is being opened.
+pub trait Prompter: Send + Sync {
+    /// Asks for a passphrase, saying what it is for. `None`: the person declined.
+    ///
+    /// # Errors
+    /// [`PromptError`] when nobody can be asked.
+    fn passphrase(&self, what: &str) -> Result<Option<Secret>, PromptError>;
+
+    /// Tells the person something, such as to touch a key.
+    fn notice(&self, text: &str);
+}
+
+/// Why nobody was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PromptError {
+    /// There is no terminal, no descriptor, no window; or asking is forbidden.
+    #[error("nobody is there to ask")]
+    NobodyThere,
+    /// There was a way, and it failed.
+    #[error("asking failed: {0}")]
+    Failed(String),
+}
+
+/// A [`Prompter`] as the age library calls it.
+#[derive(Clone)]
+pub(crate) struct Callbacks(pub(crate) Arc<dyn Prompter>);
+
+impl age::Callbacks for Callbacks {
+    fn display_message(&self, message: &str) {
+        self.0.notice(message);
+    }
+
+    fn confirm(&self, message: &str, _: &str, _: Option<&str>) -> Option<bool> {
+        self.0.notice(message);
+        None
+    }
+
+    /// What is not secret is no reason to interrupt a person.
+    fn request_public_string(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn request_passphrase(&self, description: &str) -> Option<age::secrecy::SecretString> {
+        let secret = self.0.passphrase(description).ok()??;
+        passphrase_text(&secret)
+    }
+}
+
+/// A passphrase as age takes it; `None` if it is not UTF-8.
+pub(crate) fn passphrase_text(secret: &Secret) -> Option<age::secrecy::SecretString> {
+    std::str::from_utf8(secret.expose()).ok().map(age::secrecy::SecretString::from)
+}

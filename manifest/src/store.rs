@@ -1,0 +1,368 @@
+//! Manifests on disk: opening one, and everything that is held against it before it is
+//! believed. Writing is `update` and `create`; mending is `repair`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use keyrack_names::Owner;
+
+use crate::atomic::{self, FileError};
+use crate::lock::{Lock, LockError};
+use crate::pin::PinError;
+use crate::seal::{self, OpenError, SealError};
+use crate::text::{self, TextError};
+use crate::{Identity, Manifest, Pin, Places, PublicKey, Recipient};
+
+/// Largest manifest file, in bytes: the text, and what age puts around it.
+pub(crate) const LARGEST_FILE: u64 = (text::LARGEST as u64) + (1 << 20);
+
+/// The manifests of one home.
+#[derive(Debug, Clone, Copy)]
+pub struct Store<'a> {
+    /// Where they lie.
+    pub places: &'a Places,
+    /// How long to wait for another writer. 30 seconds is a person's patience.
+    pub patience: Duration,
+}
+
+/// A manifest that was opened and believed.
+#[derive(Debug)]
+pub struct Opened {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Whether this device remembered nothing of it: then an old copy would not have been
+    /// noticed.
+    pub first_sight: bool,
+}
+
+/// Why a manifest could not be opened or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The owner has no manifest here.
+    #[error("{owner} has no manifest at {}", path.display())]
+    Absent {
+        /// Whose.
+        owner: Owner,
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The identity does not open it.
+    #[error("{} is sealed to another key", path.display())]
+    WrongKey {
+        /// The manifest.
+        path: PathBuf,
+    },
+    /// The identity is a plugin's, and the plugin failed.
+    #[error("{}: the age plugin failed: {why}", path.display())]
+    Plugin {
+        /// The manifest.
+        path: PathBuf,
+        /// What it said.
+        why: String,
+    },
+    /// It is not what was last written here.
+    #[error("{}: {kind}", path.display())]
+    Tampered {
+        /// The manifest, or the pin.
+        path: PathBuf,
+        /// In which way.
+        kind: Tampered,
+    },
+    /// A newer keyrack wrote it.
+    #[error("{} has version {theirs}; this keyrack reads up to {ours}", path.display())]
+    Newer {
+        /// The manifest.
+        path: PathBuf,
+        /// Its version.
+        theirs: u32,
+        /// The newest that is read.
+        ours: u32,
+    },
+    /// Another process was writing all the time.
+    #[error("another keyrack is writing {owner}'s manifest")]
+    Busy {
+        /// Whose.
+        owner: Owner,
+    },
+    /// A manifest is there, and is not the one asked for.
+    #[error("{owner} has a manifest already{}", .conflict.words())]
+    Conflict {
+        /// Whose.
+        owner: Owner,
+        /// How it differs.
+        conflict: Conflict,
+    },
+    /// The owner has not opened it yet: only drops are taken.
+    #[error("{owner}'s manifest is provisional: {owner} must unlock it first")]
+    Provisional {
+        /// Whose.
+        owner: Owner,
+    },
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// It could not be written so that it would be read again.
+    #[error("the manifest cannot be written: {0}")]
+    Unwritable(TextError),
+    /// What was written did not read back the same; the old file stays.
+    #[error("{} did not read back as written; the old one stays", path.display())]
+    ReadBack {
+        /// The manifest.
+        path: PathBuf,
+    },
+    /// The operating system gave no random numbers.
+    #[error("no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// In which way a file is not what was last written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Tampered {
+    /// It ends too early.
+    #[error("it is cut short")]
+    Truncated,
+    /// It is not an age file.
+    #[error("it is not an age file")]
+    NotAge,
+    /// It was altered, or damaged.
+    #[error("it is damaged, or was altered")]
+    Damaged,
+    /// It opens, and holds something else.
+    #[error("{0}")]
+    Garbage(TextError),
+    /// Its signature does not hold.
+    #[error("its signature does not hold")]
+    BadSignature,
+    /// It is another owner's.
+    #[error("it is {is}'s manifest, put in the place of {expected}'s")]
+    Swapped {
+        /// Whose it is.
+        is: Owner,
+        /// Whose it should be.
+        expected: Owner,
+    },
+    /// It is older than what was seen here.
+    #[error("it is an old copy: write {seen}, where {pinned} was seen before")]
+    Rollback {
+        /// Its counter.
+        seen: u64,
+        /// The newest seen.
+        pinned: u64,
+    },
+    /// Another key signed it.
+    #[error("it is signed by {seen}, where {pinned} signed before")]
+    OtherSigner {
+        /// Who signed it.
+        seen: PublicKey,
+        /// Who did before.
+        pinned: PublicKey,
+    },
+    /// It names another rack.
+    #[error("it names another rack than before")]
+    OtherRack,
+    /// It is sealed to other keys than before, and not by this device.
+    #[error("its recipients changed: {}", changes(added, removed))]
+    RecipientsChanged {
+        /// New ones.
+        added: Vec<Recipient>,
+        /// Gone ones.
+        removed: Vec<Recipient>,
+    },
+    /// What this device remembers is damaged.
+    #[error("it does not read as a pin")]
+    DamagedPin,
+}
+
+/// How an existing manifest differs from the one to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conflict {
+    /// It is sealed to another key.
+    OtherRecipient,
+    /// It has not these backups.
+    OtherBackups {
+        /// Those it lacks.
+        missing: Vec<Recipient>,
+    },
+    /// Neither the file nor this device shows whom it is sealed to.
+    CannotTell,
+}
+
+impl Conflict {
+    fn words(&self) -> String {
+        match self {
+            Self::OtherRecipient => ", sealed to another key".to_owned(),
+            Self::OtherBackups { missing } => {
+                format!(", without the backup {}", fingerprints(missing))
+            }
+            Self::CannotTell => {
+                ", and whether it is sealed to the same key cannot be told without opening it"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+fn changes(added: &[Recipient], removed: &[Recipient]) -> String {
+    let one = |sign: &str, all: &[Recipient]| {
+        (!all.is_empty()).then(|| format!("{sign} {}", fingerprints(all)))
+    };
+    [one("added", added), one("removed", removed)]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn fingerprints(recipients: &[Recipient]) -> String {
+    recipients.iter().map(Recipient::fingerprint).collect::<Vec<_>>().join(" ")
+}
+
+impl<'a> Store<'a> {
+    /// The manifests at `places`, with a person's patience.
+    pub fn new(places: &'a Places) -> Self {
+        Self { places, patience: Duration::from_secs(30) }
+    }
+
+    /// What this device remembers of `owner`'s manifest.
+    ///
+    /// # Errors
+    /// [`StoreError::File`]; [`Tampered::DamagedPin`].
+    pub fn pin(&self, owner: &Owner) -> Result<Option<Pin>, StoreError> {
+        Ok(Pin::read(self.places, owner)?)
+    }
+
+    /// The bytes of `owner`'s manifest as it lies there, sealed.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`], [`StoreError::File`].
+    pub fn sealed(&self, owner: &Owner) -> Result<Vec<u8>, StoreError> {
+        let path = self.places.manifest(owner);
+        atomic::read_limited(&path, LARGEST_FILE)?
+            .ok_or_else(|| StoreError::Absent { owner: owner.clone(), path })
+    }
+
+    /// Opens `owner`'s manifest and holds it against what this device remembers. What was
+    /// seen for the first time, or is newer, is remembered.
+    ///
+    /// # Errors
+    /// [`StoreError`], but nothing that only writing causes.
+    pub fn open(&self, owner: &Owner, identity: &Identity) -> Result<Opened, StoreError> {
+        let (manifest, pin) = self.read(owner, identity)?;
+        let first_sight = pin.is_none();
+        if pin.is_none_or(|pin| is_behind(&pin, &manifest, identity)) {
+            self.remember(&manifest, identity)?;
+        }
+        Ok(Opened { manifest, first_sight })
+    }
+
+    pub(crate) fn lock(&self, owner: &Owner) -> Result<Lock, StoreError> {
+        Lock::take(&self.places.lock(owner), self.patience).map_err(|error| match error {
+            LockError::Busy => StoreError::Busy { owner: owner.clone() },
+            LockError::File(error) => error.into(),
+        })
+    }
+
+    /// Opens and checks; changes nothing.
+    pub(crate) fn read(
+        &self,
+        owner: &Owner,
+        identity: &Identity,
+    ) -> Result<(Manifest, Option<Pin>), StoreError> {
+        // The pin first: a writer replaces the manifest before the pin, so that the other
+        // order could hold a manifest against its own successor.
+        let pin = self.pin(owner)?;
+        let sealed = self.sealed(owner)?;
+        let path = self.places.manifest(owner);
+        let manifest = decode(&path, &sealed, owner, identity)?;
+        if let Some(pin) = &pin {
+            compare(pin, &manifest).map_err(|kind| StoreError::Tampered { path, kind })?;
+        }
+        Ok((manifest, pin))
+    }
+
+    fn remember(&self, manifest: &Manifest, identity: &Identity) -> Result<(), StoreError> {
+        let owner = &manifest.owner.name;
+        let _lock = self.lock(owner)?;
+        let pin = self.pin(owner)?;
+        if pin.as_ref().is_none_or(|pin| is_behind(pin, manifest, identity)) {
+            pin_after(manifest, pin.as_ref(), identity).write(self.places)?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens a sealed manifest and reads it; `path` is for errors only.
+pub(crate) fn decode(
+    path: &std::path::Path,
+    sealed: &[u8],
+    owner: &Owner,
+    identity: &Identity,
+) -> Result<Manifest, StoreError> {
+    let path = || path.to_owned();
+    let tampered = |kind| StoreError::Tampered { path: path(), kind };
+    let plain = seal::open(identity, sealed, text::LARGEST).map_err(|error| match error {
+        OpenError::OtherKey => StoreError::WrongKey { path: path() },
+        OpenError::Plugin(why) => StoreError::Plugin { path: path(), why },
+        OpenError::NotAge => tampered(Tampered::NotAge),
+        OpenError::Truncated => tampered(Tampered::Truncated),
+        OpenError::Damaged => tampered(Tampered::Damaged),
+        OpenError::TooLarge { .. } => {
+            tampered(Tampered::Garbage(TextError::Shape("it is larger than 16 MiB")))
+        }
+    })?;
+    text::read(plain.expose(), owner).map_err(|error| match error {
+        TextError::Newer { theirs, ours } => StoreError::Newer { path: path(), theirs, ours },
+        TextError::Swapped { is, expected } => tampered(Tampered::Swapped { is, expected }),
+        TextError::BadSignature => tampered(Tampered::BadSignature),
+        other => tampered(Tampered::Garbage(other)),
+    })
+}
+
+/// Holds a manifest against what was remembered of it.
+fn compare(pin: &Pin, manifest: &Manifest) -> Result<(), Tampered> {
+    if manifest.counter < pin.counter {
+        return Err(Tampered::Rollback { seen: manifest.counter, pinned: pin.counter });
+    }
+    // What a host made up on the owner's behalf is the owner's to replace, elsewhere too.
+    let replaced = pin.provisional && !manifest.signing.provisional;
+    let signer = manifest.signing.key.public();
+    if signer != pin.signer && !replaced {
+        return Err(Tampered::OtherSigner { seen: signer, pinned: pin.signer });
+    }
+    if manifest.rack.id != pin.rack_id && !replaced {
+        return Err(Tampered::OtherRack);
+    }
+    let now = manifest.all_recipients();
+    let lacks = |all: &[Recipient], one: &Recipient| !all.contains(one);
+    let added: Vec<_> = now.iter().filter(|r| lacks(&pin.recipients, r)).cloned().collect();
+    let removed: Vec<_> = pin.recipients.iter().filter(|r| lacks(&now, r)).cloned().collect();
+    if added.is_empty() && removed.is_empty() {
+        Ok(())
+    } else {
+        Err(Tampered::RecipientsChanged { added, removed })
+    }
+}
+
+/// Whether the pin has something to learn from a manifest it does not contradict.
+fn is_behind(pin: &Pin, manifest: &Manifest, identity: &Identity) -> bool {
+    pin.counter < manifest.counter || (pin.identity_path.is_none() && identity.path().is_some())
+}
+
+/// The pin of `manifest`, with what only the device knows taken over from the old one.
+pub(crate) fn pin_after(manifest: &Manifest, old: Option<&Pin>, identity: &Identity) -> Pin {
+    let path = identity.path().map(PathBuf::from);
+    let old_path = old.and_then(|pin| pin.identity_path.clone());
+    Pin { serial: old.and_then(|pin| pin.serial), ..Pin::of(manifest, old_path.or(path)) }
+}
+
+impl From<PinError> for StoreError {
+    fn from(error: PinError) -> Self {
+        match error {
+            PinError::File(error) => error.into(),
+            PinError::Damaged { path } => Self::Tampered { path, kind: Tampered::DamagedPin },
+        }
+    }
+}

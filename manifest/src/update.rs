@@ -1,0 +1,172 @@
+//! Changing a manifest: read, change and write again under the owner's lock, so that two
+//! writers never lose an update and a killed one leaves the old file or the new.
+
+use jiff::Timestamp;
+use keyrack_names::Owner;
+
+use crate::atomic::{self, Staged};
+use crate::card::Card;
+use crate::seal;
+use crate::store::pin_after;
+use crate::text;
+use crate::{Identity, Manifest, Pin, Rack, Signing, SigningKey, Store, StoreError};
+
+/// Why a change was not made: the store failed, or the change itself did.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError<E> {
+    /// Opening or writing failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The change refused; nothing was written.
+    #[error("{0}")]
+    Refused(E),
+}
+
+impl Store<'_> {
+    /// Changes `owner`'s manifest by `change`, which sees it as it is under the lock.
+    /// Files the change writes elsewhere (records of a vault) are in place before the
+    /// manifest that names them.
+    ///
+    /// # Errors
+    /// [`UpdateError::Refused`] with the change's own error, and then nothing was written;
+    /// [`UpdateError::Store`], [`StoreError::Provisional`] among them.
+    pub fn update<T, E>(
+        &self,
+        owner: &Owner,
+        identity: &Identity,
+        now: Timestamp,
+        change: impl FnOnce(&mut Manifest) -> Result<T, E>,
+    ) -> Result<T, UpdateError<E>> {
+        let _lock = self.lock(owner)?;
+        let (mut manifest, pin) = self.read(owner, identity)?;
+        if manifest.signing.provisional {
+            return Err(StoreError::Provisional { owner: owner.clone() }.into());
+        }
+        let result = change(&mut manifest).map_err(UpdateError::Refused)?;
+        self.write(&mut manifest, pin.as_ref(), identity, now)?;
+        Ok(result)
+    }
+
+    /// Replaces everything a host made up for an owner that only now opens its manifest:
+    /// rack, signing key, name in vaults. `found` adds a personal vault. Returns the
+    /// manifest as it is now; one that is not provisional is returned as it was.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub fn replace_provisional<E>(
+        &self,
+        owner: &Owner,
+        identity: &Identity,
+        now: Timestamp,
+        found: impl FnOnce(&mut Manifest) -> Result<(), E>,
+    ) -> Result<Manifest, UpdateError<E>> {
+        let _lock = self.lock(owner)?;
+        let (mut manifest, pin) = self.read(owner, identity)?;
+        if manifest.signing.provisional {
+            manifest.rack = Rack::generate().map_err(StoreError::from)?;
+            let key = SigningKey::generate().map_err(StoreError::from)?;
+            let card = Card::issue(&manifest.owner.handle, &key, &manifest.all_recipients(), now)
+                .map_err(|_| self.unwritable())?;
+            manifest.signing = Signing { key, member: card.member_id(), provisional: false };
+            manifest.vaults.clear();
+            found(&mut manifest).map_err(UpdateError::Refused)?;
+            // The copy the host knows everything of is no backup.
+            self.write_then(&mut manifest, pin.as_ref(), identity, now, Old::Destroy)?;
+        }
+        Ok(manifest)
+    }
+
+    /// Writes `manifest` under the lock: counted, signed, sealed, read back, renamed,
+    /// pinned. The old file is kept as `.bak`, unless somebody who can open it no longer
+    /// may.
+    pub(crate) fn write(
+        &self,
+        manifest: &mut Manifest,
+        pin: Option<&Pin>,
+        identity: &Identity,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let recipients = manifest.all_recipients();
+        let removed = pin.is_some_and(|pin| pin.recipients.iter().any(|r| !recipients.contains(r)));
+        let old = if removed { Old::Destroy } else { Old::Keep };
+        self.write_then(manifest, pin, identity, now, old)
+    }
+
+    pub(crate) fn write_then(
+        &self,
+        manifest: &mut Manifest,
+        pin: Option<&Pin>,
+        identity: &Identity,
+        now: Timestamp,
+        old: Old,
+    ) -> Result<(), StoreError> {
+        let owner = manifest.owner.name.clone();
+        let path = self.places.manifest(&owner);
+        manifest.counter = pin.map_or(0, |pin| pin.counter).max(manifest.counter) + 1;
+        let staged = self.stage(manifest, Some(identity))?;
+        let backup = self.places.backup(&owner);
+        match old {
+            Old::Keep => atomic::keep(&path, &backup)?,
+            // Before the rename: killed in between, the old manifest is still whole.
+            Old::Destroy => atomic::remove(&backup)?,
+        }
+        staged.commit()?;
+        let new_pin = pin_after(manifest, pin, identity);
+        if pin
+            .is_none_or(|pin| pin.signer != new_pin.signer || pin.recipients != new_pin.recipients)
+        {
+            self.write_card(manifest, now)?;
+        }
+        Ok(new_pin.write(self.places)?)
+    }
+
+    /// Signs and seals `manifest` into a temporary file, and opens that again where an
+    /// identity is at hand that needs nobody's finger for it.
+    pub(crate) fn stage(
+        &self,
+        manifest: &Manifest,
+        identity: Option<&Identity>,
+    ) -> Result<Staged, StoreError> {
+        let path = self.places.manifest(&manifest.owner.name);
+        let recipients = manifest.all_recipients();
+        let text = text::write(manifest).map_err(StoreError::Unwritable)?;
+        let sealed = seal::seal(&recipients, text.as_bytes())?;
+        atomic::sweep(&path);
+        let staged = Staged::create(&path, &sealed)?;
+        let written = staged.read_back()?;
+        let opens_it = |id: &&Identity| {
+            !id.asks_again() && id.publics().iter().any(|public| recipients.contains(public))
+        };
+        let same = written == sealed
+            && identity.filter(opens_it).is_none_or(|identity| {
+                seal::open(identity, &written, text::LARGEST)
+                    .is_ok_and(|plain| plain.expose() == text.as_bytes())
+            });
+        if same { Ok(staged) } else { Err(StoreError::ReadBack { path }) }
+    }
+
+    /// Writes the owner's card anew: a convenience for others, so it comes last.
+    fn write_card(&self, manifest: &Manifest, now: Timestamp) -> Result<(), StoreError> {
+        let card = Card::issue(
+            &manifest.owner.handle,
+            &manifest.signing.key,
+            &manifest.all_recipients(),
+            now,
+        )
+        .map_err(|_| self.unwritable())?;
+        Ok(atomic::replace(&self.places.card(&manifest.owner.handle), &card.bytes)?)
+    }
+
+    pub(crate) fn unwritable(&self) -> StoreError {
+        StoreError::Unwritable(text::TextError::Inconsistent("its card cannot be written"))
+    }
+}
+
+/// What becomes of the file that is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Old {
+    /// It stays as `.bak`.
+    Keep,
+    /// It goes, and the `.bak` before it: a key that was taken away opens both.
+    Destroy,
+}
