@@ -1,0 +1,21 @@
+//! What the tests share: a throwaway [`Rack`] around the real binaries, a terminal to
+//! type into, a runner for sessions written as Markdown, and daemons that lie.
+//!
+//! The tests themselves lie in `tests/tests`, one file per topic, and in
+//! `tests/sessions`, one session per feature. Nothing here is shipped.
+
+pub mod binaries;
+pub mod daemons;
+pub mod fake;
+pub mod finished;
+pub mod mask;
+pub mod rack;
+pub mod script;
+pub mod session;
+pub mod skip;
+pub mod source;
+pub mod terminal;
+
+pub use finished::Finished;
+pub use rack::Rack;
+pub use terminal::Terminal;

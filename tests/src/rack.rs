@@ -1,0 +1,235 @@
+//! A sandbox: a home of its own with real SSH keys, sockets of its own, the real binaries
+//! on PATH, and nothing of the caller's environment. When it ends, so does every daemon
+//! that was started in it.
+
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::script::Script;
+use crate::{Finished, Terminal, binaries, daemons};
+
+/// A throwaway home with the real binaries.
+#[derive(Debug)]
+pub struct Rack {
+    // Dropped last: the daemons' sockets lie in it.
+    root: TempDir,
+    bin: PathBuf,
+    uid: Option<u32>,
+    env: Vec<(String, String)>,
+}
+
+/// What kind of SSH key to make.
+#[derive(Debug, Clone, Copy)]
+pub enum KeyType {
+    /// `ssh-ed25519`
+    Ed25519,
+    /// `ssh-rsa`, 3072 bits
+    Rsa,
+    /// `ecdsa-sha2-nistp256`, which age cannot use
+    Ecdsa,
+}
+
+impl Default for Rack {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Rack {
+    /// An empty home, and a private directory for sockets.
+    pub fn new() -> Self {
+        Self::make(None)
+    }
+
+    /// The same for another user, who must exist only as a number. Root only.
+    pub fn of_user(uid: u32) -> Self {
+        Self::make(Some(uid))
+    }
+
+    fn make(uid: Option<u32>) -> Self {
+        // Short, because a socket's path ends at 108 bytes.
+        let root = tempfile::Builder::new().prefix("kr-").tempdir_in("/tmp").expect("a sandbox");
+        let sockets = root.path().join("run").display().to_string();
+        let bin = binaries::dir().to_owned();
+        let mut rack = Self { root, bin, uid, env: vec![("KEYRACK_SOCKET_DIR".into(), sockets)] };
+        for dir in ["home", "home/.ssh", "run", "work"] {
+            let dir = rack.path(dir);
+            fs::create_dir(&dir).expect("a fresh directory");
+            fs::set_permissions(&dir, Permissions::from_mode(0o700)).expect("our directory");
+        }
+        if let Some(uid) = uid {
+            // Another user may not be able to reach the build directory.
+            let bin = rack.path("bin");
+            fs::create_dir(&bin).expect("a fresh directory");
+            for name in ["keyrack", "keyrackd"] {
+                fs::copy(binaries::dir().join(name), bin.join(name)).expect("the binary");
+            }
+            rack.bin = bin;
+            let all = ["", "home", "home/.ssh", "run", "work"].map(|dir| rack.path(dir));
+            for dir in all {
+                std::os::unix::fs::chown(dir, Some(uid), Some(uid)).expect("root may");
+            }
+        }
+        rack
+    }
+
+    /// Sets a variable for everything that runs in this rack.
+    #[must_use]
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.env.retain(|(n, _)| n != name);
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Listens where a user's daemons do, in `/tmp`, instead of a directory of its own.
+    #[must_use]
+    pub fn with_real_sockets(mut self) -> Self {
+        self.env.retain(|(name, _)| name != "KEYRACK_SOCKET_DIR");
+        self
+    }
+
+    /// The sandbox.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// A path in the sandbox.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.root().join(relative)
+    }
+
+    /// The user's home directory.
+    pub fn home(&self) -> PathBuf {
+        self.path("home")
+    }
+
+    /// Where manifests are.
+    pub fn data(&self) -> PathBuf {
+        self.path("home/.local/share/keyrack")
+    }
+
+    /// What this device remembers.
+    pub fn state(&self) -> PathBuf {
+        self.path("home/.local/state/keyrack")
+    }
+
+    /// `host.<owner>.yml.age`
+    pub fn manifest(&self, owner: &str) -> PathBuf {
+        self.data().join(format!("host.{owner}.yml.age"))
+    }
+
+    /// The first socket `owner`'s daemon listens on, where the rack has its own directory.
+    pub fn socket(&self, owner: &str) -> PathBuf {
+        self.path(&format!("run/keyrack-daemon.{owner}.sock"))
+    }
+
+    /// Makes `~/.ssh/id_ed25519_<owner>`, or for `human` the default key.
+    pub fn key(&self, owner: &str) -> PathBuf {
+        let name =
+            if owner == "human" { "id_ed25519".into() } else { format!("id_ed25519_{owner}") };
+        self.make_key(&name, KeyType::Ed25519, "")
+    }
+
+    /// Makes `~/.ssh/<name>` with `ssh-keygen`.
+    pub fn make_key(&self, name: &str, kind: KeyType, passphrase: &str) -> PathBuf {
+        let path = self.home().join(".ssh").join(name);
+        let kind: &[&str] = match kind {
+            KeyType::Ed25519 => &["-t", "ed25519"],
+            KeyType::Rsa => &["-t", "rsa", "-b", "3072"],
+            KeyType::Ecdsa => &["-t", "ecdsa"],
+        };
+        let made = self
+            .command("ssh-keygen")
+            .args(["-q", "-C", name, "-N", passphrase])
+            .args(kind)
+            .arg("-f")
+            .arg(&path)
+            .status();
+        assert!(made.is_ok_and(|s| s.success()), "ssh-keygen could not make {}", path.display());
+        path
+    }
+
+    /// Writes a file into the sandbox, with its directories.
+    pub fn write(&self, relative: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(relative);
+        fs::create_dir_all(path.parent().expect("a file has a directory")).expect("our sandbox");
+        fs::write(&path, content).expect("our sandbox");
+        path
+    }
+
+    /// A bash script in the working directory `work`.
+    pub fn script(&self, text: &str) -> Script<'_> {
+        Script::new(self, text)
+    }
+
+    /// Runs a bash script with an empty stdin.
+    #[track_caller]
+    pub fn sh(&self, text: &str) -> Finished {
+        self.script(text).run()
+    }
+
+    /// Runs a bash script on a terminal.
+    pub fn terminal(&self, text: &str) -> Terminal {
+        Terminal::new(self.command("setsid"), text)
+    }
+
+    /// A command with the rack's environment and nothing of the caller's.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = match self.uid {
+            Some(uid) => {
+                let mut setpriv = Command::new("setpriv");
+                setpriv.arg(format!("--reuid={uid}")).arg(format!("--regid={uid}"));
+                setpriv.args(["--clear-groups", "--inh-caps=-all"]).arg(program.as_ref());
+                setpriv
+            }
+            None => Command::new(program),
+        };
+        command.env_clear().current_dir(self.path("work"));
+        command.env("PATH", self.search_path()).env("HOME", self.home());
+        command.env("LANG", "C.UTF-8").env("TERM", "xterm").envs(self.env.iter().cloned());
+        command
+    }
+
+    /// The pids of the daemons that listen in this rack.
+    pub fn daemons(&self) -> Vec<i32> {
+        daemons::listening(|path| path.starts_with(self.root()))
+    }
+
+    /// Asserts that no daemon listens in this rack, or does not in a moment.
+    #[track_caller]
+    pub fn no_daemon(&self) {
+        daemons::until(|| self.daemons().is_empty());
+        let left = self.daemons();
+        assert!(left.is_empty(), "daemons {left:?} still listen");
+    }
+
+    fn search_path(&self) -> std::ffi::OsString {
+        let dirs = std::iter::once(self.bin.clone()).chain(path_dirs());
+        std::env::join_paths(dirs).expect("directories without colons")
+    }
+}
+
+impl Drop for Rack {
+    fn drop(&mut self) {
+        let left = daemons::kill(|path| path.starts_with(self.root()));
+        let strays = daemons::mentioning(self.root());
+        if !std::thread::panicking() {
+            assert!(left.is_empty(), "daemons {left:?} outlived their rack");
+            assert!(strays.is_empty(), "processes outlived their rack: {strays:?}");
+        }
+    }
+}
+
+/// Where programs are looked up: what `tests/run` built, then the system's before anything
+/// that depends on a home directory.
+pub(crate) fn path_dirs() -> Vec<PathBuf> {
+    let mut dirs = vec![binaries::target().join("tools/bin")];
+    dirs.extend(["/usr/bin", "/bin", "/usr/sbin", "/sbin"].map(PathBuf::from));
+    dirs.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    dirs
+}

@@ -1,0 +1,26 @@
+//! What README and the guides show is what happens: every `console` block in them is a
+//! session (`keyrack_tests::session`), in a sandbox with the person's SSH key and one for
+//! each owner that the documentation uses.
+
+use keyrack_tests::{Rack, binaries, session, source};
+
+#[test]
+fn every_console_block_happens_as_shown() {
+    let shown = source::texts("md").into_iter().filter(|(path, text)| {
+        let documents = path.starts_with("docs") || path.components().count() == 1;
+        documents && text.lines().any(|l| matches!(l, "```console" | "```console fresh"))
+    });
+    let files: Vec<_> = shown.map(|(path, _)| path).collect();
+    assert!(!files.is_empty(), "the documentation shows nothing");
+    for file in files {
+        session::run(&binaries::repository().join(file), sandbox);
+    }
+}
+
+fn sandbox() -> Rack {
+    let rack = Rack::new();
+    for owner in ["human", "seaturtle", "mechanic"] {
+        rack.key(owner);
+    }
+    rack
+}

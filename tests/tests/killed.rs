@@ -1,0 +1,187 @@
+//! `kill -9` at every single system call that changes a file: what is left is the old
+//! state or the new one, it opens, and the next command goes on from there.
+//!
+//! `strace` delivers the signal at the N-th call of one kind, for every kind and every N
+//! until a run gets through.
+
+use std::fs;
+use std::process::Command;
+
+use keyrack_tests::{Rack, need};
+
+/// Every call by which a file, a name or a directory comes, changes or goes.
+const CHANGES: &[&str] = &[
+    "openat",
+    "write",
+    "pwrite64",
+    "writev",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "unlink",
+    "unlinkat",
+    "ftruncate",
+    "mkdir",
+    "mkdirat",
+    "fchmod",
+    "flock",
+    "fallocate",
+    "copy_file_range",
+    "close",
+];
+/// More calls of one kind than any command makes.
+const MANY: usize = 400;
+
+/// Kills `command` at every change; after each, `check` sees the sandbox. Returns how often
+/// it was killed.
+fn kill_everywhere(rack: &Rack, command: &str, check: impl Fn(&Rack, &str)) -> usize {
+    let save = |from: &str, to: &str| {
+        let copied = Command::new("cp").arg("-a").arg(rack.path(from)).arg(rack.path(to)).status();
+        assert!(copied.is_ok_and(|s| s.success()), "cp {from} {to}");
+    };
+    save("home", "saved");
+    let mut kills = 0;
+    for call in CHANGES {
+        let mut through = false;
+        for n in 1..MANY {
+            fs::remove_dir_all(rack.path("home")).expect("our sandbox");
+            save("saved", "home");
+            let strace = format!(
+                "strace -f -qq -o /dev/null -e trace={call} -e signal=none \
+                 -e inject={call}:signal=SIGKILL:when={n} {command}"
+            );
+            let done = rack.script(&strace).stdin("new value").run();
+            let place = format!("{command}: killed at {call} {n}");
+            check(rack, &place);
+            if done.code != 137 {
+                done.ok();
+                through = true;
+                break;
+            }
+            kills += 1;
+        }
+        assert!(through, "{command} makes more than {MANY} calls of {call}");
+    }
+    kills
+}
+
+fn rack() -> Rack {
+    let rack = Rack::new();
+    rack.key("bot");
+    rack.key("backup");
+    rack.sh("keyrack init --for bot; printf old | keyrack set --for bot --key OLD").ok();
+    rack
+}
+
+/// What must be so after any kill: the manifest opens with stock age, every key in it has
+/// its value, and the next write works and leaves no debris.
+fn whole(rack: &Rack, place: &str, values: &[(&str, &[&str])]) {
+    let file = rack.manifest("bot").display().to_string();
+    let opened = rack.sh(&format!("age -d -i ~/.ssh/id_ed25519_bot {file} >/dev/null"));
+    assert_eq!(opened.code, 0, "{place}: {opened}");
+    let listed = rack.sh("keyrack list --for bot --json");
+    assert_eq!(listed.code, 0, "{place}: {listed}");
+    for (key, possible) in values {
+        let there = String::from_utf8_lossy(&listed.stdout).contains(&format!("all.{key}\""));
+        let got = rack.sh(&format!("keyrack get --unlock --for bot --key {key}"));
+        let value = String::from_utf8_lossy(&got.stdout).into_owned();
+        let fits = if there { possible.contains(&value.as_str()) } else { got.code == 4 };
+        assert!(fits, "{place}: {key} gives {value:?}\n{got}");
+    }
+    rack.sh("keyrack relock --for bot").ok();
+    let next = rack.sh("printf later | keyrack set --for bot --key LATER");
+    assert_eq!(next.code, 0, "{place}: {next}");
+    let debris = rack.sh("find ~/.local \\( -name '*tmp*' -o -name '.*' -type f \\)").text();
+    assert_eq!(debris, "", "{place}");
+}
+
+#[test]
+fn set_leaves_the_old_or_the_new() {
+    need!("strace");
+    let rack = rack();
+    let kills = kill_everywhere(&rack, "keyrack set --for bot --key NEW", |rack, place| {
+        whole(rack, place, &[("OLD", &["old"]), ("NEW", &["new value"])]);
+    });
+    assert!(kills > 10, "only {kills} kills");
+}
+
+#[test]
+fn set_over_a_value_leaves_the_old_or_the_new() {
+    need!("strace");
+    let rack = rack();
+    let kills = kill_everywhere(&rack, "keyrack set --for bot --key OLD", |rack, place| {
+        let listed = rack.sh("keyrack list --for bot --json");
+        assert!(String::from_utf8_lossy(&listed.stdout).contains("all.OLD\""), "{place}: {listed}");
+        whole(rack, place, &[("OLD", &["old", "new value"])]);
+    });
+    assert!(kills > 10, "only {kills} kills");
+}
+
+#[test]
+fn init_leaves_nothing_or_an_owner() {
+    need!("strace");
+    let rack = Rack::new();
+    rack.key("bot");
+    let kills = kill_everywhere(&rack, "keyrack init --for bot", |rack, place| {
+        let again = rack.sh("keyrack init --for bot");
+        assert_eq!(again.code, 0, "{place}: {again}");
+        whole(rack, place, &[]);
+    });
+    assert!(kills > 10, "only {kills} kills");
+}
+
+#[test]
+fn init_with_a_new_key_leaves_nothing_or_an_owner() {
+    need!("strace");
+    let rack = Rack::new();
+    let kills = kill_everywhere(&rack, "keyrack init --for bot", |rack, place| {
+        let again = rack.sh("keyrack init --for bot");
+        assert_eq!(again.code, 0, "{place}: {again}");
+        whole(rack, place, &[]);
+    });
+    assert!(kills > 10, "only {kills} kills");
+}
+
+#[test]
+fn recipient_add_leaves_the_old_or_the_new() {
+    need!("strace");
+    let rack = rack();
+    let add = "keyrack recipient add --for bot ../home/.ssh/id_ed25519_backup.pub --label backup";
+    let kills = kill_everywhere(&rack, add, |rack, place| {
+        whole(rack, place, &[("OLD", &["old"])]);
+        let again = rack.sh(&format!("{add}; keyrack get --unlock --for bot --key OLD --identity ~/.ssh/id_ed25519_backup; keyrack relock --quiet --for bot"));
+        assert_eq!(again.stdout, b"old", "{place}: {again}");
+    });
+    assert!(kills > 10, "only {kills} kills");
+}
+
+#[test]
+fn recipient_remove_leaves_the_old_or_the_new() {
+    need!("strace");
+    let rack = rack();
+    rack.sh("keyrack recipient add --for bot ~/.ssh/id_ed25519_backup.pub --label backup").ok();
+    let remove = "keyrack recipient remove --for bot backup";
+    let kills = kill_everywhere(&rack, remove, |rack, place| {
+        whole(rack, place, &[("OLD", &["old"])]);
+        rack.sh(remove);
+        let opened = "for f in $(find ~/.local/share/keyrack -name '*.age*'); do \
+                      age -d -i ~/.ssh/id_ed25519_backup $f >/dev/null 2>&1 && echo $f; done";
+        assert_eq!(rack.sh(opened).text(), "", "{place}: the removed key still opens files");
+    });
+    assert!(kills > 10, "only {kills} kills");
+}
+
+#[test]
+fn del_leaves_the_old_or_the_new() {
+    need!("strace");
+    let rack = rack();
+    rack.sh("printf gone | keyrack set --for bot --key GONE").ok();
+    let kills = kill_everywhere(&rack, "keyrack del --for bot --key GONE", |rack, place| {
+        whole(rack, place, &[("OLD", &["old"]), ("GONE", &["gone"])]);
+    });
+    assert!(kills > 10, "only {kills} kills");
+}

@@ -1,0 +1,202 @@
+//! Nothing is lost: by writers in parallel, by damage, by a full or read-only disk.
+//! What a kill can do is in `killed.rs`.
+
+use std::fs;
+
+use keyrack_tests::Rack;
+
+fn rack() -> Rack {
+    let rack = Rack::new();
+    rack.key("bot");
+    rack.sh("keyrack init --for bot; printf old | keyrack set --for bot --key OLD").ok();
+    rack
+}
+
+#[test]
+fn fifty_parallel_sets_leave_fifty_keys() {
+    let rack = rack();
+    let sets = "for i in $(seq 50); do printf \"value $i\" | keyrack set --for bot --key K$i & done; \
+                for job in $(jobs -p); do wait $job || exit 1; done";
+    rack.sh(sets).ok();
+    rack.sh("keyrack unlock --for bot").ok();
+    let all = rack.sh("for i in $(seq 50); do keyrack get --for bot --key K$i; echo; done");
+    let expected: String = (1..=50).map(|i| format!("value {i}\n")).collect();
+    all.ok().stdout(&expected);
+    rack.sh("keyrack get --for bot --key OLD").ok().stdout("old");
+    assert_eq!(
+        rack.sh("keyrack list --for bot --json").json()["keys"].as_array().map(Vec::len),
+        Some(51)
+    );
+}
+
+#[test]
+fn twenty_parallel_unlocks_leave_one_daemon() {
+    let rack = rack();
+    let unlocks = "for i in $(seq 20); do keyrack unlock --for bot & done; \
+                   for job in $(jobs -p); do wait $job || exit 1; done";
+    rack.sh(unlocks).ok();
+    assert_eq!(rack.daemons().len(), 1);
+    rack.sh("keyrack get --for bot --key OLD").ok().stdout("old");
+}
+
+#[test]
+fn twenty_parallel_inits_make_one_owner() {
+    let rack = Rack::new();
+    let inits = "for i in $(seq 20); do keyrack init --for bot & done; \
+                 for job in $(jobs -p); do wait $job || exit 1; done";
+    rack.sh(inits).ok();
+    rack.sh("printf x | keyrack set --for bot --key K && keyrack get --unlock --for bot --key K")
+        .ok()
+        .stdout("x");
+}
+
+#[test]
+fn a_stale_socket_is_recovered() {
+    let rack = rack();
+    rack.sh("keyrack unlock --for bot").ok();
+    let daemon = nix::unistd::Pid::from_raw(rack.daemons()[0]);
+    nix::sys::signal::kill(daemon, nix::sys::signal::Signal::SIGKILL).expect("our daemon");
+    rack.no_daemon();
+    assert!(rack.socket("bot").exists());
+    rack.sh("keyrack get --for bot --key OLD").code(3).bytes(b"");
+    rack.sh("keyrack unlock --for bot && keyrack get --for bot --key OLD").ok().stdout("old");
+    assert_eq!(rack.daemons().len(), 1);
+}
+
+/// Damages the manifest, asserts that it is told with exit 12 by every command and left as
+/// it is, then repaired from the backup without losing the damaged file.
+#[track_caller]
+fn damaged(rack: &Rack, content: &[u8], told: &str) {
+    let file = rack.manifest("bot");
+    fs::write(&file, content).expect("our sandbox");
+    for command in ["list", "unlock", "recipient list", "get --unlock --key OLD", "doctor"] {
+        let failed = rack.sh(&format!("keyrack {command} --for bot"));
+        assert!(
+            failed.code == 12 && failed.errors().contains(told),
+            "{told:?} and 12 expected\n{failed}"
+        );
+    }
+    let set = rack.script("keyrack set --for bot --key NEW");
+    set.stdin("new").run().code(12).bytes(b"");
+    assert_eq!(fs::read(&file).expect("still there"), content, "a damaged file is not touched");
+    rack.sh("keyrack doctor --fix --yes --for bot").ok();
+    rack.sh("keyrack get --unlock --for bot --key OLD; keyrack relock --for bot")
+        .ok()
+        .stdout("old");
+    let kept = fs::read_dir(rack.data()).expect("a home").flatten();
+    let kept = kept.filter(|f| fs::read(f.path()).is_ok_and(|bytes| bytes == content));
+    assert!(kept.count() >= 1, "the damaged file is kept");
+}
+
+fn twice_written() -> Rack {
+    let rack = rack();
+    rack.sh("printf more | keyrack set --for bot --key MORE").ok();
+    rack
+}
+
+#[test]
+fn a_truncated_manifest_is_explained_and_repaired() {
+    let rack = twice_written();
+    let whole = fs::read(rack.manifest("bot")).expect("a manifest");
+    damaged(&rack, &whole[..whole.len() / 2], "host.bot.yml.age");
+}
+
+#[test]
+fn an_empty_manifest_is_explained_and_repaired() {
+    damaged(&twice_written(), b"", "host.bot.yml.age");
+}
+
+#[test]
+fn garbage_is_explained_and_repaired() {
+    damaged(&twice_written(), b"this is no age file\n", "host.bot.yml.age");
+}
+
+#[test]
+fn a_flipped_bit_is_explained_and_repaired() {
+    let rack = twice_written();
+    let mut bytes = fs::read(rack.manifest("bot")).expect("a manifest");
+    let at = bytes.len() - 100;
+    bytes[at] ^= 1;
+    damaged(&rack, &bytes, "host.bot.yml.age");
+}
+
+#[test]
+fn another_owners_manifest_in_its_place_is_explained_and_repaired() {
+    let rack = twice_written();
+    // Sealed to the same key, so that only the name inside tells them apart.
+    rack.sh("keyrack init --for other --pubkey ~/.ssh/id_ed25519_bot.pub --identity ~/.ssh/id_ed25519_bot").ok();
+    let bytes = fs::read(rack.manifest("other")).expect("a manifest");
+    damaged(&rack, &bytes, "other");
+}
+
+#[test]
+fn a_manifest_of_a_future_version_is_left_alone() {
+    let rack = twice_written();
+    let file = rack.manifest("bot").display().to_string();
+    let newer = format!(
+        "age -d -i ~/.ssh/id_ed25519_bot {file} | sed 's/^version: 1$/version: 99/; $a future: field' > plain && \
+         age -R ~/.ssh/id_ed25519_bot.pub -o {file} plain"
+    );
+    rack.sh(&newer).ok();
+    let before = fs::read(&file).expect("a manifest");
+    for command in ["list", "unlock", "doctor", "doctor --fix --yes"] {
+        let failed = rack.sh(&format!("keyrack {command} --for bot"));
+        let both = failed.errors().contains("99") && failed.errors().contains('1');
+        assert!(failed.code == 12 && both, "both versions are named\n{failed}");
+    }
+    let set = rack.script("keyrack set --for bot --key NEW");
+    set.stdin("new").run().code(12).bytes(b"");
+    assert_eq!(fs::read(&file).expect("still there"), before);
+}
+
+/// Runs `script` in a mount namespace of its own, where a disk can be made small or
+/// read-only without root and without a trace.
+fn in_namespace(rack: &Rack, script: &str) -> keyrack_tests::Finished {
+    let map = if keyrack_tests::skip::is_root() { "" } else { "--map-root-user" };
+    rack.write("work/inside.sh", script);
+    rack.sh(&format!("unshare --mount {map} bash inside.sh"))
+}
+
+#[test]
+fn a_full_disk_costs_nothing_that_was_there() {
+    let rack = rack();
+    let script = r#"
+        set -e
+        cp -a ~/.local saved
+        mount -t tmpfs -o size=512k,mode=700 tmpfs ~/.local
+        cp -a saved/. ~/.local
+        dd if=/dev/zero of=~/.local/fill bs=4k 2>/dev/null || cat /dev/zero > ~/.local/fill 2>/dev/null || true
+        before=$(cat ~/.local/share/keyrack/host.bot.yml.age | sha256sum)
+        set +e
+        printf new | keyrack set --for bot --key NEW;              echo "set $?"
+        keyrack init --for other;                                  echo "init $?"
+        keyrack recipient add --for bot ~/.ssh/id_ed25519_bot.pub; echo "recipient $?"
+        keyrack get --unlock --for bot --key OLD;                  echo " get $?"
+        keyrack relock --quiet --for bot
+        [ "$before" = "$(cat ~/.local/share/keyrack/host.bot.yml.age | sha256sum)" ] || echo changed
+        rm ~/.local/fill
+        printf new | keyrack set --quiet --for bot --key NEW;      echo "set $?"
+        keyrack init --quiet --for other;                          echo "init $?"
+        keyrack get --unlock --quiet --for bot --key NEW;          echo " get $?"
+        keyrack list --for bot >/dev/null;                         echo "list $?"
+        find ~/.local -name '*tmp*'
+        keyrack relock --quiet --for bot
+    "#;
+    let done = in_namespace(&rack, script);
+    done.stdout("set 1\ninit 1\nrecipient [..]\nold get 0\nset 0\ninit 0\nnew get 0\nlist 0\n");
+}
+
+#[test]
+fn a_read_only_home_reads_and_says_why_it_cannot_write() {
+    let rack = rack();
+    let script = r#"
+        mount --bind ~ ~ && mount -o remount,bind,ro ~ || exit 99
+        printf new | keyrack set --for bot --key NEW;     echo "set $?"
+        keyrack init --for other;                         echo "init $?"
+        keyrack list --for bot >/dev/null;                echo "list $?"
+        keyrack get --unlock --for bot --key OLD;         echo " get $?"
+        keyrack relock --quiet --for bot;                 echo "relock $?"
+    "#;
+    let done = in_namespace(&rack, script);
+    done.stdout("set 1\ninit 1\nlist 0\nold get 0\nrelock 0\n");
+}

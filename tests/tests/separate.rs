@@ -1,0 +1,151 @@
+//! Owners, homes and Unix users do not meet.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use keyrack_tests::{Rack, daemons, need};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+#[test]
+fn killing_one_owners_daemon_leaves_the_others_grants() {
+    let rack = Rack::new();
+    for owner in ["one", "two", "three"] {
+        rack.key(owner);
+        rack.sh(&format!("keyrack init --for {owner}; printf {owner} | keyrack set --for {owner} --key K; keyrack unlock --for {owner}")).ok();
+    }
+    let pids = rack.daemons();
+    assert_eq!(pids.len(), 3, "one process per owner");
+    let two = daemons::pid(&rack.socket("two")).expect("it lives");
+    kill(Pid::from_raw(two), Signal::SIGKILL).expect("our daemon");
+    daemons::until(|| rack.daemons().len() == 2);
+    rack.sh("keyrack get --for one --key K").ok().bytes(b"one");
+    rack.sh("keyrack get --for three --key K").ok().bytes(b"three");
+    rack.sh("keyrack get --for two --key K").code(3).bytes(b"");
+}
+
+/// An owner name nobody else has: these tests use the real `/tmp`.
+fn unique(name: &str) -> String {
+    format!("t{}-{name}", std::process::id())
+}
+
+#[test]
+fn two_homes_of_one_user_are_two_racks() {
+    let owner = unique("home");
+    let homes = [Rack::new().with_real_sockets(), Rack::new().with_real_sockets()];
+    let own = |path: &std::path::Path| path.to_string_lossy().contains(&owner);
+    for (n, home) in homes.iter().enumerate() {
+        home.key(&owner);
+        home.sh(&format!("keyrack init --for {owner}; printf {n} | keyrack set --for {owner} --key K; keyrack unlock --for {owner}")).ok();
+    }
+    for (n, home) in homes.iter().enumerate() {
+        home.sh(&format!("keyrack get --for {owner} --key K")).ok().bytes(n.to_string().as_bytes());
+    }
+    homes[0].sh(&format!("keyrack relock --for {owner}")).ok();
+    homes[0].sh(&format!("keyrack get --for {owner} --key K")).code(3).bytes(b"");
+    homes[1].sh(&format!("keyrack get --for {owner} --key K")).ok().bytes(b"1");
+    homes[1].sh(&format!("keyrack relock --for {owner}")).ok();
+    daemons::until(|| daemons::sockets(own).is_empty());
+    assert_eq!(daemons::kill(own), [] as [std::path::PathBuf; 0]);
+    let left = std::fs::read_dir("/tmp").expect("/tmp").flatten();
+    let left: Vec<_> = left.map(|f| f.path()).filter(|p| own(p)).collect();
+    assert_eq!(left, [] as [std::path::PathBuf; 0], "relock leaves no socket");
+}
+
+/// A real Unix user for one test, removed at its end.
+struct User {
+    name: String,
+    uid: u32,
+}
+
+impl User {
+    fn add(name: &str) -> Self {
+        let name = format!("kr{}{name}", std::process::id());
+        let run =
+            |program: &str, args: &[&str]| std::process::Command::new(program).args(args).output();
+        // Others may be adding users at the same time.
+        let mut added = run("useradd", &["--no-create-home", &name]);
+        for _ in 0..20 {
+            if added.as_ref().is_ok_and(|o| o.status.success()) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            added = run("useradd", &["--no-create-home", &name]);
+        }
+        let id = run("id", &["-u", &name]).expect("id runs");
+        let uid = String::from_utf8_lossy(&id.stdout).trim().parse().expect("a user was added");
+        Self { name, uid }
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        for _ in 0..20 {
+            let removed = std::process::Command::new("userdel").arg(&self.name).output();
+            if removed.is_ok_and(|o| o.status.success()) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        let _ = std::fs::remove_dir_all(format!("/tmp/keyrack-{}", self.uid));
+    }
+}
+
+#[test]
+fn two_unix_users_with_an_owner_human_at_once() {
+    need!(root);
+    let users = [User::add("a"), User::add("b")];
+    let racks = users.each_ref().map(|user| Rack::of_user(user.uid).with_real_sockets());
+    let fallback = |uid: u32| std::path::PathBuf::from(format!("/tmp/keyrack-{uid}"));
+    for (user, rack) in users.iter().zip(&racks) {
+        rack.key("human");
+        let all =
+            format!("keyrack init; printf {} | keyrack set --key K; keyrack unlock", user.name);
+        rack.sh(&all).ok();
+    }
+    for (user, rack) in users.iter().zip(&racks) {
+        rack.sh("keyrack get --key K").ok().bytes(user.name.as_bytes());
+        rack.sh("keyrack daemon list --json").ok();
+        let own = rack.sh("keyrack daemon list --json").json();
+        assert_eq!(own["daemons"].as_array().map(Vec::len), Some(1), "{own}");
+    }
+    // Neither may end the other's.
+    racks[0].sh("keyrack relock; keyrack daemon stop --all; keyrack daemon prune");
+    racks[1].sh("keyrack get --key K").ok().bytes(users[1].name.as_bytes());
+    for (user, rack) in users.iter().zip(&racks) {
+        rack.sh("keyrack relock");
+        let dir = fallback(user.uid);
+        if let Ok(found) = dir.metadata() {
+            assert_eq!((found.uid(), found.mode() & 0o777), (user.uid, 0o700));
+        }
+    }
+    for user in &users {
+        let of_user = |path: &std::path::Path| {
+            path.starts_with(fallback(user.uid))
+                || path.metadata().is_ok_and(|m| m.uid() == user.uid)
+        };
+        assert_eq!(daemons::kill(of_user), [] as [std::path::PathBuf; 0]);
+        let _ = std::fs::remove_dir_all(fallback(user.uid));
+    }
+}
+
+#[test]
+fn another_users_file_on_the_first_path_is_stepped_around() {
+    need!(root);
+    let owner = unique("squat");
+    let first = std::path::PathBuf::from(format!("/tmp/keyrack-daemon.{owner}.sock"));
+    let squatter = std::os::unix::net::UnixListener::bind(&first).expect("a free path");
+    std::os::unix::fs::chown(&first, Some(12345), Some(12345)).expect("root may");
+    let rack = Rack::new().with_real_sockets();
+    rack.key(&owner);
+    rack.sh(&format!("keyrack init --for {owner}; printf v | keyrack set --for {owner} --key K"))
+        .ok();
+    let unlock = rack.sh(&format!("keyrack unlock --for {owner}"));
+    assert!(unlock.ok().errors().contains("12345"), "who holds the path is said\n{unlock}");
+    rack.sh(&format!("keyrack get --for {owner} --key K")).ok().bytes(b"v");
+    rack.sh(&format!("keyrack relock --for {owner}")).ok();
+    assert!(first.exists(), "it is not ours to remove");
+    drop(squatter);
+    std::fs::remove_file(&first).expect("root may");
+    let own = |path: &std::path::Path| path.to_string_lossy().contains(&owner);
+    assert_eq!(daemons::kill(own), [] as [std::path::PathBuf; 0]);
+}

@@ -1,0 +1,101 @@
+//! A person at a terminal: prompts, a wrong passphrase, a cancel, a newline at the end.
+
+use keyrack_tests::Rack;
+use keyrack_tests::rack::KeyType;
+
+fn rack() -> Rack {
+    let rack = Rack::new();
+    rack.make_key("id_ed25519_bot", KeyType::Ed25519, "open sesame");
+    rack.sh("keyrack init --for bot; printf value | keyrack set --for bot --key TOKEN").ok();
+    rack
+}
+
+#[test]
+fn unlock_asks_once_and_the_session_asks_no_more() {
+    let rack = rack();
+    let mut terminal = rack.terminal(
+        "keyrack unlock --for bot --accept-drops; keyrack get --for bot --key TOKEN; \
+         printf second | keyrack set --for bot --key TOKEN; keyrack get --for bot --key TOKEN",
+    );
+    terminal.expect("assphrase").type_line("open sesame");
+    let (code, screen) = terminal.finish();
+    assert_eq!(code, 0, "{screen}");
+    assert_eq!(screen.to_lowercase().matches("passphrase").count(), 1, "{screen}");
+    // A newline is added on a terminal, and only there.
+    assert!(screen.contains("value\n") && screen.ends_with("second\n"), "{screen}");
+}
+
+#[test]
+fn a_wrong_passphrase_is_said_and_is_exit_6() {
+    let rack = rack();
+    let mut terminal = rack.terminal("for i in 1 2 3; do keyrack unlock --for bot; [ $? = 6 ] && break; done; keyrack status --for bot >/dev/null; exit 6");
+    terminal.expect("assphrase").type_line("wrong");
+    terminal.expect("assphrase").type_line("wrong again");
+    terminal.expect("assphrase").type_line("and again");
+    let (code, screen) = terminal.finish();
+    assert_eq!(code, 6, "{screen}");
+    assert!(!screen.contains("wrong again"), "{screen}");
+}
+
+#[test]
+fn an_interrupted_prompt_leaves_the_terminal_as_it_was() {
+    let rack = rack();
+    let mut terminal = rack.terminal("trap : INT; stty -a | grep -c ' echo '; keyrack unlock --for bot; echo \"exit $?\"; stty -a | grep -c ' echo '");
+    terminal.expect("assphrase").interrupt();
+    let (_, screen) = terminal.finish();
+    let lines: Vec<&str> = screen.lines().map(str::trim).collect();
+    assert_eq!((lines.first(), lines.last()), (Some(&"1"), Some(&"1")), "{screen}");
+    assert!(screen.contains("exit 130") || screen.contains("exit 8"), "{screen}");
+}
+
+#[test]
+fn a_prompt_ends_with_its_terminal() {
+    let rack = rack();
+    let mut terminal = rack.terminal("keyrack unlock --for bot");
+    terminal.expect("assphrase");
+    // The terminal goes away. The rack's end asserts that nothing waits on.
+    drop(terminal);
+}
+
+#[test]
+fn no_input_never_waits_even_on_a_terminal() {
+    let rack = rack();
+    let terminal = rack.terminal("keyrack unlock --for bot --no-input");
+    let (code, screen) = terminal.finish();
+    assert_eq!(code, 8, "{screen}");
+    let terminal = rack.terminal("KEYRACK_NO_INPUT=1 keyrack unlock --for bot");
+    assert_eq!(terminal.finish().0, 8);
+}
+
+#[test]
+fn get_never_prompts() {
+    let rack = rack();
+    let terminal = rack.terminal("keyrack get --for bot --key TOKEN");
+    let (code, screen) = terminal.finish();
+    assert_eq!(code, 3, "{screen}");
+    assert!(!screen.to_lowercase().contains("passphrase:"), "{screen}");
+}
+
+#[test]
+fn destroy_asks_for_the_name() {
+    let rack = rack();
+    let mut terminal = rack.terminal("keyrack destroy --for bot");
+    terminal.expect("bot").type_line("no");
+    assert_ne!(terminal.finish().0, 0);
+    assert!(rack.manifest("bot").exists());
+}
+
+#[test]
+fn an_askpass_program_serves_where_there_is_no_terminal() {
+    let rack = rack();
+    let askpass = rack
+        .write("work/askpass", "#!/bin/sh\nprintf '%s\\n' \"$1\" >> asked\necho 'open sesame'\n");
+    std::fs::set_permissions(&askpass, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("ours");
+    let with = format!(
+        "export KEYRACK_ASKPASS={}; keyrack unlock --for bot --accept-drops && keyrack get --for bot --key TOKEN",
+        askpass.display()
+    );
+    rack.sh(&with).ok().bytes(b"value");
+    assert_eq!(rack.sh("wc -l <asked").text().trim(), "1");
+}
