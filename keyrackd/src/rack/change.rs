@@ -54,7 +54,10 @@ impl<V> Rack<V> {
         if let Some(known) = push.known {
             self.known = known.into_iter().collect();
         }
-        Ok(push.grants.into_iter().filter_map(|grant| self.hold(grant, push.replace, now)).count())
+        let hold = |grant| self.hold(grant, push.replace, now);
+        let count = push.grants.into_iter().filter_map(hold).count();
+        self.find_first_end();
+        Ok(count)
     }
 
     /// Makes a capability, or extends one. `slugs` of `None` is all the asker may read.
@@ -131,6 +134,7 @@ impl<V> Rack<V> {
         self.expired.retain(|slug, _| !meant(slug, None));
         self.capabilities.drop_slugs(|slug| gone.contains(slug) || meant(slug, None));
         self.generation += 1;
+        self.find_first_end();
         Ok(gone.len())
     }
 

@@ -28,6 +28,18 @@ pub(crate) enum Verdict {
     Ambiguous(Vec<Slug>),
 }
 
+impl Verdict {
+    /// The one slug it is about.
+    pub(crate) fn slug(&self) -> Option<&Slug> {
+        match self {
+            Self::Granted(slug) | Self::Locked(slug) | Self::Expired(slug) | Self::Denied(slug) => {
+                Some(slug)
+            }
+            Self::Absent | Self::Ambiguous(_) => None,
+        }
+    }
+}
+
 impl<V> Rack<V> {
     /// Answers `ask` for `asker` at `now`.
     pub(crate) fn look_up(&self, asker: KeyKind, ask: &Ask, now: u64) -> Verdict {

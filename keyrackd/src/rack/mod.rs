@@ -44,6 +44,8 @@ pub(crate) struct Rack<V> {
     /// What the owner has, held or not.
     known: BTreeSet<Slug>,
     capabilities: Capabilities<V>,
+    /// When the first value runs out: kept, for it is asked for at every turn.
+    first_end: Option<u64>,
     first_generation: u64,
     generation: u64,
 }
@@ -86,6 +88,7 @@ impl<V> Rack<V> {
             expired: BTreeMap::new(),
             known: BTreeSet::new(),
             capabilities: Capabilities::default(),
+            first_end: None,
             first_generation: generation,
             generation,
         }
@@ -115,16 +118,26 @@ impl<V> Rack<V> {
 
     /// Whether nothing is held.
     pub(crate) fn is_empty(&self, now: u64) -> bool {
-        self.grants.values().all(|held| held.expires_at <= now)
+        match self.first_end {
+            Some(end) if end <= now => self.grants.values().all(|held| held.expires_at <= now),
+            first_end => first_end.is_none(),
+        }
     }
 
     /// When the first value runs out.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
-        self.grants.values().map(|held| held.expires_at).min()
+        self.first_end
+    }
+
+    fn find_first_end(&mut self) {
+        self.first_end = self.grants.values().map(|held| held.expires_at).min();
     }
 
     /// Drops what has run out. Returns how many.
     pub(crate) fn sweep(&mut self, now: u64) -> usize {
+        if self.first_end.is_none_or(|end| end > now) {
+            return 0;
+        }
         let before = self.grants.len();
         self.grants.retain(|slug, held| {
             let live = held.expires_at > now;
@@ -133,6 +146,7 @@ impl<V> Rack<V> {
             }
             live
         });
+        self.find_first_end();
         before - self.grants.len()
     }
 
@@ -143,6 +157,7 @@ impl<V> Rack<V> {
         self.expired.clear();
         self.known.clear();
         self.capabilities.clear();
+        self.first_end = None;
     }
 
     /// What is held, as far as the asker may see.

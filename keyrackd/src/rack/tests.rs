@@ -531,6 +531,7 @@ proptest! {
                 }
             }
             let deadline = rack.next_deadline();
+            prop_assert_eq!(deadline, rack.grants.values().map(|held| held.expires_at).min());
             prop_assert!(rack.is_empty(now) || deadline.is_some_and(|deadline| deadline > now));
         }
     }

@@ -1,0 +1,234 @@
+//! The audit log: lines are chained and appended by a thread of their own, so that
+//! nothing, least of all a lock, waits for a disk.
+//!
+//! Where the log cannot be written, an owner's own reads go on; the lines are counted,
+//! the next one that can be written says how many are missing, and `status` says why.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use keyrack_protocol::audit_chain::{Line, chain};
+use keyrack_protocol::message::{AuditHead, Protection};
+
+use crate::arena::Arena;
+use crate::sealed::Sealed;
+
+/// The name the audit key is sealed under.
+pub(crate) const KEY: &str = "audit key";
+/// How many lines may wait for the disk.
+const WAITING: usize = 256;
+
+/// The way to the writer.
+pub(crate) struct Audit {
+    lines: SyncSender<Box<Line>>,
+    finished: Receiver<()>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    lost: AtomicU64,
+    errno: AtomicI32,
+    head: Mutex<AuditHead>,
+}
+
+impl Audit {
+    /// Starts the writer.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub(crate) fn start(log: File, key: Sealed, arena: Arena, head: AuditHead) -> io::Result<Self> {
+        let (lines, incoming) = sync_channel::<Box<Line>>(WAITING);
+        // Never sent on: it ends with the writer.
+        let (done, finished) = channel();
+        let state = Arc::new(State { head: Mutex::new(head), ..State::default() });
+        let writer = Writer { log, key, arena, state: Arc::clone(&state) };
+        std::thread::Builder::new().name("audit".to_owned()).stack_size(128 * 1024).spawn(
+            move || {
+                let _done: Sender<()> = done;
+                incoming.into_iter().for_each(|line| writer.write(*line));
+            },
+        )?;
+        Ok(Self { lines, finished, state })
+    }
+
+    /// Hands a line to the writer, or counts it as lost where the disk is too far behind.
+    pub(crate) fn write(&self, line: Line) {
+        if self.lines.try_send(Box::new(line)).is_err() {
+            self.state.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Where the log on disk ends.
+    pub(crate) fn head(&self) -> AuditHead {
+        self.state.head.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the log is being written.
+    pub(crate) fn protection(&self) -> Protection {
+        let lost = self.state.lost.load(Ordering::Relaxed);
+        let errno = self.state.errno.load(Ordering::Relaxed);
+        let state = match (lost, errno) {
+            (0, _) => "written".to_owned(),
+            (lost, 0) => format!("{lost} lines lost: the disk was too slow"),
+            (lost, errno) => format!("{lost} lines lost: {}", io::Error::from_raw_os_error(errno)),
+        };
+        Protection { name: "audit log".to_owned(), state, on: lost == 0 }
+    }
+
+    /// Waits until what was handed over is written, but not longer than `limit`.
+    pub(crate) fn finish(self, limit: Duration) {
+        drop(self.lines);
+        // Ends when the writer does. Where the disk hangs, the lines are lost; the values
+        // are gone already.
+        let _ = self.finished.recv_timeout(limit);
+    }
+}
+
+struct Writer {
+    log: File,
+    key: Sealed,
+    arena: Arena,
+    state: Arc<State>,
+}
+
+impl Writer {
+    fn write(&self, mut line: Line) {
+        line.lost = self.state.lost.load(Ordering::Relaxed);
+        let mut head = self.state.head.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Ok(key) = self.key.open_key(&self.arena, KEY) else { return };
+        let lost = line.lost;
+        match append(&self.log, &chain(&key, &mut head, line)) {
+            Ok(()) => {
+                *self.state.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
+                self.state.lost.fetch_sub(lost, Ordering::Relaxed);
+            }
+            Err(error) => {
+                self.state.errno.store(error.raw_os_error().unwrap_or(0), Ordering::Relaxed);
+                self.state.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Appends the whole of `text` or nothing: half a line would end the chain.
+fn append(mut log: &File, text: &[u8]) -> io::Result<()> {
+    let mut written = 0;
+    while written < text.len() {
+        match log.write(&text[written..]) {
+            Ok(0) => return undo(log, written, io::ErrorKind::WriteZero.into()),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return undo(log, written, error),
+        }
+    }
+    Ok(())
+}
+
+fn undo(log: &File, written: usize, error: io::Error) -> io::Result<()> {
+    if written > 0 {
+        let length = log.metadata()?.len();
+        log.set_len(length.saturating_sub(written as u64))?;
+    }
+    Err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use keyrack_protocol::audit_chain::verify;
+    use keyrack_protocol::keys::Key;
+
+    use super::*;
+
+    fn line(action: &str) -> Line {
+        Line {
+            v: 1,
+            seq: 0,
+            boot_ms: 0,
+            ts_ms: 0,
+            action: action.to_owned(),
+            slugs: Vec::new(),
+            outcome: "ok".to_owned(),
+            uid: 0,
+            pid: 1,
+            caller: String::new(),
+            channel: "attach".to_owned(),
+            lost: 0,
+        }
+    }
+
+    fn start(log: File) -> Audit {
+        let arena = Arena::new().unwrap();
+        let key = Sealed::key(&arena, KEY, &Key::new([4; 32])).unwrap();
+        Audit::start(log, key, arena, AuditHead::default()).unwrap()
+    }
+
+    fn read(path: &std::path::Path) -> (AuditHead, Vec<(String, u64)>) {
+        let mut seen = Vec::new();
+        let log = BufReader::new(File::open(path).unwrap());
+        let each = |line: &Line| seen.push((line.action.clone(), line.lost));
+        (verify(&Key::new([4; 32]), log, AuditHead::default(), each).unwrap(), seen)
+    }
+
+    #[test]
+    fn lines_reach_the_disk_chained_and_in_order() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let audit = start(file.reopen().unwrap());
+        for action in ["start", "get", "lock"] {
+            audit.write(line(action));
+        }
+        let state = Arc::clone(&audit.state);
+        audit.finish(Duration::from_secs(10));
+        let (head, seen) = read(file.path());
+        assert_eq!(seen, [("start".to_owned(), 0), ("get".to_owned(), 0), ("lock".to_owned(), 0)]);
+        assert_eq!(*state.head.lock().unwrap(), head);
+    }
+
+    /// Calls `done` until it says so.
+    fn eventually(mut done: impl FnMut() -> bool) {
+        let end = std::time::Instant::now() + Duration::from_secs(10);
+        while !done() {
+            assert!(std::time::Instant::now() < end, "it never came");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_stops_nothing() {
+        let full = std::fs::OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let audit = start(full);
+        assert!(audit.protection().on);
+        audit.write(line("get"));
+        eventually(|| !audit.protection().on);
+        assert_eq!(audit.head(), AuditHead::default());
+        let state = audit.protection().state;
+        assert!(state.starts_with("1 lines lost: No space left"), "{state}");
+    }
+
+    #[test]
+    fn the_next_line_says_how_many_are_missing() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let audit = start(file.reopen().unwrap());
+        audit.state.lost.store(3, Ordering::Relaxed);
+        audit.write(line("get"));
+        eventually(|| audit.protection().on);
+        audit.write(line("lock"));
+        audit.finish(Duration::from_secs(10));
+        assert_eq!(read(file.path()).1, [("get".to_owned(), 3), ("lock".to_owned(), 0)]);
+    }
+
+    #[test]
+    fn half_a_line_is_taken_back() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"whole\nha").unwrap();
+        let error = undo(&file, 2, io::ErrorKind::StorageFull.into()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(file.metadata().unwrap().len(), 6);
+    }
+}

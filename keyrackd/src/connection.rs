@@ -1,0 +1,231 @@
+//! One connection: frames in, frames out, each within its deadline. What is said is
+//! decided in `meet` and `session`.
+
+use std::io;
+use std::time::Duration;
+
+use keyrack_protocol::channel::{Channel, MAX_INLINE, MAX_MESSAGE, Partial};
+use keyrack_protocol::frame::{self, HEADER};
+use keyrack_protocol::message::{
+    BareRequest, BareStatus, ClearRefusal, Refusal, Reply, Request, decode, encode, lead,
+};
+use keyrack_protocol::peer::Peer;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::daemon::{Act, Daemon};
+use crate::meet::{Caller, First, Refused, meet};
+use crate::seats::Seat;
+use crate::session::{Session, code_name};
+
+/// How long one frame may take, in either direction.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(2);
+/// How long a proven caller may say nothing.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Why a connection ends early. Nobody is told but the log.
+#[derive(Debug, thiserror::Error)]
+enum Hangup {
+    #[error("io: {0}")]
+    Io(#[from] io::Error),
+    #[error("too slow")]
+    Slow(#[from] tokio::time::error::Elapsed),
+    #[error("the bytes are not what the protocol says")]
+    Malformed,
+}
+
+/// Serves one caller until it, its capability or the daemon ends.
+pub(crate) async fn serve<S>(daemon: &Daemon, stream: S, peer: Peer, seat: Seat)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let wire = Wire { stream, received: Vec::new() };
+    // Whatever ended it, the caller is gone: there is nobody left to tell.
+    let _ = converse(daemon, wire, peer, &seat).await;
+    drop(seat);
+    daemon.changed.notify_one();
+}
+
+async fn converse<S>(
+    daemon: &Daemon,
+    mut wire: Wire<S>,
+    peer: Peer,
+    seat: &Seat,
+) -> Result<(), Hangup>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let first = match wire.next(DEADLINE).await {
+        Ok(Some(first)) => meet(daemon, &first),
+        Ok(None) => return Ok(()),
+        // A caller that never said anything: nothing to refuse.
+        Err(_) if wire.received.is_empty() => return Ok(()),
+        Err(hangup) => Err(Refused::first_frame(&hangup.to_string())),
+    };
+    match first {
+        Ok(First::Bare(BareRequest::Status)) => {
+            wire.say_bare(&daemon.bare_status(clock::now())).await
+        }
+        Ok(First::Bare(BareRequest::Lock)) => lock(daemon, wire, peer, seat).await,
+        Ok(First::Channel(caller)) => {
+            seat.proven(caller.kind);
+            talk(daemon, wire, peer, seat, *caller).await
+        }
+        Err(Refused { refusal, channel }) => {
+            let outcome = format!("refused {}", code_name(refusal.code));
+            daemon.note(Act::new("connect", outcome), peer, channel);
+            wire.refuse(&refusal).await
+        }
+    }
+}
+
+/// Locking wins: everything is gone before the answer is even written.
+async fn lock<S>(daemon: &Daemon, mut wire: Wire<S>, peer: Peer, seat: &Seat) -> Result<(), Hangup>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let before = daemon.bare_status(clock::now());
+    daemon.wipe(Some(seat.id));
+    daemon.note(Act::new("lock", "ok".to_owned()), peer, "clear".to_owned());
+    let said = wire.say_bare(&before).await;
+    daemon.ended.notify_one();
+    said
+}
+
+/// The second message, then request after request.
+async fn talk<S>(
+    daemon: &Daemon,
+    mut wire: Wire<S>,
+    peer: Peer,
+    seat: &Seat,
+    caller: Caller,
+) -> Result<(), Hangup>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Caller { kind, mut handshake, version, request } = caller;
+    let session = Session { daemon, asker: kind, peer, seat: seat.id };
+    let early = match request.as_slice() {
+        [] => None,
+        bytes => match decode::<Request>(bytes) {
+            Ok(request) if request.only_reads() => Some(session.answer(request, clock::now())),
+            Ok(_) => Some(session.refuse_early()),
+            Err(e) => Some(gone(Refusal::Malformed, &e.to_string())),
+        },
+    };
+    drop(request);
+    let reply = early.map(|reply| encode(&reply));
+    let mut second = Zeroizing::new(version.to_be_bytes().to_vec());
+    let inline = reply.as_ref().filter(|reply| reply.len() + second.len() <= MAX_INLINE);
+    if let Some(reply) = inline {
+        second.reserve_exact(reply.len());
+        second.extend_from_slice(reply);
+    }
+    let is_answered = inline.is_some();
+    let message = handshake.write(&second).map_err(|_| Hangup::Malformed)?;
+    wire.say(lead::CHANNEL, &message).await?;
+    let mut channel = handshake.finish().map_err(|_| Hangup::Malformed)?;
+    if let Some(reply) = reply.filter(|_| !is_answered) {
+        wire.send(&mut channel, &reply).await?;
+    }
+    while let Some(bytes) = wire.receive(&mut channel).await? {
+        let (reply, goes_on) = match decode::<Request>(&bytes) {
+            Ok(request) if session.is_alive() => (session.answer(request, clock::now()), true),
+            Ok(_) => (gone(Refusal::Key, "this capability was revoked"), false),
+            Err(e) => (gone(Refusal::Malformed, &e.to_string()), false),
+        };
+        drop(bytes);
+        wire.send(&mut channel, &encode(&reply)).await?;
+        if !goes_on {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn gone(code: Refusal, message: &str) -> Reply {
+    Reply::Refused { code, message: message.to_owned() }
+}
+
+/// Refuses a caller for whom there is no seat.
+pub(crate) async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
+    let mut wire = Wire { stream, received: Vec::new() };
+    let message = "too many connections".to_owned();
+    // It may have left already; then it need not know.
+    let _ = wire.refuse(&ClearRefusal { code: Refusal::Busy, message }).await;
+}
+
+/// A stream of frames.
+struct Wire<S> {
+    stream: S,
+    /// Bytes read that are not yet a frame. Ciphertext, or in the clear on purpose.
+    received: Vec<u8>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// The next frame, within `limit`; `None` when the caller left between frames.
+    async fn next(&mut self, limit: Duration) -> Result<Option<Vec<u8>>, Hangup> {
+        timeout(limit, self.frame()).await?
+    }
+
+    async fn frame(&mut self) -> Result<Option<Vec<u8>>, Hangup> {
+        loop {
+            let length = match self.received.first_chunk::<HEADER>() {
+                Some(header) => Some(frame::announced(*header).map_err(|_| Hangup::Malformed)?),
+                None => None,
+            };
+            if let Some(length) = length.filter(|length| self.received.len() >= HEADER + length) {
+                let rest = self.received.split_off(HEADER + length);
+                let mut frame = std::mem::replace(&mut self.received, rest);
+                frame.drain(..HEADER);
+                return Ok(Some(frame));
+            }
+            // No more is made room for than came, so that announcing costs a caller.
+            self.received.reserve(self.received.len().max(512));
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                return if self.received.is_empty() { Ok(None) } else { Err(Hangup::Malformed) };
+            }
+        }
+    }
+
+    /// The next message of the channel; `None` when the caller left between messages.
+    async fn receive(&mut self, channel: &mut Channel) -> Result<Option<Bytes>, Hangup> {
+        let mut partial = Partial::default();
+        let mut limit = SILENCE;
+        while let Some(chunk) = self.next(limit).await? {
+            let opened = channel.open(&chunk, &mut partial, MAX_MESSAGE);
+            if let Some(message) = opened.map_err(|_| Hangup::Malformed)? {
+                return Ok(Some(message));
+            }
+            limit = DEADLINE;
+        }
+        if limit == SILENCE { Ok(None) } else { Err(Hangup::Malformed) }
+    }
+
+    async fn send(&mut self, channel: &mut Channel, message: &[u8]) -> Result<(), Hangup> {
+        for chunk in channel.seal(message).map_err(|_| Hangup::Malformed)? {
+            self.write(&chunk).await?;
+        }
+        Ok(())
+    }
+
+    async fn say_bare(&mut self, status: &BareStatus) -> Result<(), Hangup> {
+        self.say(lead::BARE, &encode(status)).await
+    }
+
+    async fn refuse(&mut self, refusal: &ClearRefusal) -> Result<(), Hangup> {
+        self.say(lead::REFUSED, &encode(refusal)).await
+    }
+
+    async fn say(&mut self, lead: u8, payload: &[u8]) -> Result<(), Hangup> {
+        self.write(&[&[lead], payload].concat()).await
+    }
+
+    async fn write(&mut self, payload: &[u8]) -> Result<(), Hangup> {
+        Ok(timeout(DEADLINE, self.stream.write_all(&frame::encode(payload))).await??)
+    }
+}
+
+type Bytes = Zeroizing<Vec<u8>>;

@@ -1,0 +1,156 @@
+//! What one daemon is made of: whose it is, its keys, what it holds, and its log.
+
+use std::cell::RefCell;
+
+use keyrack_protocol::audit_chain::Line;
+use keyrack_protocol::hello::KeyKind;
+use keyrack_protocol::keys::Key;
+use keyrack_protocol::message::{BareStatus, Protection};
+use keyrack_protocol::names::{Owner, Slug};
+use keyrack_protocol::peer::Peer;
+use keyrack_protocol::{RackId, VERSIONS};
+use tokio::sync::Notify;
+
+use crate::arena::Arena;
+use crate::audit::Audit;
+use crate::clock;
+use crate::rack::Rack;
+use crate::replay::Replays;
+use crate::sealed::{Broken, Sealed};
+use crate::seats::Seats;
+
+const ATTACH: &str = "attach key";
+const SELF_PROOF: &str = "self-proof key";
+const DROP: &str = "drop key";
+
+/// The keys of a start message, sealed.
+pub(crate) struct Keys {
+    attach: Sealed,
+    self_proof: Option<Sealed>,
+    drop: Sealed,
+}
+
+impl Keys {
+    /// Seals them.
+    ///
+    /// # Errors
+    /// None in practice; see [`Sealed::new`].
+    pub(crate) fn seal(
+        arena: &Arena,
+        attach: &Key,
+        self_proof: Option<&Key>,
+        drop: &Key,
+    ) -> Result<Self, Broken> {
+        Ok(Self {
+            attach: Sealed::key(arena, ATTACH, attach)?,
+            self_proof: self_proof.map(|key| Sealed::key(arena, SELF_PROOF, key)).transpose()?,
+            drop: Sealed::key(arena, DROP, drop)?,
+        })
+    }
+}
+
+/// One daemon. Shared by its connections, which take turns on one thread.
+pub(crate) struct Daemon {
+    pub(crate) owner: Owner,
+    pub(crate) rack_id: RackId,
+    pub(crate) arena: Arena,
+    pub(crate) keys: Keys,
+    pub(crate) rack: RefCell<Rack<Sealed>>,
+    pub(crate) replays: RefCell<Replays>,
+    pub(crate) seats: Seats,
+    pub(crate) audit: Audit,
+    pub(crate) protections: Vec<Protection>,
+    /// What is held, or who is connected, is not what it was.
+    pub(crate) changed: Notify,
+    /// The end was asked for and answered.
+    pub(crate) ended: Notify,
+}
+
+/// What an audit line says besides who and when.
+pub(crate) struct Act {
+    pub(crate) action: &'static str,
+    pub(crate) slugs: Vec<Slug>,
+    pub(crate) outcome: String,
+    pub(crate) caller: String,
+}
+
+impl Act {
+    /// An act that is about no credential in particular.
+    pub(crate) fn new(action: &'static str, outcome: String) -> Self {
+        Self { action, slugs: Vec::new(), outcome, caller: String::new() }
+    }
+}
+
+impl Daemon {
+    /// The key that a caller of this kind must hold; `None` where there is no such caller.
+    pub(crate) fn channel_key(&self, kind: KeyKind) -> Option<Key> {
+        match kind {
+            KeyKind::Attach => self.keys.attach.open_key(&self.arena, ATTACH).ok(),
+            KeyKind::SelfProof => {
+                self.keys.self_proof.as_ref()?.open_key(&self.arena, SELF_PROOF).ok()
+            }
+            KeyKind::Capability(id) => {
+                let rack = self.rack.borrow();
+                rack.capability_key(&id)?.open_key(&self.arena, &id.to_string()).ok()
+            }
+        }
+    }
+
+    /// The key of the MAC on sealed drops.
+    pub(crate) fn drop_key(&self) -> Result<Key, Broken> {
+        self.keys.drop.open_key(&self.arena, DROP)
+    }
+
+    /// What anyone of the user may know.
+    pub(crate) fn bare_status(&self, now: u64) -> BareStatus {
+        let rack = self.rack.borrow();
+        let mut protections = self.protections.clone();
+        protections.push(self.audit.protection());
+        BareStatus {
+            owner: self.owner.clone(),
+            rack: self.rack_id,
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            versions: VERSIONS.to_vec(),
+            locked: rack.is_empty(now),
+            next_expiry_ms: rack.next_deadline().map(|at| at.saturating_sub(now)),
+            generation: rack.generation(),
+            protections,
+        }
+    }
+
+    /// Forgets everything and hangs up on everybody but `seat`.
+    pub(crate) fn wipe(&self, seat: Option<u64>) {
+        self.rack.borrow_mut().clear();
+        self.seats.close_all_but(seat);
+    }
+
+    /// Writes an audit line about `act`.
+    pub(crate) fn note(&self, act: Act, peer: Peer, channel: String) {
+        let Act { action, slugs, outcome, caller } = act;
+        let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        self.audit.write(Line {
+            v: 1,
+            seq: 0,
+            boot_ms: clock::now(),
+            ts_ms: since_1970.as_millis().try_into().unwrap_or(u64::MAX),
+            action: action.to_owned(),
+            slugs,
+            outcome,
+            uid: peer.uid,
+            pid: peer.pid,
+            caller,
+            channel,
+            lost: 0,
+        });
+    }
+}
+
+/// How a caller proved itself, as the log says it.
+pub(crate) fn channel_name(kind: KeyKind) -> String {
+    match kind {
+        KeyKind::Attach => "attach".to_owned(),
+        KeyKind::SelfProof => "self-proof".to_owned(),
+        KeyKind::Capability(id) => format!("capability {id}"),
+    }
+}

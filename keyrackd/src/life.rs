@@ -1,0 +1,179 @@
+//! A daemon's life from first to last: what is done once, in order.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use keyrack_protocol::client::Target;
+use keyrack_protocol::hello::KeyKind;
+use keyrack_protocol::message::{Start, Started};
+use keyrack_protocol::peer::{self, Peer};
+use tokio::net::UnixListener;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::arena::{Arena, ArenaError};
+use crate::audit::{self, Audit};
+use crate::bind::{self, BindError, Bound, Socket};
+use crate::clock::Alarm;
+use crate::daemon::{Act, Daemon, Keys};
+use crate::process::{self, ProcessError, Protections};
+use crate::rack::Rack;
+use crate::replay::Replays;
+use crate::sealed::{Broken, Sealed};
+use crate::seats::{self, Seats};
+use crate::server::{self, Watch};
+use crate::signals::Signals;
+use crate::start::{self, Commander, StartError};
+
+/// How long the end may wait for the log. The values are gone by then.
+const LAST_LINES: Duration = Duration::from_millis(500);
+/// Descriptors besides those of callers.
+const OWN_DESCRIPTORS: u64 = 32;
+
+/// Why a daemon did not come to life, or lost it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LifeError {
+    /// The command did not start it rightly.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Its process cannot be made safe.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// It has no locked page.
+    #[error(transparent)]
+    Arena(#[from] ArenaError),
+    /// It has nowhere to listen.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// What it holds cannot be sealed.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    /// The system refused something else.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Lives a daemon's life.
+///
+/// # Errors
+/// When it cannot start; the command was told the same.
+pub(crate) fn live() -> Result<(), LifeError> {
+    let mut protections = Protections::default();
+    process::close_inherited(&mut protections);
+    let mut commander = Commander::on_stdin()?;
+    match prepare(&mut commander, protections) {
+        Ok(Prepared::Ready(mut ready)) => {
+            commander.tell(&Started::Ready {
+                sockets: ready.sockets.clone(),
+                notes: std::mem::take(&mut ready.notes),
+            })?;
+            ready.serve()
+        }
+        Ok(Prepared::NotNeeded(socket)) => Ok(commander.tell(&Started::AlreadyRunning { socket })?),
+        Err(error) => {
+            commander.tell(&Started::Failed { message: error.to_string() })?;
+            Err(error)
+        }
+    }
+}
+
+enum Prepared {
+    Ready(Box<Ready>),
+    NotNeeded(PathBuf),
+}
+
+/// A daemon that listens.
+struct Ready {
+    daemon: Daemon,
+    watch: Watch,
+    runtime: Runtime,
+    sockets: Vec<PathBuf>,
+    notes: Vec<String>,
+}
+
+fn prepare(
+    commander: &mut Commander,
+    mut protections: Protections,
+) -> Result<Prepared, LifeError> {
+    let log = start::log_on_stdout()?;
+    process::give_up(&mut protections)?;
+    start::let_go()?;
+    process::make_room(seats::MAX as u64 + OWN_DESCRIPTORS)?;
+    let arena = Arena::new()?;
+    protections.page(&arena);
+    let start = commander.receive()?;
+    let target = Target {
+        owner: start.owner.clone(),
+        rack: start.rack,
+        kind: KeyKind::Attach,
+        key: start.attach_key.clone(),
+    };
+    let (sockets, notes) = match bind::everywhere(&start.socket_dirs, &target, peer::own_uid())? {
+        Bound::Listening { sockets, notes } => (sockets, notes),
+        Bound::AlreadyRunning(socket) => return Ok(Prepared::NotNeeded(socket)),
+    };
+    drop(target);
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let paths = sockets.iter().map(|socket| socket.path.clone()).collect();
+    let watch = {
+        let _inside = runtime.enter();
+        // Before the log's thread starts: it inherits which signals are taken over.
+        Watch { signals: Signals::new()?, alarm: Alarm::new()?, listeners: listeners(sockets)? }
+    };
+    let audit_key = Sealed::key(&arena, audit::KEY, &start.audit_key)?;
+    let audit = Audit::start(log, audit_key, arena, start.audit_head.clone())?;
+    let daemon = daemon(start, arena, audit, protections)?;
+    Ok(Prepared::Ready(Box::new(Ready { daemon, watch, runtime, sockets: paths, notes })))
+}
+
+fn listeners(sockets: Vec<Socket>) -> std::io::Result<Vec<UnixListener>> {
+    sockets.into_iter().map(|socket| UnixListener::from_std(socket.listener)).collect()
+}
+
+fn daemon(
+    start: Start,
+    arena: Arena,
+    audit: Audit,
+    protections: Protections,
+) -> Result<Daemon, LifeError> {
+    let keys =
+        Keys::seal(&arena, &start.attach_key, start.self_proof_key.as_ref(), &start.drop_key)?;
+    let mut generation = [0; 8];
+    getrandom::fill(&mut generation).map_err(ArenaError::from)?;
+    Ok(Daemon {
+        owner: start.owner,
+        rack_id: start.rack,
+        arena,
+        keys,
+        // Readers in other languages count to 2^53; half of that leaves room to raise it.
+        rack: RefCell::new(Rack::new(u64::from_be_bytes(generation) >> 12)),
+        replays: RefCell::new(Replays::default()),
+        seats: Seats::default(),
+        audit,
+        protections: protections.into_vec(),
+        changed: tokio::sync::Notify::new(),
+        ended: tokio::sync::Notify::new(),
+    })
+}
+
+impl Ready {
+    fn serve(self) -> Result<(), LifeError> {
+        let own = Peer { uid: peer::own_uid(), pid: 0 };
+        let daemon = Rc::new(self.daemon);
+        daemon.note(Act::new("start", "ok".to_owned()), own, "none".to_owned());
+        let ended = self.runtime.block_on(server::run(Rc::clone(&daemon), self.watch));
+        let why = ended.as_ref().map_or("failed", |end| end.name()).to_owned();
+        daemon.note(Act::new("end", why), own, "none".to_owned());
+        self.sockets.iter().for_each(|path| bind::remove(path, own.uid));
+        // With the runtime go the last callers, and with them all that shares the daemon.
+        drop(self.runtime);
+        let arena = daemon.arena;
+        if let Some(daemon) = Rc::into_inner(daemon) {
+            daemon.audit.finish(LAST_LINES);
+        }
+        arena.wipe();
+        ended?;
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! The first frame of a connection: what it asks for, and whether the caller proved
+//! itself. No IO. The order of checks is that of `docs/PROTOCOL.md`: the peer's uid and
+//! the frame's size were checked before; here version, owner, rack, key, replay.
+
+use keyrack_protocol::channel::Handshake;
+use keyrack_protocol::hello::{Hello, KeyKind};
+use keyrack_protocol::message::{BareRequest, ClearRefusal, Refusal, decode, lead};
+use zeroize::Zeroizing;
+
+use crate::daemon::{Daemon, channel_name};
+
+/// What a first frame comes to.
+pub(crate) enum First {
+    /// A question in the clear.
+    Bare(BareRequest),
+    /// A caller that proved itself.
+    Channel(Box<Caller>),
+}
+
+/// A caller that proved itself and waits for the second message.
+pub(crate) struct Caller {
+    pub(crate) kind: KeyKind,
+    pub(crate) handshake: Handshake,
+    /// The version both sides speak.
+    pub(crate) version: u16,
+    /// What rode in the first message; empty for nothing.
+    pub(crate) request: Zeroizing<Vec<u8>>,
+}
+
+/// A first frame that is refused, and how the caller wanted to prove itself.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) refusal: ClearRefusal,
+    pub(crate) channel: String,
+}
+
+impl Refused {
+    /// The first frame did not come whole, in time and of a size that is allowed.
+    pub(crate) fn first_frame(why: &str) -> Self {
+        Self::new(Refusal::Malformed, why, "none")
+    }
+
+    fn new(code: Refusal, message: &str, channel: &str) -> Self {
+        let refusal = ClearRefusal { code, message: message.to_owned() };
+        Self { refusal, channel: channel.to_owned() }
+    }
+}
+
+/// Reads a first frame.
+///
+/// # Errors
+/// What to answer in the clear to a caller that did not prove itself.
+pub(crate) fn meet(daemon: &Daemon, frame: &[u8]) -> Result<First, Refused> {
+    let malformed = || Refused::new(Refusal::Malformed, "not a keyrack connection", "none");
+    match frame.split_first() {
+        Some((&lead::BARE, rest)) => decode(rest).map(First::Bare).map_err(|_| malformed()),
+        Some((&lead::CHANNEL, rest)) => {
+            let (length, rest) = rest.split_first_chunk::<2>().ok_or_else(malformed)?;
+            let length = usize::from(u16::from_be_bytes(*length));
+            let (prologue, message) = rest.split_at_checked(length).ok_or_else(malformed)?;
+            let (hello, behind) = Hello::decode(prologue).map_err(|_| malformed())?;
+            if !behind.is_empty() {
+                return Err(malformed());
+            }
+            prove(daemon, &hello, prologue, message).map(Box::new).map(First::Channel)
+        }
+        _ => Err(malformed()),
+    }
+}
+
+fn prove(
+    daemon: &Daemon,
+    hello: &Hello,
+    prologue: &[u8],
+    message: &[u8],
+) -> Result<Caller, Refused> {
+    let channel = channel_name(hello.key);
+    let refused = |code, message: &str| Refused::new(code, message, &channel);
+    let version = hello.best_version().ok_or_else(|| {
+        refused(Refusal::Version, "this daemon speaks no protocol version that was offered")
+    })?;
+    if hello.owner != daemon.owner {
+        return Err(refused(Refusal::Owner, &format!("this is the daemon of {}", daemon.owner)));
+    }
+    if hello.rack != daemon.rack_id {
+        let own = daemon.rack_id.short();
+        return Err(refused(Refusal::Rack, &format!("this is another rack of that owner: {own}")));
+    }
+    // An unknown capability and a wrong key are told alike.
+    let unproven = || match hello.key {
+        KeyKind::SelfProof => refused(Refusal::Key, "self-proof is off, or the key is another"),
+        KeyKind::Attach => refused(Refusal::Key, "the key is another"),
+        KeyKind::Capability(_) => refused(Refusal::Key, "no such capability: it was revoked"),
+    };
+    let key = daemon.channel_key(hello.key).ok_or_else(unproven)?;
+    let mut handshake = Handshake::responder(&key, prologue)
+        .map_err(|_| refused(Refusal::Failed, "no random numbers"))?;
+    let request = handshake.read(message).map_err(|_| unproven())?;
+    if daemon.replays.borrow_mut().seen(message) {
+        return Err(refused(Refusal::Key, "this first message was seen before"));
+    }
+    Ok(Caller { kind: hello.key, handshake, version, request })
+}

@@ -1,0 +1,10 @@
+//! The real `keyrackd`, started as the command starts it and spoken to over its socket.
+
+// Clippy lets only functions marked as tests unwrap; and nobody but these files reads them.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod callers;
+mod life;
+mod paths;
+mod process;
+mod rig;
