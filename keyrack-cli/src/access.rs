@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use keyrack_names::{Ask, Owner};
-use keyrack_protocol::client::{self, ClientError, Target};
+use keyrack_protocol::client::{self, ClientError, Session, Target};
 use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::keys::{Key, TreeSecret};
 use keyrack_protocol::message::{Answer, BareRequest, BareStatus, Refusal, Reply, Request, Status};
@@ -17,7 +17,6 @@ use crate::error::{Code, Failure, Outcome};
 use crate::opened;
 use crate::settings::Settings;
 use crate::tree::{self, Tree};
-use crate::ui::Ui;
 
 /// One way to a daemon.
 struct Way {
@@ -30,13 +29,13 @@ struct Way {
 ///
 /// # Errors
 /// [`Code::Locked`] when no daemon runs, [`Code::Denied`] when this caller may not ask it.
-pub fn get(settings: &Settings, ui: &Ui, owner: &Owner, asks: &[Ask]) -> Outcome<Vec<Answer>> {
+pub fn get(settings: &Settings, owner: &Owner, asks: &[Ask]) -> Outcome<Vec<Answer>> {
     let request = Request::Get { asks: asks.to_vec(), caller: settings.caller() };
     let whole = |reply: &Reply| match reply {
         Reply::Values { answers } => answers.iter().all(|a| matches!(a, Answer::Granted { .. })),
         _ => false,
     };
-    match ask(settings, ui, owner, &request, whole)? {
+    match ask(settings, owner, &request, whole)? {
         Reply::Values { answers } if answers.len() == asks.len() => Ok(answers),
         other => Err(unexpected(owner, other)),
     }
@@ -48,13 +47,12 @@ pub fn get(settings: &Settings, ui: &Ui, owner: &Owner, asks: &[Ask]) -> Outcome
 /// As [`get`].
 pub fn get_all(
     settings: &Settings,
-    ui: &Ui,
     owner: &Owner,
     env: Option<keyrack_names::Env>,
 ) -> Outcome<Vec<Answer>> {
     let request = Request::GetAll { env, caller: settings.caller() };
     let any = |reply: &Reply| matches!(reply, Reply::Values { answers } if !answers.is_empty());
-    match ask(settings, ui, owner, &request, any)? {
+    match ask(settings, owner, &request, any)? {
         Reply::Values { answers } => Ok(answers),
         other => Err(unexpected(owner, other)),
     }
@@ -64,11 +62,20 @@ pub fn get_all(
 ///
 /// # Errors
 /// As [`get`].
-pub fn status(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Status> {
-    match ask(settings, ui, owner, &Request::Status, |reply| matches!(reply, Reply::Status(_)))? {
+pub fn status(settings: &Settings, owner: &Owner) -> Outcome<Status> {
+    match ask(settings, owner, &Request::Status, |reply| matches!(reply, Reply::Status(_)))? {
         Reply::Status(status) => Ok(*status),
         other => Err(unexpected(owner, other)),
     }
+}
+
+/// A channel to `owner`'s daemon by this tree's capability.
+///
+/// # Errors
+/// As [`get`].
+pub fn session(settings: &Settings, owner: &Owner) -> Outcome<Session> {
+    let open = |way: Way| client::first(&way.sockets, |path| Session::open(path, &way.target)).ok();
+    capabilities(settings, owner).find_map(open).ok_or_else(|| nobody(settings, owner))
 }
 
 /// What any process of the user may know of `owner`'s daemon. Not proven.
@@ -87,7 +94,6 @@ pub fn bare_sockets(settings: &Settings, owner: &Owner) -> Vec<PathBuf> {
 
 fn ask(
     settings: &Settings,
-    ui: &Ui,
     owner: &Owner,
     request: &Request,
     enough: impl Fn(&Reply) -> bool,
@@ -110,7 +116,7 @@ fn ask(
     // A daemon that does not run will not run for another key either.
     let alive = bare_status(settings, owner).is_ok();
     if alive
-        && let Some(rack) = opened::without_person(settings, ui, owner)
+        && let Some(rack) = opened::without_person(settings, owner)
         && let Some(reply) = attempt(&Way { target: rack.self_proof_target(), sockets: rack.sockets(settings) })
     {
         return Ok(reply);

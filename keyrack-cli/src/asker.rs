@@ -27,9 +27,10 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Whether a passphrase can be had without a person.
-    pub fn has_passphrase(&self) -> bool {
-        self.passphrase_fd.is_some()
+    /// One that reaches nobody, but still has what a descriptor says.
+    pub fn without_person(&self) -> Self {
+        let told = self.told.lock().ok().and_then(|told| told.clone());
+        Self { no_input: true, passphrase_fd: self.passphrase_fd, told: Mutex::new(told), ..Self::default() }
     }
 
     /// Whether a person is there.

@@ -1,21 +1,19 @@
 //! Starting an owner's daemon, and talking to it as whoever opened the manifest.
 
-use std::fs::{File, OpenOptions};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use keyrack_names::Owner;
-use keyrack_protocol::audit_chain;
 use keyrack_protocol::client::{self, ClientError, Session, Target};
 use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::keys::RackSecret;
-use keyrack_protocol::message::{AuditHead, Refusal, Start, Started, decode, encode};
+use keyrack_protocol::message::{Refusal, Start, Started, decode, encode};
 use keyrack_protocol::{RackId, frame};
 
+use crate::audit_log;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -87,7 +85,7 @@ impl Rack {
     }
 
     fn start(&self, settings: &Settings, ui: &Ui) -> Outcome<Vec<PathBuf>> {
-        let (audit, audit_head) = self.audit_log(settings, ui);
+        let (audit, audit_head) = audit_log::open(settings, &self.owner, ui);
         let start = Start {
             owner: self.owner.clone(),
             rack: self.id,
@@ -124,28 +122,6 @@ impl Rack {
             Started::Failed { message } => Err(Failure::new(Code::Unreachable, message)),
         }
     }
-
-    /// The log opened for appending, and where its chain stands.
-    fn audit_log(&self, settings: &Settings, ui: &Ui) -> (Stdio, AuditHead) {
-        let path = settings.places.audit(&self.owner);
-        let opened = open_private(&path).and_then(|file| {
-            let (head, whole) = audit_chain::tail(&file).map_err(std::io::Error::other)?;
-            // A daemon that was killed may have left half a line.
-            file.set_len(whole)?;
-            Ok((file.into(), head))
-        });
-        opened.unwrap_or_else(|error| {
-            ui.warn(format!("{}: {error}: what is read will not be logged", path.display()));
-            (Stdio::null(), AuditHead::default())
-        })
-    }
-}
-
-fn open_private(path: &std::path::Path) -> std::io::Result<File> {
-    if let Some(dir) = path.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    }
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)
 }
 
 /// A program of ours: beside the command or in `../libexec/keyrack`, never on PATH.

@@ -1,1 +1,79 @@
-fn main() {}
+//! The keyrack command. It decrypts, in the foreground, with the person's terminal; the
+//! daemon remembers.
+
+mod access;
+mod answer;
+mod args;
+mod asker;
+mod audit_log;
+mod cmd;
+mod daemon;
+mod deliver;
+mod drops;
+mod elsewhere;
+mod error;
+mod grant;
+mod harden;
+mod keeper;
+mod keysource;
+mod level;
+mod opened;
+mod pending;
+mod project;
+mod prompt;
+mod provisional;
+mod provisioner;
+mod push;
+mod roster;
+mod settings;
+mod sockets;
+mod sys;
+mod tree;
+mod ui;
+mod usage;
+mod values;
+mod wanted;
+mod when;
+mod words;
+
+use std::process::ExitCode;
+
+use args::{Cli, Global};
+use error::Code;
+use settings::Settings;
+
+/// Wipes what libraries leave behind.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
+fn main() -> ExitCode {
+    harden::harden();
+    let code = match usage::parse() {
+        Ok(cli) => run(cli),
+        Err(usage::Stop::Shown) => Code::Ok,
+        Err(usage::Stop::Wrong(failure, json)) => {
+            usage::report(&failure, json);
+            failure.code
+        }
+    };
+    ExitCode::from(code as u8)
+}
+
+fn run(mut cli: Cli) -> Code {
+    let global: Global = cli.global.and(cli.command.take_global());
+    let (settings, ui) = match Settings::read(&global) {
+        Ok(read) => read,
+        Err(failure) => {
+            usage::report(&failure, global.json);
+            return failure.code;
+        }
+    };
+    match cmd::run(&cli.command, &settings, &ui) {
+        Ok(()) => Code::Ok,
+        Err(failure) => {
+            ui.fail(&failure);
+            failure.code
+        }
+    }
+}

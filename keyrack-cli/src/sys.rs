@@ -173,6 +173,16 @@ pub fn set_permissions(key: Serial, bits: u32) -> nix::Result<()> {
     unsafe { keyctl(SETPERM, number(key), c_ulong::from(bits), 0, 0) }.map(drop)
 }
 
+/// Ends this process as SIGPIPE does by default. Rust ignores that signal from the start,
+/// and a write to a daemon that went away must not kill us, so only stdout restores it.
+pub fn end_by_sigpipe() -> ! {
+    use nix::sys::signal::{SigHandler, Signal, raise, signal};
+    // SAFETY: SIG_DFL runs no code of ours.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
+    let _ = raise(Signal::SIGPIPE);
+    std::process::abort()
+}
+
 /// A copy of the descriptor that the caller named by number.
 ///
 /// # Errors

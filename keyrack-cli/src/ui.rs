@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::asker::Asker;
 use crate::error::{Context, Failure, Outcome};
+use crate::sys;
 
 /// How this run talks.
 #[derive(Debug, Clone)]
@@ -27,8 +28,7 @@ impl Ui {
     pub fn payload(&self, bytes: &[u8]) -> Outcome {
         let mut out = io::stdout().lock();
         let newline: &[u8] = if out.is_terminal() && !bytes.ends_with(b"\n") { b"\n" } else { b"" };
-        let written = out.write_all(bytes).and_then(|()| out.write_all(newline)).and_then(|()| out.flush());
-        written.context(|| "stdout".to_owned())
+        written(out.write_all(bytes).and_then(|()| out.write_all(newline)).and_then(|()| out.flush()))
     }
 
     /// Writes lines to stdout.
@@ -42,7 +42,7 @@ impl Ui {
             text.push('\n');
         }
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).context(|| "stdout".to_owned())
+        written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
     }
 
     /// Writes one JSON object to stdout, its version first.
@@ -61,7 +61,7 @@ impl Ui {
         serde_json::to_writer(&mut *bytes, &Versioned { schema_version: 1, value })
             .context(|| "json".to_owned())?;
         bytes.push(b'\n');
-        io::stdout().lock().write_all(&bytes).context(|| "stdout".to_owned())
+        written(io::stdout().lock().write_all(&bytes))
     }
 
     /// Says something on stderr.
@@ -95,6 +95,14 @@ impl Ui {
         for hint in &failure.hints {
             stderr("hint: ", hint);
         }
+    }
+}
+
+/// A reader that went away ends us as it ends any other program of a pipe.
+fn written(result: io::Result<()>) -> Outcome {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => sys::end_by_sigpipe(),
+        other => other.context(|| "stdout".to_owned()),
     }
 }
 

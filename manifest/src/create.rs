@@ -35,6 +35,8 @@ pub struct NewOwner<'a> {
     pub identity: Option<&'a Identity>,
     /// Where the private key lies, to find it again.
     pub identity_path: Option<PathBuf>,
+    /// The owner whose vault keeps the private key instead of a file.
+    pub kept_by: Option<Owner>,
     /// The time now.
     pub now: Timestamp,
 }
@@ -81,7 +83,7 @@ impl Store<'_> {
         let staged = self.stage(&manifest, new.identity)?;
         atomic::replace(&self.places.card(&new.handle), &card.bytes).map_err(StoreError::from)?;
         staged.commit().map_err(StoreError::from)?;
-        Pin::of(&manifest, new.identity_path.clone())
+        Pin { kept_by: new.kept_by.clone(), ..Pin::of(&manifest, new.identity_path.clone()) }
             .write(self.places)
             .map_err(StoreError::from)?;
         Ok(Created::New)

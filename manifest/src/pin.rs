@@ -29,6 +29,9 @@ pub struct Pin {
     /// The private key file that served last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_path: Option<PathBuf>,
+    /// The owner whose vault keeps this owner's identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_by: Option<Owner>,
     /// The YubiKey's serial number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<u32>,
@@ -71,6 +74,7 @@ impl Pin {
             recipients: manifest.all_recipients(),
             // JSON is UTF-8. A path that is not is searched for anew each time.
             identity_path: identity_path.filter(|path| path.to_str().is_some()),
+            kept_by: None,
             serial: None,
             rack_id: manifest.rack.id,
             signer: manifest.signing.key.public(),

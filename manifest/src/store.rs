@@ -355,7 +355,11 @@ fn is_behind(pin: &Pin, manifest: &Manifest, identity: &Identity) -> bool {
 pub(crate) fn pin_after(manifest: &Manifest, old: Option<&Pin>, identity: &Identity) -> Pin {
     let path = identity.path().map(PathBuf::from);
     let old_path = old.and_then(|pin| pin.identity_path.clone());
-    Pin { serial: old.and_then(|pin| pin.serial), ..Pin::of(manifest, old_path.or(path)) }
+    Pin {
+        serial: old.and_then(|pin| pin.serial),
+        kept_by: old.and_then(|pin| pin.kept_by.clone()),
+        ..Pin::of(manifest, old_path.or(path))
+    }
 }
 
 impl From<PinError> for StoreError {

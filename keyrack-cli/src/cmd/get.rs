@@ -31,7 +31,7 @@ pub fn run(args: &Get, settings: &Settings, ui: &Ui) -> Outcome {
     if args.unlock {
         super::unlock::run(&unlock_first(args), settings, ui)?;
     }
-    let answers = access::get(settings, ui, owner, &asks)?;
+    let answers = access::get(settings, owner, &asks)?;
     if ui.json {
         return json(owner, &asks, answers, ui);
     }

@@ -10,7 +10,7 @@ use crate::daemon;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{opened, sockets, tree, wanted};
+use crate::{opened, pending, sockets, tree, wanted};
 
 /// Runs `keyrack relock`.
 pub fn run(args: &Relock, settings: &Settings, ui: &Ui) -> Outcome {
@@ -28,7 +28,7 @@ pub fn run(args: &Relock, settings: &Settings, ui: &Ui) -> Outcome {
 /// Has everything forgotten and every capability revoked. Needs no key: locking always
 /// wins. So the answer is not proven either.
 pub fn everything(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
-    opened::cancel_pending(settings, owner);
+    pending::call_off(settings, owner);
     let paths = access::bare_sockets(settings, owner);
     let asked = client::first(&paths, |path| client::bare(path, BareRequest::Lock));
     tree::forget(owner, &settings.home_tag());
@@ -56,7 +56,7 @@ fn part(args: &Relock, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
             forget.slugs.extend(wanted::ask(key, args.env.as_ref(), args.org.as_ref())?.candidates());
         }
     }
-    let mut session = session(owner, settings, ui)?;
+    let mut session = session(owner, settings)?;
     match session.call(&Request::Forget(forget)).map_err(|e| daemon::failure(&e, owner))? {
         Reply::Done { count } => {
             ui.say(format!("{owner}: {count} forgotten"));
@@ -71,8 +71,8 @@ fn part(args: &Relock, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
 
 /// A channel with every right where the manifest opens without a person, else with what
 /// this tree's capability gives.
-fn session(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Session> {
-    let attached = opened::without_person(settings, ui, owner).map(|rack| rack.attach(settings));
+fn session(owner: &Owner, settings: &Settings) -> Outcome<Session> {
+    let attached = opened::without_person(settings, owner).map(|rack| rack.attach(settings));
     match attached {
         Some(Ok(session)) => Ok(session),
         Some(Err(ClientError::NotRunning)) => Err(access::locked(settings, owner)),

@@ -56,7 +56,7 @@ fn named(
         .iter()
         .map(|key| wanted::ask(key, args.env.as_ref(), args.org.as_ref()))
         .collect::<Outcome<Vec<_>>>()?;
-    let answers = access::get(settings, ui, owner, &asks)?;
+    let answers = access::get(settings, owner, &asks)?;
     let mut values = Vec::new();
     for (ask, answer) in asks.iter().zip(answers) {
         match answer::granted(owner, ask, answer) {
@@ -75,7 +75,7 @@ fn all(args: &Source, settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Ve
         return Err(Failure::new(Code::Usage, "sudo is only ever reached exactly: name each --key"));
     }
     let org = wanted::org(args.org.as_ref())?;
-    let answers = access::get_all(settings, ui, owner, args.env.clone())?;
+    let answers = access::get_all(settings, owner, args.env.clone())?;
     let mut values: Vec<Granted> = Vec::new();
     for answer in answers {
         let Answer::Granted { slug, value, expires_in_ms } = answer else { continue };

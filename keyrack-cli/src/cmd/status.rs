@@ -12,7 +12,7 @@ use crate::args;
 use crate::error::{Context, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{access, level, opened, when};
+use crate::{access, level, opened, pending, when};
 
 /// Runs `keyrack status`.
 pub fn run(args: &args::Status, settings: &Settings, ui: &Ui) -> Outcome {
@@ -21,7 +21,10 @@ pub fn run(args: &args::Status, settings: &Settings, ui: &Ui) -> Outcome {
     } else {
         vec![settings.owner()?.clone()]
     };
-    let rows: Vec<Row> = owners.iter().map(|owner| Row::of(owner, settings, ui)).collect();
+    if !args.all && !settings.places.manifest(&owners[0]).exists() {
+        return Err(access::locked(settings, &owners[0]));
+    }
+    let rows: Vec<Row> = owners.iter().map(|owner| Row::of(owner, settings)).collect();
     if ui.json {
         return ui.object(&serde_json::json!({ "owners": rows }));
     }
@@ -54,7 +57,7 @@ enum State {
 }
 
 impl Row {
-    fn of(owner: &Owner, settings: &Settings, ui: &Ui) -> Self {
+    fn of(owner: &Owner, settings: &Settings) -> Self {
         let mut row = Self {
             owner: owner.clone(),
             state: State::Locked,
@@ -62,14 +65,14 @@ impl Row {
             daemon: None,
             grants: None,
             trees: Vec::new(),
-            waiting: opened::pending(settings, owner),
+            waiting: pending::list(settings, owner),
             provisional: opened::is_provisional(settings, owner),
         };
         match access::bare_status(settings, owner) {
             Ok(bare) => {
                 row.state = if bare.locked { State::Locked } else { State::Unlocked };
                 row.daemon = Some(bare);
-                if let Ok(Status { bare, grants, capabilities, .. }) = access::status(settings, ui, owner) {
+                if let Ok(Status { bare, grants, capabilities, .. }) = access::status(settings, owner) {
                     row.daemon = Some(bare);
                     row.grants = Some(grants);
                     row.trees = capabilities;

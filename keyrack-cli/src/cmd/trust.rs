@@ -89,5 +89,5 @@ fn load(store: &Path) -> Outcome<Trusted> {
 
 fn save(store: &Path, trusted: &Trusted) -> Outcome {
     let bytes = serde_json::to_vec_pretty(trusted).context(|| store.display().to_string())?;
-    atomic::write(store, &bytes).context(|| store.display().to_string())
+    atomic::replace(store, &bytes).context(|| store.display().to_string())
 }

@@ -1,0 +1,42 @@
+//! `keyrack attach`: a capability for this process tree, for what is unlocked.
+
+use keyrack_protocol::client::ClientError;
+use keyrack_protocol::message::{Reply, Request};
+
+use crate::args::Attach;
+use crate::error::{Code, Failure, Outcome};
+use crate::grant::Capability;
+use crate::settings::Settings;
+use crate::ui::Ui;
+use crate::{access, daemon, opened, tree};
+
+/// Runs `keyrack attach`.
+pub fn run(args: &Attach, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = settings.owner()?;
+    let opened = opened::open(settings, ui, owner)?;
+    let rack = opened.rack();
+    let mut session = rack.attach(settings).map_err(|error| match error {
+        ClientError::NotRunning => access::locked(settings, owner),
+        error => daemon::failure(&error, owner),
+    })?;
+    let capability = Capability::new(&args.reach, settings)?;
+    if let Some(registration) = capability.registration(owner, rack.id) {
+        let request = Request::Mint { capability: registration, slugs: None };
+        match session.call(&request).map_err(|e| daemon::failure(&e, owner))? {
+            Reply::Done { .. } => {}
+            Reply::Refused { message, .. } => return Err(Failure::new(Code::Denied, format!("{owner}: {message}"))),
+            _ => return Err(Failure::new(Code::Unreachable, format!("{owner}'s daemon answered something else"))),
+        }
+    }
+    let entry = tree::Entry {
+        owner: owner.clone(),
+        rack: rack.id,
+        home: settings.home_tag(),
+        socket: session.path().to_owned(),
+    };
+    if capability.hand_over(entry, ui)? {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Denied, format!("{owner}: the calling program was given no capability"))
+        .hint(format!("eval \"$(keyrack attach --for {owner} --scope env)\"")))
+}

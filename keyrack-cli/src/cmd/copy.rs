@@ -1,0 +1,60 @@
+//! `keyrack copy`: gives a credential of one owner to another, by a drop that says where
+//! it came from.
+
+use jiff::Timestamp;
+use keyrack_manifest::{Entry, VaultName};
+use keyrack_names::Secret;
+
+use crate::args::Copy;
+use crate::error::{Code, Failure, Outcome};
+use crate::settings::Settings;
+use crate::ui::Ui;
+use crate::{access, answer, opened, values, wanted};
+
+/// Runs `keyrack copy`.
+pub fn run(args: &Copy, settings: &Settings, ui: &Ui) -> Outcome {
+    if args.from == args.to {
+        return Err(Failure::new(Code::Usage, "--from and --to are the same owner"));
+    }
+    let recipients = opened::pinned_recipients(settings, &args.to);
+    if recipients.is_empty() {
+        return Err(Failure::new(Code::Absent, format!("there is no owner {} here", args.to))
+            .hint(format!("keyrack init --for {}", args.to)));
+    }
+    let slug = wanted::slug(&args.key, args.env.as_ref(), args.org.as_ref())?;
+    if settings.dry_run {
+        ui.say(format!("{slug} would be copied from {} to {}", args.from, args.to));
+        return Ok(());
+    }
+    let (value, class) = read(args, &slug, settings, ui)?;
+    let mut entry = Entry::new(slug, VaultName::personal(), Timestamp::now());
+    entry.class = class;
+    let payload = super::set::payload(&args.to, entry, &value, Some(args.from.clone()), settings)?;
+    super::set::leave(&payload, &recipients, settings, ui)
+}
+
+/// The value and its class, from the giver's daemon where it is unlocked, else from its
+/// vault.
+fn read(
+    args: &Copy,
+    slug: &keyrack_names::Slug,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome<(Secret, keyrack_manifest::Class)> {
+    let ask = keyrack_names::Ask::exactly(slug.clone());
+    let held = access::get(settings, &args.from, std::slice::from_ref(&ask)).ok().and_then(|mut all| all.pop());
+    if let Some(granted) = held.and_then(|held| answer::granted(&args.from, &ask, held).ok()) {
+        return Ok((granted.value, held_class(settings, args, slug)));
+    }
+    let from = opened::open(settings, ui, &args.from)?;
+    let value = values::personal(&from, settings, slug)?;
+    let class = from.manifest.keys.get(slug).map(|entry| entry.class).unwrap_or_default();
+    Ok((value, class))
+}
+
+/// The class that the giver's daemon holds the value under.
+fn held_class(settings: &Settings, args: &Copy, slug: &keyrack_names::Slug) -> keyrack_manifest::Class {
+    let status = access::status(settings, &args.from).ok();
+    let held = status.and_then(|status| status.grants.into_iter().find(|grant| grant.slug == *slug));
+    held.and_then(|grant| grant.class.parse().ok()).unwrap_or_default()
+}

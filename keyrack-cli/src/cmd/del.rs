@@ -1,0 +1,33 @@
+//! `keyrack del`: takes a credential out of the manifest, its record out of the vault and
+//! its value out of the running daemon.
+
+use keyrack_protocol::message::{Forget, Request};
+
+use crate::args::Del;
+use crate::error::{Code, Failure, Outcome};
+use crate::settings::Settings;
+use crate::ui::Ui;
+use crate::{opened, values, wanted};
+
+/// Runs `keyrack del`.
+pub fn run(args: &Del, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = settings.owner()?;
+    let slug = wanted::slug(&args.key, args.env.as_ref(), args.org.as_ref())?;
+    let mut opened = opened::open(settings, ui, owner)?;
+    let absent = || {
+        Failure::new(Code::Absent, format!("{owner} has no {slug}")).hint(format!("keyrack list --for {owner}"))
+    };
+    if settings.dry_run {
+        opened.manifest.keys.get(&slug).ok_or_else(absent)?;
+        ui.say(format!("{owner}: {slug} would be deleted"));
+        return Ok(());
+    }
+    opened.update(settings, |manifest| manifest.keys.remove(&slug).map(drop).ok_or_else(absent))?;
+    values::prune(&opened.manifest, settings);
+    if let Ok(mut session) = opened.rack().attach(settings) {
+        let forget = Forget { slugs: vec![slug.clone()], ..Forget::default() };
+        let _ = session.call(&Request::Forget(forget));
+    }
+    ui.say(format!("{owner}: {slug} is deleted"));
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! `keyrack doctor`: what protects this owner on this machine, what does not, and what
+//! can be mended.
+
+use keyrack_manifest::{StoreError, Tampered};
+use keyrack_names::Owner;
+use serde::Serialize;
+
+use crate::args::Doctor;
+use crate::daemon::helper;
+use crate::error::{Code, Failure, Outcome};
+use crate::settings::Settings;
+use crate::ui::Ui;
+use crate::{access, level, opened, tree, words};
+
+/// What no level protects from. `docs/THREATS.md` says why, and which test shows it.
+const NEVER: &[&str] = &[
+    "root, and the kernel itself",
+    "a process of this user that may ptrace a program holding a value",
+    "a value after it was handed out: whoever got it can keep it",
+    "a process of this user that stops daemons or fills /tmp",
+];
+
+/// Runs `keyrack doctor`.
+pub fn run(args: &Doctor, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = settings.owner()?;
+    if args.accept_restored {
+        return accept_restored(owner, settings, ui);
+    }
+    let mut checks = vec![
+        Check::of("keyrackd", helper("keyrackd").map(|path| path.display().to_string())),
+        key_rings(),
+        home(settings),
+    ];
+    let manifest = manifest(owner, settings, ui);
+    if let Err(failure) = &manifest
+        && args.fix
+        && failure.code == Code::Tampered
+    {
+        fix(owner, settings, ui)?;
+        checks.push(Check::of("manifest", Ok("restored from its backup".to_owned())));
+    } else {
+        checks.push(Check::of("manifest", manifest.map(|()| "opens, and is what was last written".to_owned())));
+    }
+    checks.push(key(owner, settings));
+    if let Ok(status) = access::bare_status(settings, owner) {
+        checks.extend(status.protections.into_iter().map(|p| Check { name: p.name, ok: p.on, words: p.state, code: Code::Ok, hints: Vec::new() }));
+    }
+    report(owner, &checks, settings, ui)
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: String,
+    ok: bool,
+    #[serde(rename = "state")]
+    words: String,
+    #[serde(skip)]
+    code: Code,
+    #[serde(skip)]
+    hints: Vec<String>,
+}
+
+impl Check {
+    fn of(name: &str, result: Outcome<String>) -> Self {
+        let name = name.to_owned();
+        match result {
+            Ok(words) => Self { name, ok: true, words, code: Code::Ok, hints: Vec::new() },
+            Err(failure) => {
+                Self { name, ok: false, words: failure.message, code: failure.code, hints: failure.hints }
+            }
+        }
+    }
+}
+
+/// Whether the manifest opens, as far as that can be told without a person.
+fn manifest(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
+    let identity = match opened::silent_identity(settings, ui, owner) {
+        Ok(identity) => identity,
+        Err(opened::Silent::NeedsPerson(_)) if ui.asker.has_person() => opened::identity(settings, ui, owner)?,
+        Err(opened::Silent::NeedsPerson(failure) | opened::Silent::NoKey(failure) | opened::Silent::Failed(failure)) => {
+            return Err(failure);
+        }
+    };
+    match opened::store(settings).open(owner, &identity) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(words::store(error, owner)),
+    }
+}
+
+/// Puts the backup in the place of a manifest that cannot be read, after the person
+/// agreed. The damaged file is kept.
+fn fix(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
+    let backup = settings.places.backup(owner);
+    if !backup.exists() {
+        return Err(Failure::new(Code::Tampered, format!("{owner}: there is no backup at {}", backup.display())));
+    }
+    if !ui.asker.agrees(&format!("put {} in the place of {owner}'s damaged manifest?", backup.display()))? {
+        return Err(Failure::new(Code::NeedsPerson, "nothing was changed"));
+    }
+    let identity = opened::identity(settings, ui, owner)?;
+    let aside = opened::store(settings).restore_backup(owner, &identity).map_err(|e| words::store(e, owner))?;
+    ui.say(format!("{owner}: the manifest before the last write is back"));
+    if let Some(aside) = aside {
+        ui.say(format!("{owner}: the damaged one is kept as {}", aside.display()));
+    }
+    Ok(())
+}
+
+/// Believes a manifest that is older than what this device saw, after the person agreed.
+fn accept_restored(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
+    let identity = opened::identity(settings, ui, owner)?;
+    let why = match opened::store(settings).open(owner, &identity) {
+        Ok(_) => {
+            ui.say(format!("{owner}: the manifest is the one this device knows; there is nothing to accept"));
+            return Ok(());
+        }
+        Err(StoreError::Tampered {
+            kind:
+                kind @ (Tampered::Rollback { .. }
+                | Tampered::OtherSigner { .. }
+                | Tampered::OtherRack
+                | Tampered::RecipientsChanged { .. }
+                | Tampered::DamagedPin),
+            ..
+        }) => kind,
+        Err(error) => return Err(words::store(error, owner)),
+    };
+    if !ui.asker.agrees(&format!("{owner}: {why}. Believe it all the same?"))? {
+        return Err(Failure::new(Code::NeedsPerson, "nothing was changed"));
+    }
+    opened::store(settings)
+        .accept_restored(owner, &identity, jiff::Timestamp::now())
+        .map_err(|e| words::store(e, owner))?;
+    ui.say(format!("{owner}: the manifest is accepted as it is"));
+    Ok(())
+}
+
+fn key_rings() -> Check {
+    let minted = tree::Minted::for_tree();
+    let words = minted.map(|_| "the kernel keeps capabilities for a process tree".to_owned());
+    Check::of("key rings", words.map_err(|e| Failure::new(Code::Blocked, e.to_string())))
+}
+
+fn home(settings: &Settings) -> Check {
+    use std::os::unix::fs::MetadataExt;
+    let home = &settings.places.home;
+    let checked = match home.metadata() {
+        Err(error) => Err(Failure::new(Code::Absent, format!("{}: {error}", home.display()))),
+        Ok(found) if found.mode() & 0o077 != 0 => {
+            Err(Failure::new(Code::Denied, format!("{} is open to others", home.display()))
+                .hint(format!("chmod 700 {}", home.display())))
+        }
+        Ok(_) => Ok(format!("{} is private", home.display())),
+    };
+    Check::of("home", checked)
+}
+
+fn key(owner: &Owner, settings: &Settings) -> Check {
+    let files = opened::key_files(settings, owner);
+    let plain: Vec<String> =
+        files.iter().filter(|f| !f.needs_person()).map(|f| f.path().display().to_string()).collect();
+    if plain.is_empty() {
+        return Check::of("key", Ok("no key at hand opens the manifest without a person".to_owned()));
+    }
+    let paths = plain.join(", ");
+    let failure = Failure::new(Code::Ok, format!("readable without a passphrase: {paths}"))
+        .hint(format!("ssh-keygen -p -f {}", plain[0]));
+    Check::of("key", Err(failure))
+}
+
+fn report(owner: &Owner, checks: &[Check], settings: &Settings, ui: &Ui) -> Outcome {
+    let level = level::of(settings, owner);
+    if ui.json {
+        let object = serde_json::json!({ "owner": owner, "level": level, "checks": checks, "notProtected": NEVER });
+        ui.object(&object)?;
+    } else {
+        let mark = |ok| if ok { "ok" } else { "--" };
+        let lines = checks.iter().map(|check| format!("{}\t{}\t{}", mark(check.ok), check.name, check.words));
+        let hints = checks.iter().filter(|check| !check.ok).flat_map(|check| check.hints.iter());
+        ui.lines(
+            std::iter::once(format!("{owner}\t{level}"))
+                .chain(lines)
+                .chain(NEVER.iter().map(|what| format!("not protected from\t{what}"))),
+        )?;
+        hints.for_each(|hint| ui.hint(hint));
+    }
+    let worst = checks.iter().map(|check| check.code).filter(|code| *code != Code::Ok).max();
+    match worst {
+        None => Ok(()),
+        Some(code) => Err(Failure::new(code, format!("{owner}: not all is well"))),
+    }
+}

@@ -1,0 +1,61 @@
+//! `keyrack list`: what the owner has, without values.
+
+use keyrack_manifest::Entry;
+use keyrack_names::Slug;
+use serde::Serialize;
+
+use crate::args::List;
+use crate::error::Outcome;
+use crate::settings::Settings;
+use crate::ui::Ui;
+use crate::{drops, opened};
+
+/// Runs `keyrack list`.
+pub fn run(args: &List, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = settings.owner()?;
+    let opened = opened::open(settings, ui, owner)?;
+    let meant = |slug: &Slug| {
+        args.env.as_ref().is_none_or(|env| slug.env == *env) && args.org.as_ref().is_none_or(|org| slug.org == *org)
+    };
+    let entries: Vec<&Entry> = opened.manifest.keys.values().filter(|entry| meant(&entry.slug)).collect();
+    let pending: Vec<Slug> = drops::waiting(settings, owner, &opened.identity, ui)?
+        .into_iter()
+        .map(|drop| drop.payload.slug)
+        .filter(meant)
+        .collect();
+    if ui.json {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Row<'a> {
+            slug: &'a Slug,
+            vault: &'a str,
+            exid: Option<&'a str>,
+            class: &'a str,
+            max_duration: Option<String>,
+            expires_at: Option<String>,
+            created_at: String,
+            updated_at: String,
+            obtained_via: &'a str,
+        }
+        let rows: Vec<Row> = entries
+            .iter()
+            .map(|entry| Row {
+                slug: &entry.slug,
+                vault: entry.vault.as_str(),
+                exid: entry.exid.as_ref().map(|exid| exid.as_str()),
+                class: entry.class.as_str(),
+                max_duration: entry.max_duration.map(|span| span.to_string()),
+                expires_at: entry.expires_at.map(|at| at.to_string()),
+                created_at: entry.created_at.to_string(),
+                updated_at: entry.updated_at.to_string(),
+                obtained_via: entry.obtained_via.as_str(),
+            })
+            .collect();
+        return ui.object(&serde_json::json!({ "owner": owner, "keys": rows, "pending": pending }));
+    }
+    let lines = entries.iter().map(|entry| {
+        let exid = entry.exid.as_ref().map(|exid| format!("\t{exid}")).unwrap_or_default();
+        format!("{}\t{}\t{}{exid}", entry.slug, entry.vault, entry.class)
+    });
+    ui.lines(lines.chain(pending.iter().map(|slug| format!("{slug}\tpending"))))
+}

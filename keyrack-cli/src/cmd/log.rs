@@ -1,0 +1,67 @@
+//! `keyrack log`: what the owner's daemon gave out, and whether the log still is what was
+//! written.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+use keyrack_protocol::audit_chain;
+use keyrack_protocol::message::AuditHead;
+
+use crate::args::LogAct;
+use crate::error::{Code, Context, Failure, Outcome};
+use crate::settings::Settings;
+use crate::ui::Ui;
+use crate::{access, opened};
+
+/// Runs `keyrack log`.
+pub fn run(act: LogAct, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = settings.owner()?;
+    let path = settings.places.audit(owner);
+    let file = match File::open(&path) {
+        Ok(file) => BufReader::new(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if !settings.places.manifest(owner).exists() {
+                return Err(access::locked(settings, owner));
+            }
+            ui.say(format!("{owner}: nothing was given out yet"));
+            return Ok(());
+        }
+        Err(error) => return Err(error).context(|| path.display().to_string()),
+    };
+    match act {
+        LogAct::Show => show(file, ui, &path),
+        LogAct::Verify => verify(file, &path, settings, ui),
+    }
+}
+
+/// The lines as they are: JSON, one an act.
+fn show(log: impl BufRead, ui: &Ui, path: &Path) -> Outcome {
+    let lines = log.lines().collect::<io::Result<Vec<_>>>().context(|| path.display().to_string())?;
+    ui.lines(lines)
+}
+
+fn verify(log: impl BufRead, path: &Path, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = settings.owner()?;
+    let opened = opened::open(settings, ui, owner)?;
+    let rack = opened.rack();
+    let mut lines = 0u64;
+    let checked = audit_chain::verify(&rack.secret.audit_key(), log, AuditHead::default(), |_| lines += 1);
+    let head = checked.map_err(|error| {
+        Failure::new(Code::Tampered, format!("{}: {error}", path.display()))
+    })?;
+    // A log cut at its end still is a chain: the running daemon knows where it ended.
+    if let Ok(status) = access::status(settings, owner)
+        && status.audit_head.seq > head.seq
+    {
+        return Err(Failure::new(
+            Code::Tampered,
+            format!("{}: it ends at line {lines}, and its daemon wrote {}", path.display(), status.audit_head.seq),
+        ));
+    }
+    if ui.json {
+        return ui.object(&serde_json::json!({ "owner": owner, "lines": lines, "verified": true }));
+    }
+    ui.say(format!("{owner}: {lines} lines, each following from the one before"));
+    Ok(())
+}

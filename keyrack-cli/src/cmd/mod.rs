@@ -1,0 +1,58 @@
+//! One file a subcommand.
+
+use crate::args::Command;
+use crate::error::Outcome;
+use crate::settings::Settings;
+use crate::ui::Ui;
+
+mod attach;
+mod copy;
+mod daemon;
+mod del;
+mod demo;
+mod destroy;
+mod doctor;
+mod fill;
+mod generate;
+mod get;
+mod init;
+mod list;
+mod log;
+mod recipient;
+mod relock;
+mod set;
+mod source;
+mod status;
+mod trust;
+mod unlock;
+mod version;
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// What it fails with is how the command ends.
+pub fn run(command: &Command, settings: &Settings, ui: &Ui) -> Outcome {
+    match command {
+        Command::Init(with) => init::run(&with.own, settings, ui),
+        Command::Set(with) => set::run(&with.own, settings, ui),
+        Command::Unlock(with) => unlock::run(&with.own, settings, ui),
+        Command::Get(with) => get::run(&with.own, settings, ui),
+        Command::Relock(with) => relock::run(&with.own, settings, ui),
+        Command::Status(with) => status::run(&with.own, settings, ui),
+        Command::List(with) => list::run(&with.own, settings, ui),
+        Command::Del(with) => del::run(&with.own, settings, ui),
+        Command::Source(with) => source::run(&with.own, settings, ui),
+        Command::Fill(with) => fill::run(&with.own, settings, ui),
+        Command::Attach(with) => attach::run(&with.own, settings, ui),
+        Command::Recipient(with) => recipient::run(&with.own.act, settings, ui),
+        Command::Daemon(with) => daemon::run(&with.own.act, settings, ui),
+        Command::Copy(with) => copy::run(&with.own, settings, ui),
+        Command::Trust(with) => trust::run(&with.own, settings, ui),
+        Command::Destroy(_) => destroy::run(settings, ui),
+        Command::Log(with) => log::run(with.own.act, settings, ui),
+        Command::Doctor(with) => doctor::run(&with.own, settings, ui),
+        Command::Demo(_) => demo::run(ui),
+        Command::Generate(with) => generate::run(&with.own.what, ui),
+        Command::Version(_) => version::run(ui),
+    }
+}

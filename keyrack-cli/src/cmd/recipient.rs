@@ -1,0 +1,163 @@
+//! `keyrack recipient`: who besides the owner can open a manifest. The manifest and every
+//! wrap are sealed anew; a key that is removed is treated as compromised.
+
+use jiff::Timestamp;
+use keyrack_manifest::{BackupError, Manifest, Recipient, Word};
+use keyrack_names::Owner;
+use keyrack_vault::Vault;
+use serde::Serialize;
+
+use crate::args::{RecipientAct, RecipientAdd};
+use crate::error::{Code, Failure, Outcome};
+use crate::opened::{self, Opened};
+use crate::settings::Settings;
+use crate::ui::Ui;
+use crate::{audit_log, keysource, values, words};
+
+/// Runs `keyrack recipient`.
+pub fn run(act: &RecipientAct, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = settings.owner()?;
+    let opened = opened::open(settings, ui, owner)?;
+    match act {
+        RecipientAct::List(_) => list(&opened, ui),
+        RecipientAct::Add(with) => add(&with.own, opened, settings, ui),
+        RecipientAct::Remove(with) => remove(&with.own.recipient, opened, settings, ui),
+    }
+}
+
+fn list(opened: &Opened, ui: &Ui) -> Outcome {
+    #[derive(Serialize)]
+    struct Row<'a> {
+        label: &'a str,
+        via: String,
+        recipient: &'a str,
+        fingerprint: String,
+    }
+    let backups = opened.manifest.recipients.iter().map(|backup| (backup.label.as_str(), &backup.recipient));
+    let rows: Vec<Row> = std::iter::once(("owner", &opened.manifest.owner.pubkey))
+        .chain(backups)
+        .map(|(label, recipient)| Row {
+            label,
+            via: recipient.via().to_string(),
+            recipient: recipient.as_str(),
+            fingerprint: recipient.fingerprint(),
+        })
+        .collect();
+    if ui.json {
+        return ui.object(&serde_json::json!({ "owner": opened.owner, "recipients": rows }));
+    }
+    ui.lines(rows.iter().map(|row| format!("{}\t{}\t{}\t{}", row.label, row.via, row.fingerprint, row.recipient)))
+}
+
+fn add(args: &RecipientAdd, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = opened.owner.clone();
+    let recipient = keysource::read(&args.recipient)?.recipient;
+    if opened.manifest.all_recipients().iter().any(|have| have.same_key(&recipient)) {
+        ui.say(format!("{owner}: {} can open the manifest already", recipient.fingerprint()));
+        return Ok(());
+    }
+    let label = label(args.label.as_deref(), &opened.manifest)?;
+    if settings.dry_run {
+        ui.say(format!("{owner}: {} would be added as {label}", recipient.fingerprint()));
+        return Ok(());
+    }
+    let now = Timestamp::now();
+    opened.update(settings, |manifest| {
+        manifest.add_backup(label.clone(), recipient.clone(), now).map_err(|e| refused(e, &owner))?;
+        rewrap(manifest, settings, &owner)
+    })?;
+    ui.say(format!("{owner}: {} can open the manifest now, as {label}", recipient.fingerprint()));
+    Ok(())
+}
+
+fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = opened.owner.clone();
+    let wanted = Recipient::parse(which).ok();
+    let is_meant = |label: &str, recipient: &Recipient| {
+        label == which
+            || recipient.fingerprint() == which
+            || wanted.as_ref().is_some_and(|wanted| wanted.same_key(recipient))
+    };
+    if is_meant("owner", &opened.manifest.owner.pubkey) {
+        return Err(Failure::new(Code::Conflict, format!("the owner's own key cannot be removed from {owner}'s manifest"))
+            .hint(format!("keyrack recipient list --for {owner}")));
+    }
+    let found = opened.manifest.recipients.iter().find(|b| is_meant(b.label.as_str(), &b.recipient));
+    let label = found.map(|backup| backup.label.clone()).ok_or_else(|| {
+        Failure::new(Code::Absent, format!("{owner}'s manifest has no such recipient"))
+            .hint(format!("keyrack recipient list --for {owner}"))
+    })?;
+    if settings.dry_run {
+        ui.say(format!("{owner}: {label} would be removed"));
+        return Ok(());
+    }
+    // What runs now answers to the old rack secret, which the removed key knew.
+    super::relock::everything(&owner, settings, ui)?;
+    audit_log::close(settings, &owner, ui)?;
+    let now = Timestamp::now();
+    opened.update(settings, |manifest| {
+        manifest.remove_backup(&label).map_err(|e| refused(e, &owner))?;
+        rotate(manifest, settings, &owner, now)
+    })?;
+    values::prune(&opened.manifest, settings);
+    ui.say(format!("{owner}: {label} is removed; the keys it knew are replaced"));
+    let exposed: Vec<String> = opened.manifest.keys.keys().map(ToString::to_string).collect();
+    if !exposed.is_empty() {
+        ui.warn(format!("{owner}: it could read these, so each needs a new value: {}", exposed.join(", ")));
+    }
+    Ok(())
+}
+
+/// Seals the personal vault's keys to the recipients as they are now.
+fn rewrap(manifest: &mut Manifest, settings: &Settings, owner: &Owner) -> Outcome {
+    let recipients = manifest.all_recipients();
+    let vault = values::open_personal(manifest, settings)?;
+    let changed = vault.rewrap(&recipients, &manifest.signing.key).map_err(|e| words::vault(e, owner))?;
+    put_back(manifest, changed)
+}
+
+/// New keys for the personal vault, every record written anew under them.
+fn rotate(manifest: &mut Manifest, settings: &Settings, owner: &Owner, now: Timestamp) -> Outcome {
+    let recipients = manifest.all_recipients();
+    let vault: Vault = values::open_personal(manifest, settings)?;
+    let records: Vec<_> = manifest.keys.values().filter_map(|e| Some((e.slug.clone(), e.cred?))).collect();
+    let (changed, moved) =
+        vault.rotate(&recipients, &manifest.signing.key, &records, now).map_err(|e| words::vault(e, owner))?;
+    for (slug, record) in moved {
+        if let Some(entry) = manifest.keys.get_mut(&slug) {
+            entry.cred = Some(record);
+        }
+    }
+    put_back(manifest, changed)
+}
+
+fn put_back(manifest: &mut Manifest, changed: keyrack_manifest::VaultRef) -> Outcome {
+    let id = manifest.personal_vault().map(|(id, _)| *id);
+    if let Some(id) = id {
+        manifest.vaults.insert(id, changed);
+    }
+    Ok(())
+}
+
+/// The label asked for, or the next `backup-N`.
+fn label(flag: Option<&str>, manifest: &Manifest) -> Outcome<Word> {
+    let bad = |e: keyrack_manifest::WordError| Failure::new(Code::Usage, format!("--label: {e}"));
+    if let Some(text) = flag {
+        return match text {
+            "owner" => Err(Failure::new(Code::Usage, "--label: owner is what the owner's own key is called")),
+            text => text.parse().map_err(bad),
+        };
+    }
+    let taken = |label: &Word| manifest.recipients.iter().any(|backup| backup.label == *label);
+    let mut numbered = (1..).map(|n| format!("backup-{n}").parse::<Word>());
+    numbered.find(|label| label.as_ref().is_ok_and(|label| !taken(label))).unwrap_or_else(|| "backup".parse()).map_err(bad)
+}
+
+fn refused(error: BackupError, owner: &Owner) -> Failure {
+    let code = match error {
+        BackupError::Known | BackupError::LabelTaken { .. } => Code::Conflict,
+        BackupError::Unknown { .. } => Code::Absent,
+        BackupError::Random(_) => Code::Unexpected,
+    };
+    Failure::new(code, format!("{owner}: {error}"))
+}

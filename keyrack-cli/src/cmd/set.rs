@@ -1,0 +1,238 @@
+//! `keyrack set`: a value from a hidden prompt, stdin or a file, never from the command
+//! line. Into the manifest where it opens; else as a sealed drop.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+
+use jiff::Timestamp;
+use keyrack_manifest::{DropId, DropPayload, Entry, Exid, Recipient, VaultName};
+use keyrack_names::{Owner, Secret, Slug};
+
+use crate::args::Set;
+use crate::error::{Code, Context, Failure, Outcome};
+use crate::opened::{self, Opened, Silent};
+use crate::settings::Settings;
+use crate::ui::Ui;
+use crate::values::{self, NewValue};
+use crate::{access, drops, keysource, push, wanted};
+
+/// Runs `keyrack set`.
+pub fn run(args: &Set, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = settings.owner()?;
+    if !args.value.is_empty() {
+        return Err(Failure::new(
+            Code::Usage,
+            "a value on the command line is seen by every process and kept in the shell's history",
+        )
+        .hint(format!("keyrack set --for {owner} --key … < FILE"))
+        .hint("or leave it out, and type it at the prompt"));
+    }
+    let slug = wanted::slug(&args.key, args.env.as_ref(), args.org.as_ref())?;
+    let vault = values::vault_name(args.vault.as_deref())?;
+    let entry = entry(args, owner, &slug, vault)?;
+    if !entry.vault.is_personal() {
+        return refer(entry, owner, settings, ui);
+    }
+    let way = Way::find(args, owner, settings, ui)?;
+    if settings.dry_run {
+        ui.say(format!("{owner}: {slug} would be {}", way.words()));
+        return Ok(());
+    }
+    let value = value(args, &slug, owner, ui)?;
+    way.write(entry, &value, settings, ui)
+}
+
+/// What the manifest is to say of it.
+fn entry(args: &Set, owner: &Owner, slug: &Slug, vault: VaultName) -> Outcome<Entry> {
+    let now = Timestamp::now();
+    let mut entry = Entry::new(slug.clone(), vault, now);
+    entry.class = args.class.unwrap_or_default();
+    entry.max_duration = args.max_duration;
+    entry.expires_at = args.expires.map(|when| when.at(now));
+    if entry.vault.is_personal() {
+        if args.exid.is_some() {
+            return Err(Failure::new(Code::Usage, "--exid names an item in another vault: it needs --vault"));
+        }
+        return Ok(entry);
+    }
+    let exid = args.exid.clone().unwrap_or_else(|| format!("keyrack/{owner}/{slug}"));
+    let exid: Exid = exid.parse().map_err(|e| Failure::new(Code::Usage, format!("--exid: {e}")))?;
+    entry.exid = Some(exid);
+    Ok(entry)
+}
+
+/// Records where a value lives that is not ours to hold. None is read or written.
+fn refer(entry: Entry, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
+    if settings.dry_run {
+        ui.say(format!("{owner}: {} would be recorded as living in {}", entry.slug, entry.vault));
+        return Ok(());
+    }
+    let mut opened = opened::open(settings, ui, owner)?;
+    let (slug, vault) = (entry.slug.clone(), entry.vault.clone());
+    opened.update(settings, |manifest| {
+        let created = manifest.keys.get(&slug).map(|old| old.created_at);
+        manifest.keys.insert(slug.clone(), Entry { created_at: created.unwrap_or(entry.created_at), ..entry });
+        Ok(())
+    })?;
+    values::prune(&opened.manifest, settings);
+    ui.say(format!("{owner}: {slug} is recorded as living in {vault}"));
+    Ok(())
+}
+
+/// How the value gets to its owner.
+pub enum Way {
+    /// Into the manifest.
+    Manifest(Box<Opened>),
+    /// Beside it, sealed to these.
+    Drop(Owner, Vec<Recipient>),
+}
+
+impl Way {
+    /// The manifest, where it opens without a person; where it does not and nothing is
+    /// unlocked, the person is asked; else a drop.
+    fn find(args: &Set, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Self> {
+        if let Some(key) = &args.pubkey {
+            return Ok(Self::Drop(owner.clone(), vec![keysource::read(key)?.recipient]));
+        }
+        Self::to(owner, settings, ui)
+    }
+
+    /// As for `set` without `--pubkey`.
+    ///
+    /// # Errors
+    /// When there is neither a key nor a recipient, or the key was refused.
+    pub fn to(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Self> {
+        let no_key = match opened::silent_identity(settings, ui, owner) {
+            Ok(identity) => {
+                let opened = opened::open_with(settings, ui, owner, identity)?;
+                return Ok(Self::Manifest(Box::new(opened)));
+            }
+            Err(Silent::Failed(failure)) => return Err(failure),
+            Err(Silent::NeedsPerson(failure)) => {
+                let unlocked = access::bare_status(settings, owner).is_ok_and(|status| !status.locked);
+                if !unlocked && ui.asker.has_person() {
+                    return Ok(Self::Manifest(Box::new(opened::open(settings, ui, owner)?)));
+                }
+                failure
+            }
+            Err(Silent::NoKey(failure)) => failure,
+        };
+        match opened::pinned_recipients(settings, owner) {
+            recipients if recipients.is_empty() => Err(no_key),
+            recipients => Ok(Self::Drop(owner.clone(), recipients)),
+        }
+    }
+
+    fn words(&self) -> &'static str {
+        match self {
+            Self::Manifest(_) => "set",
+            Self::Drop(..) => "left as a drop, until the owner's next unlock",
+        }
+    }
+
+    /// Writes the value there, and into the running daemon what it holds of it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(self, entry: Entry, value: &Secret, settings: &Settings, ui: &Ui) -> Outcome {
+        match self {
+            Self::Manifest(opened) => into_manifest(*opened, entry, value, settings, ui),
+            Self::Drop(owner, recipients) => {
+                let payload = payload(&owner, entry, value, None, settings)?;
+                leave(&payload, &recipients, settings, ui)
+            }
+        }
+    }
+}
+
+fn into_manifest(mut opened: Opened, entry: Entry, value: &Secret, settings: &Settings, ui: &Ui) -> Outcome {
+    let slug = entry.slug.clone();
+    let now = entry.updated_at;
+    opened.update(settings, |manifest| {
+        let created_at = manifest.keys.get(&slug).map_or(now, |old| old.created_at);
+        let entry = Entry { created_at, ..entry };
+        values::put(manifest, settings, NewValue { slug: &slug, value, entry }, now)
+    })?;
+    values::prune(&opened.manifest, settings);
+    push::replace(&opened, &slug, value, settings, ui);
+    ui.say(format!("{}: {slug} is set", opened.owner));
+    Ok(())
+}
+
+/// What a drop of `entry` and `value` says.
+///
+/// # Errors
+/// When no random numbers can be had.
+pub fn payload(
+    owner: &Owner,
+    entry: Entry,
+    value: &Secret,
+    copied_from: Option<Owner>,
+    settings: &Settings,
+) -> Outcome<DropPayload> {
+    Ok(DropPayload {
+        v: 1,
+        id: DropId::random().context(|| "random numbers".to_owned())?,
+        owner: owner.clone(),
+        rack: opened::pin(settings, owner)?.map(|pin| pin.rack_id),
+        slug: entry.slug,
+        value: value.clone(),
+        class: entry.class,
+        expires_at: entry.expires_at,
+        copied_from,
+        created: entry.updated_at,
+    })
+}
+
+/// Leaves a drop, and tells the running daemon where this tree may.
+///
+/// # Errors
+/// When it cannot be sealed or written.
+pub fn leave(payload: &DropPayload, recipients: &[Recipient], settings: &Settings, ui: &Ui) -> Outcome {
+    let (owner, slug) = (&payload.owner, &payload.slug);
+    if payload.value.len() > values::LONGEST {
+        return Err(values::too_long(payload.value.len()));
+    }
+    let vouched = drops::leave(payload, recipients, settings)?;
+    let pushed = push::replace_by_capability(settings, owner, slug, &payload.value);
+    let now = if pushed { "; its daemon has it already" } else { "" };
+    ui.say(format!("{owner}: {slug} is left as a drop, until {owner}'s next unlock{now}"));
+    if !vouched {
+        ui.hint(format!("nobody vouches for it, so the owner is asked: keyrack unlock --for {owner} --accept-drops"));
+    }
+    Ok(())
+}
+
+/// The value: a file, a prompt on a terminal, else stdin.
+fn value(args: &Set, slug: &Slug, owner: &Owner, ui: &Ui) -> Outcome<Secret> {
+    let value = match args.from_file.as_deref() {
+        Some(path) if path != Path::new("-") => {
+            let file = File::open(path).context(|| path.display().to_string())?;
+            read(file, &path.display().to_string())?
+        }
+        None if io::stdin().is_terminal() => {
+            let asked = ui.asker.secret(&format!("value of {slug} for {owner}"))?;
+            return asked.ok_or_else(|| Failure::new(Code::NeedsPerson, "no value was given"));
+        }
+        _ => read(io::stdin(), "stdin")?,
+    };
+    match value.expose().strip_suffix(b"\n") {
+        Some(trimmed) if args.trim => Ok(Secret::from(trimmed.strip_suffix(b"\r").unwrap_or(trimmed))),
+        Some(_) => {
+            ui.warn("the value ends in a newline, which is kept; --trim takes it off");
+            Ok(value)
+        }
+        None => Ok(value),
+    }
+}
+
+fn read(from: impl Read, name: &str) -> Outcome<Secret> {
+    let limit = values::LONGEST as u64 + 1;
+    let mut value = Vec::new();
+    from.take(limit).read_to_end(&mut value).context(|| name.to_owned())?;
+    if value.len() as u64 == limit {
+        return Err(Failure::new(Code::Usage, format!("{name} holds more than {} bytes, the longest value", values::LONGEST)));
+    }
+    Ok(Secret::new(value))
+}

@@ -1,0 +1,244 @@
+//! `keyrack unlock`: decrypts in the foreground, hands the values to the owner's daemon,
+//! and lets the calling process tree read them. One bad entry never hides the others.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use keyrack_manifest::Entry;
+use keyrack_protocol::message::Grant;
+use serde::Serialize;
+
+use crate::args::Unlock;
+use crate::error::{Code, Failure, Outcome};
+use crate::grant::Capability;
+use crate::opened::{self, Opened};
+use crate::pending::Waiting;
+use crate::push::{self, Unlocked};
+use crate::settings::Settings;
+use crate::ui::Ui;
+use crate::wanted::Selection;
+use crate::{access, drops, tree, values, when};
+
+const DEFAULT: Duration = Duration::from_secs(9 * 3600);
+const SUDO: Duration = Duration::from_secs(30 * 60);
+
+/// Runs `keyrack unlock`.
+pub fn run(args: &Unlock, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = settings.owner()?;
+    let selection = Selection { keys: &args.key, env: args.env.as_ref(), org: args.org.as_ref() };
+    if args.key.is_empty() && args.env.as_ref().is_some_and(|env| env.is_sudo()) {
+        return Err(Failure::new(Code::Usage, "sudo is only ever unlocked key by key")
+            .hint(format!("keyrack unlock --for {owner} --env sudo --key KEY")));
+    }
+    let waiting = Waiting::begin(settings, owner, "its key");
+    let generation = access::bare_status(settings, owner).ok().map(|status| status.generation);
+    let mut opened = opened::open(settings, ui, owner)?;
+    drops::merge(&mut opened, settings, ui, args.accept_drops)?;
+
+    let lines = decide(&opened, &selection, args, settings);
+    if settings.dry_run {
+        lines.iter().for_each(|line| ui.say(format!("{owner}: {}", line.words())));
+        return Ok(());
+    }
+    if waiting.was_called_off() {
+        return Err(push::relocked(owner));
+    }
+    let (lines, given) = hand_over(&opened, lines, generation, args, settings, ui)?;
+    report(&opened, &selection, &lines, ui)?;
+    ended(&opened, &lines, given || args.reach.no_keyring, settings)
+}
+
+/// What became of one credential.
+struct Line {
+    /// The slug, or what was asked for where there is none.
+    name: String,
+    result: Outcome<Granted>,
+}
+
+struct Granted {
+    /// Taken out when it is handed to the daemon.
+    grant: Option<Grant>,
+    span: Duration,
+}
+
+impl Line {
+    fn code(&self) -> Code {
+        self.result.as_ref().map_or_else(|failure| failure.code, |_| Code::Ok)
+    }
+
+    fn words(&self) -> String {
+        match &self.result {
+            Ok(granted) => format!("{} granted for {}", self.name, when::short(granted.span)),
+            Err(failure) => format!("{} not granted: {}", self.name, failure.message),
+        }
+    }
+}
+
+/// Every credential that is meant, with its value or why there is none.
+fn decide(opened: &Opened, selection: &Selection<'_>, args: &Unlock, settings: &Settings) -> Vec<Line> {
+    let now = Timestamp::now();
+    let asked = args.duration.or(settings.duration).map(|lifetime| lifetime.duration());
+    let mut vault = None;
+    let mut lines: Vec<Line> = Vec::new();
+    for entry in opened.manifest.keys.values().filter(|entry| selection.takes(&entry.slug)) {
+        let result = span(entry, asked, now).and_then(|span| {
+            let vault = match &vault {
+                Some(vault) => vault,
+                None => vault.insert(values::open_personal(&opened.manifest, settings)?),
+            };
+            let value = values::value(entry, vault, &opened.manifest)?;
+            let grant = Grant {
+                slug: entry.slug.clone(),
+                value,
+                ttl_ms: push::millis(span),
+                self_proof: entry.vault.is_personal(),
+                vault: entry.vault.to_string(),
+                class: entry.class.to_string(),
+            };
+            Ok(Granted { grant: Some(grant), span })
+        });
+        lines.push(Line { name: entry.slug.to_string(), result });
+    }
+    lines.extend(missing(opened, selection));
+    lines
+}
+
+/// A line for each thing that was asked for by name and is not there.
+fn missing(opened: &Opened, selection: &Selection<'_>) -> Vec<Line> {
+    let owner = &opened.owner;
+    let absent = |name: String, hint: String| {
+        let failure = Failure::new(Code::Absent, format!("{owner} has no {name}")).hint(hint);
+        Line { name, result: Err(failure) }
+    };
+    let slugs = || opened.manifest.keys.keys();
+    let env = selection.env.map(|env| format!(" --env {env}")).unwrap_or_default();
+    if selection.keys.is_empty() && !selection.is_everything() && !slugs().any(|slug| selection.takes(slug)) {
+        let env = selection.env.map_or("any env".to_owned(), |env| format!("env {env}"));
+        return vec![absent(format!("credential in {env}"), format!("keyrack list --for {owner}"))];
+    }
+    let unanswered = selection.keys.iter().filter(|key| !slugs().any(|slug| selection.key_takes(key, slug)));
+    unanswered
+        .map(|key| absent(key.to_string(), format!("keyrack set --for {owner} --key {key}{env}")))
+        .collect()
+}
+
+/// How long to grant an entry: as asked, and never past what it allows itself.
+fn span(entry: &Entry, asked: Option<Duration>, now: Timestamp) -> Outcome<Duration> {
+    let limit = if entry.slug.env.is_sudo() { SUDO } else { DEFAULT };
+    let mut span = asked.unwrap_or(limit).min(limit);
+    if let Some(longest) = entry.max_duration {
+        span = span.min(longest.duration());
+    }
+    if let Some(end) = entry.expires_at {
+        let left = Duration::try_from(end.duration_since(now)).unwrap_or(Duration::ZERO);
+        if left.is_zero() {
+            return Err(Failure::new(Code::Locked, format!("{} itself expired at {end}", entry.slug)));
+        }
+        span = span.min(left);
+    }
+    Ok(span)
+}
+
+/// Starts the daemon where none lives, pushes, and lets the caller read. Returns whether
+/// anybody was given a capability.
+fn hand_over(
+    opened: &Opened,
+    mut lines: Vec<Line>,
+    generation: Option<u64>,
+    args: &Unlock,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome<(Vec<Line>, bool)> {
+    let grants: Vec<Grant> =
+        lines.iter_mut().filter_map(|line| line.result.as_mut().ok()?.grant.take()).collect();
+    if grants.is_empty() {
+        return Ok((lines, true));
+    }
+    let rack = opened.rack();
+    let mut session = rack.attach_or_start(settings, ui)?;
+    let capability = Capability::new(&args.reach, settings)?;
+    let unlocked = Unlocked {
+        generation,
+        grants,
+        known: opened.manifest.keys.keys().cloned().collect(),
+        capability: capability.registration(&opened.owner, rack.id),
+    };
+    push::unlocked(&mut session, &opened.owner, unlocked)?;
+    let entry = tree::Entry {
+        owner: opened.owner.clone(),
+        rack: rack.id,
+        home: settings.home_tag(),
+        socket: session.path().to_owned(),
+    };
+    let given = capability.hand_over(entry, ui)?;
+    Ok((lines, given))
+}
+
+/// One line a credential, asked for or found.
+fn report(opened: &Opened, selection: &Selection<'_>, lines: &[Line], ui: &Ui) -> Outcome {
+    let owner = &opened.owner;
+    if ui.json {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Row<'a> {
+            slug: &'a str,
+            status: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            expires_in_ms: Option<u64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            why: Option<&'a str>,
+        }
+        let rows: Vec<Row> = lines
+            .iter()
+            .map(|line| match &line.result {
+                Ok(granted) => Row {
+                    slug: &line.name,
+                    status: "granted",
+                    expires_in_ms: Some(push::millis(granted.span)),
+                    why: None,
+                },
+                Err(failure) => {
+                    Row { slug: &line.name, status: "failed", expires_in_ms: None, why: Some(&failure.message) }
+                }
+            })
+            .collect();
+        return ui.object(&serde_json::json!({ "owner": owner, "keys": rows }));
+    }
+    for line in lines {
+        match line.result {
+            Ok(_) => ui.say(format!("{owner}: {}", line.words())),
+            Err(_) => ui.warn(format!("{owner}: {}", line.words())),
+        }
+    }
+    if lines.is_empty() && selection.is_everything() {
+        ui.say(format!("{owner}: there is nothing to unlock"));
+        ui.hint(format!("keyrack set --for {owner} --key KEY"));
+    }
+    Ok(())
+}
+
+/// How the command ends: by what every credential that was asked for became.
+fn ended(opened: &Opened, lines: &[Line], given: bool, settings: &Settings) -> Outcome {
+    let owner = &opened.owner;
+    match Code::of_batch(lines.iter().map(Line::code)) {
+        Code::Ok => {}
+        code => {
+            let bad: Vec<&Line> = lines.iter().filter(|line| line.result.is_err()).collect();
+            let first = bad.iter().find_map(|line| line.result.as_ref().err());
+            let hints = first.map(|failure| failure.hints.clone()).unwrap_or_default();
+            let message = match (bad.as_slice(), first) {
+                ([_], Some(failure)) => failure.message.clone(),
+                _ => format!("{owner}: {} of {} could not be granted", bad.len(), lines.len()),
+            };
+            return Err(Failure { code, message, hints });
+        }
+    }
+    let served = given
+        || (opened.manifest.self_proof == keyrack_manifest::OnOff::On
+            && opened::key_needs_no_person(settings, owner));
+    if served {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Partly, format!("{owner} is unlocked, but the calling program has no capability to read"))
+        .hint(format!("eval \"$(keyrack unlock --for {owner} --scope env)\"")))
+}

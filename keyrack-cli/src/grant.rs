@@ -1,0 +1,114 @@
+//! Letting a caller read: a capability registered with the daemon, and its secret kept
+//! where that caller finds it.
+
+use keyrack_names::Owner;
+use keyrack_protocol::RackId;
+use keyrack_protocol::keys::{Key, TreeSecret};
+use keyrack_protocol::message::{Registration, Rights, Scope};
+use zeroize::Zeroizing;
+
+use crate::args::{Reach, ScopeArg};
+use crate::error::{Code, Failure, Outcome};
+use crate::settings::Settings;
+use crate::tree::{Entry, Minted, TreeError};
+use crate::ui::Ui;
+
+/// A capability on its way to whoever may use it.
+#[derive(Debug)]
+pub struct Capability {
+    scope: ScopeArg,
+    holder: Holder,
+}
+
+#[derive(Debug)]
+enum Holder {
+    /// Nobody: `--no-keyring`.
+    Nobody,
+    /// A kernel key ring keeps it.
+    Ring(Minted),
+    /// An environment variable carries it.
+    Variable(TreeSecret),
+    /// The kernel refused before anything was done.
+    Refused(TreeError),
+}
+
+impl Capability {
+    /// A new capability, or the one this tree has.
+    ///
+    /// # Errors
+    /// When no random numbers can be had.
+    pub fn new(reach: &Reach, settings: &Settings) -> Outcome<Self> {
+        let scope = reach.scope.or(settings.scope).unwrap_or(ScopeArg::Tree);
+        let minted = match scope {
+            _ if reach.no_keyring => return Ok(Self { scope, holder: Holder::Nobody }),
+            ScopeArg::Tree => Minted::for_tree(),
+            ScopeArg::Session => Minted::for_session(),
+            ScopeArg::User => Minted::for_user(),
+            ScopeArg::Env => {
+                let key = Key::random().map_err(|e| Failure::new(Code::Unexpected, e.to_string()))?;
+                return Ok(Self { scope, holder: Holder::Variable(TreeSecret::new(key)) });
+            }
+        };
+        Ok(Self { scope, holder: minted.map_or_else(Holder::Refused, Holder::Ring) })
+    }
+
+    /// What to tell the daemon. `None` where nobody is to have it.
+    pub fn registration(&self, owner: &Owner, rack: RackId) -> Option<Registration> {
+        let secret = match &self.holder {
+            Holder::Ring(minted) => minted.secret(),
+            Holder::Variable(secret) => secret,
+            Holder::Nobody | Holder::Refused(_) => return None,
+        };
+        let (scope, label) = match self.scope {
+            ScopeArg::Tree => (Scope::Tree, parent()),
+            ScopeArg::Session => (Scope::Session, "login session".to_owned()),
+            ScopeArg::User => (Scope::User, "every process of the user (weak)".to_owned()),
+            ScopeArg::Env => (Scope::Env, "whoever has KEYRACK_CAPABILITY (weak)".to_owned()),
+        };
+        Some(Registration {
+            id: secret.capability_id(owner, &rack),
+            key: Some(secret.capability_key(owner, &rack)),
+            rights: Rights::TREE,
+            label,
+            scope,
+        })
+    }
+
+    /// Keeps the secret where its holder finds it, after the daemon knows it. Returns
+    /// whether anybody has it now.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn hand_over(self, entry: Entry, ui: &Ui) -> Outcome<bool> {
+        let owner = entry.owner.clone();
+        let given = match self.holder {
+            Holder::Nobody => return Ok(false),
+            Holder::Refused(error) => Err(error),
+            Holder::Ring(minted) => minted.keep(entry),
+            Holder::Variable(secret) => {
+                let hex = Zeroizing::new(hex::lower::encode_string(secret.expose()));
+                ui.lines([Zeroizing::new(format!("export KEYRACK_CAPABILITY={}", *hex)).as_str()])?;
+                Ok(())
+            }
+        };
+        match (given, self.scope) {
+            (Ok(()), ScopeArg::Tree) => {
+                ui.say(format!("{owner}: given to {} and what it starts", parent()));
+            }
+            (Ok(()), ScopeArg::Session) => ui.say(format!("{owner}: given to this login session")),
+            (Ok(()), _) => ui.warn(format!("{owner}: this scope is weak: it is no isolation between programs of one user")),
+            (Err(error), _) => {
+                ui.warn(format!("{owner}: no capability was given to {}: {error}", parent()));
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The process that gets what this one hands to its parent: `bash (pid 4711)`.
+fn parent() -> String {
+    let pid = nix::unistd::getppid();
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    format!("{} (pid {pid})", name.trim_end())
+}

@@ -1,0 +1,216 @@
+//! An owner's manifest, opened with the owner's key: with a person where one is needed.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use keyrack_manifest::{
+    Identity, IdentityFile, Manifest, Pin, Prompter, Recipient, Store, StoreError, Target, unlock_for,
+};
+use keyrack_names::Owner;
+use keyrack_protocol::RackId;
+use keyrack_protocol::keys::{Key, RackSecret};
+
+use crate::asker::Asker;
+use crate::daemon::Rack;
+use crate::error::{Code, Failure, Outcome};
+use crate::settings::Settings;
+use crate::ui::Ui;
+use crate::{keeper, pending, words};
+
+/// An opened manifest and the identity that opened it.
+#[derive(Debug)]
+pub struct Opened {
+    /// Whose it is.
+    pub owner: Owner,
+    /// What it says.
+    pub manifest: Manifest,
+    /// What opened it, ready to open it again.
+    pub identity: Identity,
+}
+
+impl Opened {
+    /// What it says about the owner's daemon.
+    pub fn rack(&self) -> Rack {
+        rack(&self.owner, &self.manifest)
+    }
+
+    /// Changes the manifest on disk: reads it again under the lock, so that no other
+    /// writer's change is lost.
+    ///
+    /// # Errors
+    /// What `change` fails with; or why the manifest could not be written.
+    pub fn update<T>(
+        &mut self,
+        settings: &Settings,
+        change: impl FnOnce(&mut Manifest) -> Outcome<T>,
+    ) -> Outcome<T> {
+        let mut changed = None;
+        let result = store(settings).update(&self.owner, &self.identity, Timestamp::now(), |manifest| {
+            let result = change(manifest)?;
+            changed = Some(manifest.clone());
+            Ok(result)
+        });
+        let result = result.map_err(|e| words::update(e, &self.owner))?;
+        self.manifest = changed.unwrap_or_else(|| unreachable!("an update that succeeded called its change"));
+        Ok(result)
+    }
+}
+
+/// The store of manifests.
+pub fn store(settings: &Settings) -> Store<'_> {
+    Store::new(&settings.places)
+}
+
+/// Opens `owner`'s manifest, asking a person where that is needed. What a provisioner made
+/// up is replaced by the owner's own on the way.
+///
+/// # Errors
+/// [`Code::Absent`], [`Code::NoIdentity`], [`Code::NeedsPerson`] or [`Code::Tampered`].
+pub fn open(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Opened> {
+    let identity = identity(settings, ui, owner)?;
+    open_with(settings, ui, owner, identity)
+}
+
+/// As [`open`], with an identity that is unlocked already.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(settings: &Settings, ui: &Ui, owner: &Owner, identity: Identity) -> Outcome<Opened> {
+    let opened = store(settings).open(owner, &identity).map_err(|e| words::store(e, owner))?;
+    if opened.first_sight {
+        ui.say(format!("{owner}: first sight of this manifest on this device; it is remembered from now on"));
+    }
+    let mut opened = Opened { owner: owner.clone(), manifest: opened.manifest, identity };
+    if opened.manifest.signing.provisional {
+        crate::provisional::replace(&mut opened, settings, ui)?;
+    }
+    Ok(opened)
+}
+
+/// What the manifest says about the daemon, if it can be opened without a person. Writes
+/// nothing, says nothing.
+pub fn without_person(settings: &Settings, owner: &Owner) -> Option<Rack> {
+    let identity = unlock(settings, owner, &prompter_for_nobody()).ok()?;
+    let opened = store(settings).open(owner, &identity).ok()?;
+    (!opened.manifest.signing.provisional).then(|| rack(owner, &opened.manifest))
+}
+
+/// The identity that opens `owner`'s manifest.
+///
+/// # Errors
+/// [`Code::Absent`], [`Code::NoIdentity`] or [`Code::NeedsPerson`].
+pub fn identity(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity> {
+    if !settings.places.manifest(owner).exists() {
+        let path = settings.places.manifest(owner);
+        return Err(words::store(StoreError::Absent { owner: owner.clone(), path }, owner));
+    }
+    if let Some(keeper) = pin(settings, owner)?.and_then(|pin| pin.kept_by)
+        && settings.search.flag.is_none()
+    {
+        return keeper::identity(settings, ui, owner, &keeper);
+    }
+    let _waiting = pending::Waiting::begin(settings, owner, "a passphrase");
+    let prompter: Arc<dyn Prompter> = ui.asker.clone();
+    unlock(settings, owner, &prompter)
+}
+
+/// Why no identity could be had without a person.
+#[derive(Debug)]
+pub enum Silent {
+    /// There is a key, and it needs a passphrase, PIN or touch.
+    NeedsPerson(Failure),
+    /// There is no key at hand that opens the manifest.
+    NoKey(Failure),
+    /// There is a key, and it was refused: never a reason to go another way in silence.
+    Failed(Failure),
+}
+
+/// The identity that opens `owner`'s manifest, where that needs no person; a passphrase
+/// handed over by descriptor counts as none.
+///
+/// # Errors
+/// [`Silent`].
+pub fn silent_identity(settings: &Settings, ui: &Ui, owner: &Owner) -> Result<Identity, Silent> {
+    let asker = Arc::new(ui.asker.without_person());
+    let quiet = Ui { asker: asker.clone(), ..ui.clone() };
+    let found = identity(settings, &quiet, owner);
+    if let (Ok(mut told), Ok(read)) = (ui.asker.told.lock(), asker.told.lock()) {
+        told.clone_from(&read);
+    }
+    found.map_err(|failure| match failure.code {
+        Code::NeedsPerson => Silent::NeedsPerson(failure),
+        Code::NoIdentity if key_files(settings, owner).is_empty() => Silent::NoKey(failure),
+        _ => Silent::Failed(failure),
+    })
+}
+
+fn unlock(settings: &Settings, owner: &Owner, prompter: &Arc<dyn Prompter>) -> Outcome<Identity> {
+    let pin = pin(settings, owner)?;
+    let candidates = settings.search.candidates(owner, pin.as_ref(), &settings.places);
+    let recipients = pin.map(|pin| pin.recipients).unwrap_or_default();
+    let sealed = fs::read(settings.places.manifest(owner)).ok();
+    let target = Target { recipients: &recipients, sealed: sealed.as_deref() };
+    unlock_for(&target, &candidates, prompter).map_err(|e| words::identity(e, owner))
+}
+
+/// A prompter that reaches nobody.
+pub fn prompter_for_nobody() -> Arc<dyn Prompter> {
+    Arc::new(Asker { no_input: true, ..Asker::default() })
+}
+
+/// What this device remembers of `owner`'s manifest.
+///
+/// # Errors
+/// [`Code::Tampered`] when it does not parse.
+pub fn pin(settings: &Settings, owner: &Owner) -> Outcome<Option<Pin>> {
+    Pin::read(&settings.places, owner).map_err(|e| {
+        Failure::new(Code::Tampered, e.to_string()).hint(format!("keyrack doctor --for {owner} --fix"))
+    })
+}
+
+/// Which rack this device remembers for `owner`.
+pub fn pinned_rack(settings: &Settings, owner: &Owner) -> Option<RackId> {
+    let pin = pin(settings, owner).ok()??;
+    Some(RackId::from_bytes(*pin.rack_id.as_bytes()))
+}
+
+/// Whom a value for `owner` is sealed to when the manifest cannot be opened.
+pub fn pinned_recipients(settings: &Settings, owner: &Owner) -> Vec<Recipient> {
+    pin(settings, owner).ok().flatten().map(|pin| pin.recipients).unwrap_or_default()
+}
+
+/// Whether this device made the manifest and has not seen the owner since.
+pub fn is_provisional(settings: &Settings, owner: &Owner) -> bool {
+    pin(settings, owner).ok().flatten().is_some_and(|pin| pin.provisional)
+}
+
+/// Whether some key file at hand opens the manifest without a person.
+pub fn key_needs_no_person(settings: &Settings, owner: &Owner) -> bool {
+    key_files(settings, owner).iter().any(|file| !file.needs_person())
+}
+
+/// The private key files at hand whose public half is one of the owner's recipients.
+pub fn key_files(settings: &Settings, owner: &Owner) -> Vec<IdentityFile> {
+    let pin = pin(settings, owner).ok().flatten();
+    let candidates: Vec<PathBuf> = settings.search.candidates(owner, pin.as_ref(), &settings.places);
+    let recipients = pin.map(|pin| pin.recipients).unwrap_or_default();
+    candidates
+        .iter()
+        .filter_map(|path| IdentityFile::read(path).ok())
+        .filter(|file| file.publics().iter().any(|public| recipients.iter().any(|r| r.same_key(public))))
+        .collect()
+}
+
+/// What `manifest` says about the daemon of `owner`.
+pub fn rack(owner: &Owner, manifest: &Manifest) -> Rack {
+    let mut secret = [0; 32];
+    secret.copy_from_slice(manifest.rack.secret.expose());
+    Rack {
+        owner: owner.clone(),
+        id: RackId::from_bytes(*manifest.rack.id.as_bytes()),
+        secret: RackSecret::new(Key::new(secret)),
+        self_proof: manifest.self_proof == keyrack_manifest::OnOff::On,
+    }
+}

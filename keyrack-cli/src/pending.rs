@@ -1,0 +1,65 @@
+//! Who waits for a person on behalf of an owner: one small file each, in the state
+//! directory, gone when the waiting ends. `status` shows them; a relock removes them, and
+//! whoever finds its own gone does not go on.
+
+use std::fs;
+use std::path::PathBuf;
+
+use keyrack_names::Owner;
+
+use crate::settings::Settings;
+
+/// This process waits, until dropped.
+#[derive(Debug)]
+pub struct Waiting {
+    file: Option<PathBuf>,
+}
+
+impl Waiting {
+    /// Says that this process waits for `what`. Where that cannot be written down, nobody
+    /// is told, and no relock can call it off.
+    pub fn begin(settings: &Settings, owner: &Owner, what: &str) -> Self {
+        let dir = settings.places.pending(owner);
+        let file = dir.join(std::process::id().to_string());
+        let written = fs::create_dir_all(&dir).and_then(|()| fs::write(&file, what));
+        Self { file: written.is_ok().then_some(file) }
+    }
+
+    /// Whether a relock called it off meanwhile.
+    pub fn was_called_off(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| !file.exists())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            let _ = fs::remove_file(file);
+            let _ = file.parent().map(fs::remove_dir);
+        }
+    }
+}
+
+/// Who waits for `owner` now. Files of processes that died are removed.
+pub fn list(settings: &Settings, owner: &Owner) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(settings.places.pending(owner)) else { return Vec::new() };
+    let mut waiting = Vec::new();
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let Some(pid) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<i32>().ok()) else {
+            continue;
+        };
+        let alive = fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_end() == "keyrack");
+        if alive {
+            let what = fs::read_to_string(&path).unwrap_or_default();
+            waiting.push(format!("keyrack (pid {pid}) waits for {what}"));
+        } else {
+            let _ = fs::remove_file(path);
+        }
+    }
+    waiting
+}
+
+/// Calls off whoever waits for `owner`.
+pub fn call_off(settings: &Settings, owner: &Owner) {
+    let _ = fs::remove_dir_all(settings.places.pending(owner));
+}

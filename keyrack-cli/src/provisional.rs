@@ -1,0 +1,50 @@
+//! The owner's first opening of a manifest that somebody else made for it: everything
+//! that host knew is replaced.
+
+use jiff::Timestamp;
+use keyrack_manifest::Manifest;
+
+use crate::error::Outcome;
+use crate::opened::{self, Opened};
+use crate::settings::Settings;
+use crate::ui::Ui;
+use crate::words;
+
+/// Replaces rack, signing key and name in teams, and makes the personal vault.
+///
+/// # Errors
+/// When the manifest cannot be written.
+pub fn replace(opened: &mut Opened, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = opened.owner.clone();
+    let now = Timestamp::now();
+    opened.manifest = opened::store(settings)
+        .replace_provisional(&owner, &opened.identity, now, |manifest| {
+            // Its maker's drops are believed once: the manifest they were left for is gone
+            // after this.
+            crate::drops::merge_provisional(manifest, settings, &opened.identity, ui, now, |manifest| {
+                found(manifest, settings, now)
+            })
+        })
+        .map_err(|e| words::update(e, &owner))?;
+    ui.say(format!("{owner}: first opened by its owner; what the provisioner made up is replaced"));
+    crate::drops::consume(&opened.manifest, settings);
+    Ok(())
+}
+
+/// Makes the owner's personal vault.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn found(manifest: &mut Manifest, settings: &Settings, now: Timestamp) -> Outcome {
+    let owner = manifest.owner.name.clone();
+    let (id, vault) = keyrack_vault::personal::create(
+        &settings.places.personal_vault(&owner),
+        &manifest.all_recipients(),
+        &manifest.signing.key,
+        manifest.signing.member,
+        now,
+    )
+    .map_err(|e| words::vault(e, &owner))?;
+    manifest.vaults.insert(id, vault);
+    Ok(())
+}

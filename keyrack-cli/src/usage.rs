@@ -1,0 +1,98 @@
+//! Reading the command line, and saying what is wrong with it without showing it back:
+//! what stands in the wrong place may be a secret.
+
+use std::error::Error;
+
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::args::Cli;
+use crate::error::{Code, Failure};
+use crate::ui::stderr;
+
+/// Why there is nothing to run.
+pub enum Stop {
+    /// Help or the version was asked for, and shown.
+    Shown,
+    /// The command line does not make sense. Whether `--json` stood in it.
+    Wrong(Failure, bool),
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// [`Stop`] when there is nothing to run.
+pub fn parse() -> Result<Cli, Stop> {
+    Cli::try_parse().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            Stop::Shown
+        }
+        _ => Stop::Wrong(failure(&error), std::env::args_os().any(|arg| arg == "--json")),
+    })
+}
+
+/// Says why the command ends before it knows how it was to talk.
+pub fn report(failure: &Failure, json: bool) {
+    if json {
+        eprintln!("{}", failure.json());
+        return;
+    }
+    stderr("error: ", &failure.message);
+    failure.hints.iter().for_each(|hint| stderr("hint: ", hint));
+}
+
+fn failure(error: &clap::Error) -> Failure {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        _ => None,
+    };
+    let argument = || text(ContextKind::InvalidArg).unwrap_or_default();
+    let message = match error.kind() {
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
+            let why = error.source().map(ToString::to_string);
+            let allowed = || text(ContextKind::ValidValue).map(|values| format!("use one of {values}"));
+            format!("{}: {}", argument(), why.or_else(allowed).unwrap_or_else(|| "a value is missing".into()))
+        }
+        ErrorKind::UnknownArgument => unknown(&argument()),
+        ErrorKind::InvalidSubcommand => format!("there is no such command{}", suggestion(error)),
+        ErrorKind::MissingRequiredArgument => format!("{} is required", argument()),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "a command is required".to_owned()
+        }
+        ErrorKind::ArgumentConflict => {
+            let other = text(ContextKind::PriorArg).unwrap_or_default();
+            format!("{} cannot be used with {other}", argument())
+        }
+        kind => kind.to_string(),
+    };
+    let command = std::env::args().nth(1).filter(|name| known(name)).unwrap_or_default();
+    Failure::new(Code::Usage, message).hint(format!("keyrack {command} --help").replace("  ", " "))
+}
+
+/// A flag is shown up to its `=`; anything else is not shown.
+fn unknown(argument: &str) -> String {
+    let flag = argument.split('=').next().unwrap_or_default();
+    let is_flag = flag.starts_with("--")
+        && flag.len() < 32
+        && flag.bytes().all(|c| c.is_ascii_lowercase() || c == b'-');
+    if is_flag {
+        format!("there is no flag {flag} here")
+    } else {
+        "there is a word too many (not shown: it may be a value)".to_owned()
+    }
+}
+
+fn suggestion(error: &clap::Error) -> String {
+    match error.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(names)) if !names.is_empty() => format!(": did you mean {}?", names.join(" or ")),
+        Some(ContextValue::String(name)) => format!(": did you mean {name}?"),
+        _ => String::new(),
+    }
+}
+
+fn known(name: &str) -> bool {
+    use clap::CommandFactory;
+    Cli::command().find_subcommand(name).is_some()
+}

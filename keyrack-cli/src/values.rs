@@ -1,0 +1,116 @@
+//! Where values come from and go to: the owner's personal vault. Other vaults are only
+//! recorded until a backend for them is there.
+
+use jiff::Timestamp;
+use keyrack_manifest::{Entry, Manifest, VaultName};
+use keyrack_names::{Secret, Slug};
+use keyrack_vault::{RecordMeta, Vault};
+
+use crate::error::{Code, Failure, Outcome};
+use crate::opened::Opened;
+use crate::settings::Settings;
+use crate::words;
+
+/// The longest value, in bytes.
+pub const LONGEST: usize = 1024 * 1024;
+
+/// `--vault`: `personal` (also `os.secure`), or the name of another.
+///
+/// # Errors
+/// [`Code::Usage`] when it cannot be a vault's name.
+pub fn vault_name(flag: Option<&str>) -> Outcome<VaultName> {
+    match flag {
+        None | Some("os.secure") => Ok(VaultName::personal()),
+        Some(name) => name.parse().map_err(|e| Failure::new(Code::Usage, format!("--vault: {e}"))),
+    }
+}
+
+/// The owner's personal vault, opened with what the manifest holds.
+///
+/// # Errors
+/// [`Code::Tampered`] when it is not what was written.
+pub fn open_personal(manifest: &Manifest, settings: &Settings) -> Outcome<Vault> {
+    let owner = &manifest.owner.name;
+    let (id, vault) = manifest.personal_vault().ok_or_else(|| {
+        Failure::new(Code::Tampered, format!("{owner}'s manifest names no personal vault"))
+    })?;
+    Vault::open(&settings.places.personal_vault(owner), id, vault, manifest.signing.key.public(), manifest.signing.member)
+        .map_err(|e| words::vault(e, owner))
+}
+
+/// The value of `slug`, from the personal vault.
+///
+/// # Errors
+/// [`Code::Absent`] when there is no such entry.
+pub fn personal(opened: &Opened, settings: &Settings, slug: &Slug) -> Outcome<Secret> {
+    let entry = opened.manifest.keys.get(slug).ok_or_else(|| {
+        Failure::new(Code::Absent, format!("{} has no {slug}", opened.owner))
+    })?;
+    value(entry, &open_personal(&opened.manifest, settings)?, &opened.manifest)
+}
+
+/// The value of one entry.
+///
+/// # Errors
+/// [`Code::Unexpected`] naming the backend that is missing; [`Code::Tampered`] when the
+/// record is not what was written.
+pub fn value(entry: &Entry, vault: &Vault, manifest: &Manifest) -> Outcome<Secret> {
+    let owner = &manifest.owner.name;
+    if !entry.vault.is_personal() {
+        return Err(Failure::new(
+            Code::Unexpected,
+            format!("{} lives in {}, and this keyrack has no backend for that", entry.slug, entry.vault),
+        ));
+    }
+    let record = entry.cred.as_ref().ok_or_else(|| {
+        Failure::new(Code::Tampered, format!("{owner}'s manifest names no record for {}", entry.slug))
+    })?;
+    vault.get(record, &entry.slug).map_err(|e| words::vault(e, owner))
+}
+
+/// A value of `length` bytes is more than any file format of ours holds.
+pub fn too_long(length: usize) -> Failure {
+    Failure::new(Code::Usage, format!("the value has {length} bytes; the limit is {LONGEST}"))
+}
+
+/// What is being set.
+#[derive(Debug)]
+pub struct NewValue<'a> {
+    /// Its name.
+    pub slug: &'a Slug,
+    /// Its value.
+    pub value: &'a Secret,
+    /// What the entry is to say; the record's place is filled in.
+    pub entry: Entry,
+}
+
+/// Writes a value into the personal vault and its entry into `manifest`: the record is in
+/// place before the manifest names it.
+///
+/// # Errors
+/// [`Code::Usage`] when the value is too long; else as [`open_personal`].
+pub fn put(manifest: &mut Manifest, settings: &Settings, new: NewValue<'_>, now: Timestamp) -> Outcome {
+    if new.value.len() > LONGEST {
+        return Err(too_long(new.value.len()));
+    }
+    let owner = manifest.owner.name.clone();
+    let vault = open_personal(manifest, settings)?;
+    let previous = manifest.keys.get(new.slug).and_then(|entry| entry.cred);
+    let meta = RecordMeta {
+        class: new.entry.class,
+        obtained_via: new.entry.obtained_via.clone(),
+        expires_at: new.entry.expires_at,
+    };
+    let record = vault
+        .put(&manifest.signing.key, new.slug, &meta, new.value, previous.as_ref(), now)
+        .map_err(|e| words::vault(e, &owner))?;
+    manifest.keys.insert(new.slug.clone(), Entry { cred: Some(record), ..new.entry });
+    Ok(())
+}
+
+/// Removes the record versions that no manifest names any more. Best effort: what stays is
+/// ciphertext that the next write removes.
+pub fn prune(manifest: &Manifest, settings: &Settings) {
+    let Ok(vault) = open_personal(manifest, settings) else { return };
+    let _ = vault.prune(manifest.keys.values().filter_map(|entry| entry.cred));
+}

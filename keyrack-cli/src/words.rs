@@ -1,0 +1,78 @@
+//! What the errors of the crates below mean for a person: the exit code, and what to type
+//! next.
+
+use keyrack_manifest::{Conflict, IdentityError, StoreError, Tampered, UpdateError};
+use keyrack_names::Owner;
+use keyrack_vault::VaultError;
+
+use crate::error::{Code, Failure};
+
+/// A manifest could not be opened or written.
+pub fn store(error: StoreError, owner: &Owner) -> Failure {
+    let message = error.to_string();
+    let (code, hint) = match error {
+        StoreError::Absent { .. } => (Code::Absent, Some(format!("keyrack init --for {owner}"))),
+        StoreError::WrongKey { .. } => {
+            (Code::NoIdentity, Some(format!("keyrack unlock --for {owner} --identity FILE")))
+        }
+        StoreError::Plugin { .. } => (Code::NoIdentity, None),
+        StoreError::Tampered { kind: Tampered::Rollback { .. } | Tampered::OtherSigner { .. } | Tampered::OtherRack | Tampered::RecipientsChanged { .. }, .. } => {
+            (Code::Tampered, Some(format!("keyrack doctor --for {owner} --accept-restored")))
+        }
+        StoreError::Tampered { .. } => (Code::Tampered, Some(format!("keyrack doctor --for {owner} --fix"))),
+        StoreError::Newer { .. } => (Code::Tampered, Some("install a newer keyrack".to_owned())),
+        StoreError::Busy { .. } => (Code::TimedOut, None),
+        StoreError::Conflict { conflict: Conflict::OtherBackups { .. }, .. } => {
+            (Code::Conflict, Some(format!("keyrack recipient add --for {owner} RECIPIENT")))
+        }
+        StoreError::Conflict { .. } => (Code::Conflict, Some(format!("keyrack recipient list --for {owner}"))),
+        StoreError::Provisional { .. } => (Code::Conflict, Some(format!("keyrack unlock --for {owner}"))),
+        StoreError::File(_)
+        | StoreError::Seal(_)
+        | StoreError::Unwritable(_)
+        | StoreError::ReadBack { .. }
+        | StoreError::Random(_) => (Code::Unexpected, None),
+    };
+    with(Failure::new(code, message), hint)
+}
+
+/// A change of a manifest was not made.
+pub fn update(error: UpdateError<Failure>, owner: &Owner) -> Failure {
+    match error {
+        UpdateError::Store(error) => store(error, owner),
+        UpdateError::Refused(failure) => failure,
+    }
+}
+
+/// No private key serves.
+pub fn identity(error: IdentityError, owner: &Owner) -> Failure {
+    let message = format!("{owner}: {error}");
+    let (code, hint) = match &error {
+        IdentityError::NoIdentity { .. } => {
+            (Code::NoIdentity, Some(format!("keyrack unlock --for {owner} --identity FILE")))
+        }
+        IdentityError::Prompt { .. } | IdentityError::Declined { .. } => (
+            Code::NeedsPerson,
+            Some("run it in a terminal, or give the passphrase by KEYRACK_PASSPHRASE_FD or KEYRACK_ASKPASS".to_owned()),
+        ),
+        IdentityError::TooOpen { path, .. } => (Code::NoIdentity, Some(format!("chmod 600 {}", path.display()))),
+        IdentityError::Random(_) => (Code::Unexpected, None),
+        _ => (Code::NoIdentity, None),
+    };
+    with(Failure::new(code, message), hint)
+}
+
+/// A vault could not be read or written.
+pub fn vault(error: VaultError, owner: &Owner) -> Failure {
+    let code = if error.is_tampering() { Code::Tampered } else { Code::Unexpected };
+    let failure = Failure::new(code, format!("{owner}: {error}"));
+    let hint = (code == Code::Tampered).then(|| format!("keyrack doctor --for {owner}"));
+    with(failure, hint)
+}
+
+fn with(failure: Failure, hint: Option<String>) -> Failure {
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
