@@ -5,11 +5,11 @@
 use std::path::PathBuf;
 
 use keyrack_names::{Ask, Owner};
+use keyrack_protocol::RackId;
 use keyrack_protocol::client::{self, ClientError, Session, Target};
 use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::keys::{Key, TreeSecret};
 use keyrack_protocol::message::{Answer, BareRequest, BareStatus, Refusal, Reply, Request, Status};
-use keyrack_protocol::RackId;
 use zeroize::Zeroizing;
 
 use crate::daemon;
@@ -117,7 +117,8 @@ fn ask(
     let alive = bare_status(settings, owner).is_ok();
     if alive
         && let Some(rack) = opened::without_person(settings, owner)
-        && let Some(reply) = attempt(&Way { target: rack.self_proof_target(), sockets: rack.sockets(settings) })
+        && let Some(reply) =
+            attempt(&Way { target: rack.self_proof_target(), sockets: rack.sockets(settings) })
     {
         return Ok(reply);
     }
@@ -155,16 +156,24 @@ fn nobody(settings: &Settings, owner: &Owner) -> Failure {
 /// Nothing of `owner` is unlocked.
 pub fn locked(settings: &Settings, owner: &Owner) -> Failure {
     if !settings.places.manifest(owner).exists() {
-        return Failure::new(Code::Absent, format!("there is no owner {owner} here: {} does not exist", settings.places.manifest(owner).display()))
-            .hint(format!("keyrack init --for {owner}"));
+        return Failure::new(
+            Code::Absent,
+            format!(
+                "there is no owner {owner} here: {} does not exist",
+                settings.places.manifest(owner).display()
+            ),
+        )
+        .hint(format!("keyrack init --for {owner}"));
     }
-    Failure::new(Code::Locked, format!("{owner} is locked")).hint(format!("keyrack unlock --for {owner}"))
+    Failure::new(Code::Locked, format!("{owner} is locked"))
+        .hint(format!("keyrack unlock --for {owner}"))
 }
 
 /// The ways by capability, the tree's own first.
 fn capabilities<'a>(settings: &'a Settings, owner: &'a Owner) -> impl Iterator<Item = Way> + 'a {
     let home = settings.named_home_tag();
-    let in_environment = settings.capability.as_ref().and_then(|text| from_environment(text.to_str()?));
+    let in_environment =
+        settings.capability.as_ref().and_then(|text| from_environment(text.to_str()?));
     let trees = in_environment.into_iter().chain(tree::find_all().map(|(_, tree)| tree));
     trees.filter_map(move |tree| way(settings, owner, &tree, home.as_deref()))
 }
@@ -204,7 +213,9 @@ fn unexpected(owner: &Owner, reply: Reply) -> Failure {
         Reply::Refused { code: Refusal::Right | Refusal::Key, message } => {
             Failure::new(Code::Denied, format!("{owner}: {message}"))
         }
-        Reply::Refused { message, .. } => Failure::new(Code::Unreachable, format!("{owner}: {message}")),
+        Reply::Refused { message, .. } => {
+            Failure::new(Code::Unreachable, format!("{owner}: {message}"))
+        }
         _ => Failure::new(Code::Unreachable, format!("{owner}'s daemon answered something else")),
     }
 }

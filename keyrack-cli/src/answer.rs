@@ -24,11 +24,17 @@ pub struct Granted {
 pub fn granted(owner: &Owner, ask: &Ask, answer: Answer) -> Outcome<Granted> {
     let again = |slug: &Slug| {
         let (env, key) = (&slug.env, &slug.key);
-        let whole = if slug.org == ask.org { format!("--env {env} --key {key}") } else { format!("--key {slug}") };
+        let whole = if slug.org == ask.org {
+            format!("--env {env} --key {key}")
+        } else {
+            format!("--key {slug}")
+        };
         format!("keyrack unlock --for {owner} {whole}")
     };
     Err(match answer {
-        Answer::Granted { slug, value, expires_in_ms } => return Ok(Granted { slug, value, expires_in_ms }),
+        Answer::Granted { slug, value, expires_in_ms } => {
+            return Ok(Granted { slug, value, expires_in_ms });
+        }
         Answer::Locked { slug } => {
             Failure::new(Code::Locked, format!("{slug} is locked for {owner}")).hint(again(&slug))
         }
@@ -48,7 +54,9 @@ pub fn granted(owner: &Owner, ask: &Ask, answer: Answer) -> Outcome<Granted> {
                 Code::Conflict,
                 format!("{} is in several places for {owner}: {}", ask.key, names.join(", ")),
             );
-            names.iter().fold(failure, |f, name| f.hint(format!("keyrack get --for {owner} --key {name}")))
+            names
+                .iter()
+                .fold(failure, |f, name| f.hint(format!("keyrack get --for {owner} --key {name}")))
         }
     })
 }
@@ -64,7 +72,11 @@ pub fn described(ask: &Ask) -> String {
 
 fn set_hint(owner: &Owner, ask: &Ask) -> String {
     let env = ask.env.as_ref().map(|env| format!(" --env {env}")).unwrap_or_default();
-    let org = if ask.org == keyrack_names::Org::all() { String::new() } else { format!(" --org {}", ask.org) };
+    let org = if ask.org == keyrack_names::Org::all() {
+        String::new()
+    } else {
+        format!(" --org {}", ask.org)
+    };
     format!("keyrack set --for {owner} --key {}{env}{org}", ask.key)
 }
 
@@ -112,7 +124,10 @@ mod tests {
     fn an_ambiguous_ask_names_every_slug() {
         let slugs = ["a.dev.T", "b.dev.T"].map(|s| s.parse().unwrap()).to_vec();
         let (code, message, hints) = said(None, Answer::Ambiguous { slugs });
-        assert_eq!((code, message.as_str()), (11, "T is in several places for seaturtle: a.dev.T, b.dev.T"));
+        assert_eq!(
+            (code, message.as_str()),
+            (11, "T is in several places for seaturtle: a.dev.T, b.dev.T")
+        );
         assert_eq!(hints.len(), 2);
     }
 }

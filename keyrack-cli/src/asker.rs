@@ -30,7 +30,12 @@ impl Asker {
     /// One that reaches nobody, but still has what a descriptor says.
     pub fn without_person(&self) -> Self {
         let told = self.told.lock().ok().and_then(|told| told.clone());
-        Self { no_input: true, passphrase_fd: self.passphrase_fd, told: Mutex::new(told), ..Self::default() }
+        Self {
+            no_input: true,
+            passphrase_fd: self.passphrase_fd,
+            told: Mutex::new(told),
+            ..Self::default()
+        }
     }
 
     /// Whether a person is there.
@@ -44,14 +49,19 @@ impl Asker {
     /// [`Code::NeedsPerson`] when nobody is there.
     pub fn secret(&self, question: &str) -> Outcome<Option<Secret>> {
         if self.no_input {
-            return Err(Failure::new(Code::NeedsPerson, "a person is needed, and --no-input forbids to wait"));
+            return Err(Failure::new(
+                Code::NeedsPerson,
+                "a person is needed, and --no-input forbids to wait",
+            ));
         }
         if prompt::has_terminal() {
             return Ok(prompt::on_terminal(&format!("{question}: ")));
         }
         match &self.askpass {
             Some(program) => Ok(prompt::by_program(program, question)),
-            None => Err(Failure::new(Code::NeedsPerson, "a person is needed, and there is no terminal")),
+            None => {
+                Err(Failure::new(Code::NeedsPerson, "a person is needed, and there is no terminal"))
+            }
         }
     }
 
@@ -63,7 +73,8 @@ impl Asker {
         if self.yes {
             return Ok(true);
         }
-        let answer = if self.no_input { None } else { prompt::agrees(&format!("keyrack: {question}")) };
+        let answer =
+            if self.no_input { None } else { prompt::agrees(&format!("keyrack: {question}")) };
         answer.ok_or_else(|| {
             Failure::new(Code::NeedsPerson, format!("{question} nobody is here to agree"))
                 .hint("add --yes to agree beforehand")
@@ -71,7 +82,9 @@ impl Asker {
     }
 
     fn told(&self, fd: RawFd) -> Result<Secret, PromptError> {
-        let failed = |e: &dyn std::fmt::Display| PromptError::Failed(format!("KEYRACK_PASSPHRASE_FD={fd}: {e}"));
+        let failed = |e: &dyn std::fmt::Display| {
+            PromptError::Failed(format!("KEYRACK_PASSPHRASE_FD={fd}: {e}"))
+        };
         let mut told = self.told.lock().map_err(|e| failed(&e))?;
         if told.is_none() {
             let file = sys::duplicate(fd).map_err(|e| failed(&e.desc()))?;

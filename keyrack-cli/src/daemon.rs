@@ -76,12 +76,15 @@ impl Rack {
             Ok(session) => return Ok(session),
             // Somebody else's process, or another rack's daemon, is no obstacle: ours takes
             // the next path.
-            Err(ClientError::NotRunning | ClientError::Foreign { .. } | ClientError::Refused { .. }) => {}
+            Err(
+                ClientError::NotRunning | ClientError::Foreign { .. } | ClientError::Refused { .. },
+            ) => {}
             Err(error) => return Err(failure(&error, &self.owner)),
         }
         let sockets = self.start(settings, ui)?;
         let target = self.attach_target();
-        client::first(&sockets, |path| Session::open(path, &target)).map_err(|e| failure(&e, &self.owner))
+        client::first(&sockets, |path| Session::open(path, &target))
+            .map_err(|e| failure(&e, &self.owner))
     }
 
     fn start(&self, settings: &Settings, ui: &Ui) -> Outcome<Vec<PathBuf>> {
@@ -108,10 +111,14 @@ impl Rack {
             .stderr(Stdio::null())
             .spawn()
             .context(|| program.display().to_string())?;
-        let exchange = frame::write(&mut ours, &encode(&start)).and_then(|()| frame::read(&mut ours));
+        let exchange =
+            frame::write(&mut ours, &encode(&start)).and_then(|()| frame::read(&mut ours));
         let started = exchange.map_err(|e| {
-            Failure::new(Code::Unreachable, format!("{}'s daemon ended while it started: {e}", self.owner))
-                .hint("keyrack doctor --for ".to_owned() + self.owner.as_str())
+            Failure::new(
+                Code::Unreachable,
+                format!("{}'s daemon ended while it started: {e}", self.owner),
+            )
+            .hint("keyrack doctor --for ".to_owned() + self.owner.as_str())
         })?;
         match decode(&started).context(doing)? {
             Started::Ready { sockets, notes } => {
@@ -129,12 +136,16 @@ impl Rack {
 /// # Errors
 /// [`Code::Unexpected`] when it is in neither place.
 pub fn helper(name: &str) -> Outcome<PathBuf> {
-    let command = std::env::current_exe().context(|| "finding the keyrack command itself".to_owned())?;
+    let command =
+        std::env::current_exe().context(|| "finding the keyrack command itself".to_owned())?;
     let dir = command.parent().unwrap_or(std::path::Path::new("/"));
     let places = [dir.join(name), dir.join("../libexec/keyrack").join(name)];
     places.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
-        Failure::new(Code::Unexpected, format!("{name} is not installed beside {}", command.display()))
-            .hint(format!("install {name} into {}", dir.display()))
+        Failure::new(
+            Code::Unexpected,
+            format!("{name} is not installed beside {}", command.display()),
+        )
+        .hint(format!("install {name} into {}", dir.display()))
     })
 }
 

@@ -30,10 +30,23 @@ pub enum DeliverError {
 /// Whether `name` would make the next program run what its value says.
 pub fn is_dangerous(name: &str) -> bool {
     const NAMES: &[&str] = &[
-        "PATH", "HOME", "IFS", "ENV", "BASH_ENV", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "NODE_OPTIONS",
-        "RUBYOPT", "PROMPT_COMMAND", "SHELLOPTS", "BASHOPTS", "PS4",
+        "PATH",
+        "HOME",
+        "IFS",
+        "ENV",
+        "BASH_ENV",
+        "PYTHONPATH",
+        "PYTHONSTARTUP",
+        "PYTHONHOME",
+        "NODE_OPTIONS",
+        "RUBYOPT",
+        "PROMPT_COMMAND",
+        "SHELLOPTS",
+        "BASHOPTS",
+        "PS4",
     ];
-    const PREFIXES: &[&str] = &["LD_", "DYLD_", "PERL5", "GIT_CONFIG", "GIT_SSH", "KEYRACK_", "BASH_FUNC_"];
+    const PREFIXES: &[&str] =
+        &["LD_", "DYLD_", "PERL5", "GIT_CONFIG", "GIT_SSH", "KEYRACK_", "BASH_FUNC_"];
     let upper = name.to_ascii_uppercase();
     NAMES.contains(&upper.as_str()) || PREFIXES.iter().any(|prefix| upper.starts_with(prefix))
 }
@@ -64,7 +77,8 @@ pub fn write(
     delimiter: &str,
 ) -> Result<Zeroizing<Vec<u8>>, DeliverError> {
     check(key, value)?;
-    let text = |name| std::str::from_utf8(value).map_err(|_| DeliverError::NotText(key.clone(), name));
+    let text =
+        |name| std::str::from_utf8(value).map_err(|_| DeliverError::NotText(key.clone(), name));
     let mut out = Zeroizing::new(Vec::with_capacity(value.len() * 2 + key.as_str().len() + 64));
     match format {
         Format::Export => {
@@ -160,11 +174,29 @@ mod tests {
 
     #[test]
     fn dangerous_names_are_never_delivered() {
-        for name in ["PATH", "Path", "LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "NODE_OPTIONS", "GIT_SSH_COMMAND", "KEYRACK_FOR", "PERL5OPT", "BASH_ENV", "HOME", "IFS", "PYTHONPATH", "PYTHONSTARTUP", "RUBYOPT", "GIT_CONFIG_COUNT"] {
+        for name in [
+            "PATH",
+            "Path",
+            "LD_PRELOAD",
+            "DYLD_INSERT_LIBRARIES",
+            "NODE_OPTIONS",
+            "GIT_SSH_COMMAND",
+            "KEYRACK_FOR",
+            "PERL5OPT",
+            "BASH_ENV",
+            "HOME",
+            "IFS",
+            "PYTHONPATH",
+            "PYTHONSTARTUP",
+            "RUBYOPT",
+            "GIT_CONFIG_COUNT",
+        ] {
             let key: KeyName = name.parse().unwrap();
             assert_eq!(write(Format::Export, &key, b"x", ""), Err(DeliverError::Dangerous(key)));
         }
-        assert!(!is_dangerous("GITHUB_TOKEN") && !is_dangerous("PATHS") && !is_dangerous("HOMEPAGE"));
+        assert!(
+            !is_dangerous("GITHUB_TOKEN") && !is_dangerous("PATHS") && !is_dangerous("HOMEPAGE")
+        );
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 use keyrack_manifest::{
-    Auth, DropId, DropPayload, Entry, Identity, Manifest, OpenedDrop, Recipient, VaultName, Word, drop,
+    Auth, DropId, DropPayload, Entry, Identity, Manifest, OpenedDrop, Recipient, VaultName, Word,
+    drop,
 };
 use keyrack_names::{Ask, Owner};
 use keyrack_protocol::keys::drop_mac;
@@ -21,7 +22,11 @@ use crate::{access, provisioner};
 ///
 /// # Errors
 /// When it cannot be sealed or written.
-pub fn leave(payload: &DropPayload, recipients: &[Recipient], settings: &Settings) -> Outcome<bool> {
+pub fn leave(
+    payload: &DropPayload,
+    recipients: &[Recipient],
+    settings: &Settings,
+) -> Outcome<bool> {
     let failed = |e: drop::DropError| Failure::new(Code::Unexpected, e.to_string());
     let unsealed = payload.fix().map_err(failed)?;
     let auth = match daemon_mac(settings, &payload.owner, &unsealed.digest().to_string()) {
@@ -45,7 +50,12 @@ fn daemon_mac(settings: &Settings, owner: &Owner, digest: &str) -> Option<String
 
 /// The drops that wait for `owner` and open with `identity`, oldest first. What cannot be
 /// read is named and left where it is.
-pub fn waiting(settings: &Settings, owner: &Owner, identity: &Identity, ui: &Ui) -> Outcome<Vec<OpenedDrop>> {
+pub fn waiting(
+    settings: &Settings,
+    owner: &Owner,
+    identity: &Identity,
+    ui: &Ui,
+) -> Outcome<Vec<OpenedDrop>> {
     let ids = drop::pending(&settings.places, owner).context(|| format!("{owner}'s drops"))?;
     let mut drops = Vec::new();
     for id in ids {
@@ -95,7 +105,9 @@ pub fn merge(opened: &mut Opened, settings: &Settings, ui: &Ui, accept: bool) ->
         return Ok(());
     }
     let now = Timestamp::now();
-    opened.update(settings, |manifest| believed.iter().try_for_each(|drop| take(drop, manifest, settings, now)))?;
+    opened.update(settings, |manifest| {
+        believed.iter().try_for_each(|drop| take(drop, manifest, settings, now))
+    })?;
     for drop in &believed {
         ui.say(format!("{owner}: {} merged from a drop", drop.payload.slug));
     }
@@ -169,19 +181,34 @@ fn judge(dropped: &OpenedDrop, manifest: &Manifest) -> Verdict {
 /// Whether an ask that is answered now would be answered otherwise after the merge.
 fn changes_a_lookup(dropped: &OpenedDrop, manifest: &Manifest) -> bool {
     let slug = &dropped.payload.slug;
-    let ask = Ask { org: slug.org.clone(), env: Some(slug.env.clone()), key: slug.key.clone(), exact: false };
+    let ask = Ask {
+        org: slug.org.clone(),
+        env: Some(slug.env.clone()),
+        key: slug.key.clone(),
+        exact: false,
+    };
     ask.find(|s| manifest.keys.contains_key(s), manifest.keys.keys()).is_ok()
 }
 
 fn asked(dropped: &OpenedDrop, why: &str, ui: &Ui) -> Option<bool> {
     let slug = &dropped.payload.slug;
-    let from = dropped.payload.copied_from.as_ref().map(|o| format!(", copied from {o}")).unwrap_or_default();
+    let from = dropped
+        .payload
+        .copied_from
+        .as_ref()
+        .map(|o| format!(", copied from {o}"))
+        .unwrap_or_default();
     ui.asker.has_person().then(|| {
         ui.asker.agrees(&format!("merge the drop for {slug}{from}? {why}.")).unwrap_or(false)
     })
 }
 
-fn take(dropped: &OpenedDrop, manifest: &mut Manifest, settings: &Settings, now: Timestamp) -> Outcome {
+fn take(
+    dropped: &OpenedDrop,
+    manifest: &mut Manifest,
+    settings: &Settings,
+    now: Timestamp,
+) -> Outcome {
     let payload = &dropped.payload;
     let old = manifest.keys.get(&payload.slug);
     let mut entry = Entry::new(payload.slug.clone(), VaultName::personal(), now);
@@ -192,7 +219,12 @@ fn take(dropped: &OpenedDrop, manifest: &mut Manifest, settings: &Settings, now:
         entry.created_at = old.created_at;
         entry.max_duration = old.max_duration;
     }
-    values::put(manifest, settings, NewValue { slug: &payload.slug, value: &payload.value, entry }, now)?;
+    values::put(
+        manifest,
+        settings,
+        NewValue { slug: &payload.slug, value: &payload.value, entry },
+        now,
+    )?;
     manifest.dropped.insert(payload.id);
     if let Some(pinned) = &mut manifest.provisioner
         && dropped.signed_by(&pinned.sig_key)

@@ -18,7 +18,12 @@ pub fn explain(failure: Failure, settings: &Settings, owner: &Owner, ask: &Ask) 
         [] => failure,
         others => {
             let names: Vec<&str> = others.iter().map(Owner::as_str).collect();
-            let message = format!("{}; {} is unlocked for {}: you asked as {owner}", failure.message, ask.key, names.join(" and "));
+            let message = format!(
+                "{}; {} is unlocked for {}: you asked as {owner}",
+                failure.message,
+                ask.key,
+                names.join(" and ")
+            );
             Failure { message, ..failure }
         }
     }
@@ -34,7 +39,9 @@ fn others(settings: &Settings, owner: &Owner, ask: &Ask) -> Vec<Owner> {
         .filter(|entry| {
             let target = access::capability(&tree.secret, &entry.owner, entry.rack);
             match client::ask(&entry.socket, &target, &Request::Status) {
-                Ok(Reply::Status(status)) => status.grants.iter().any(|grant| grant.slug.key == ask.key),
+                Ok(Reply::Status(status)) => {
+                    status.grants.iter().any(|grant| grant.slug.key == ask.key)
+                }
                 _ => false,
             }
         })

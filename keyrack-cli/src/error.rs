@@ -96,7 +96,8 @@ impl Failure {
             #[serde(skip_serializing_if = "String::is_empty")]
             hint: String,
         }
-        let error = Error { code: self.code as u8, message: &self.message, hint: self.hints.join("\n") };
+        let error =
+            Error { code: self.code as u8, message: &self.message, hint: self.hints.join("\n") };
         serde_json::json!({ "schemaVersion": 1, "error": error }).to_string()
     }
 }

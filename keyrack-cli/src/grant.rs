@@ -45,7 +45,8 @@ impl Capability {
             ScopeArg::Session => Minted::for_session(),
             ScopeArg::User => Minted::for_user(),
             ScopeArg::Env => {
-                let key = Key::random().map_err(|e| Failure::new(Code::Unexpected, e.to_string()))?;
+                let key =
+                    Key::random().map_err(|e| Failure::new(Code::Unexpected, e.to_string()))?;
                 return Ok(Self { scope, holder: Holder::Variable(TreeSecret::new(key)) });
             }
         };
@@ -96,7 +97,9 @@ impl Capability {
                 ui.say(format!("{owner}: given to {} and what it starts", parent()));
             }
             (Ok(()), ScopeArg::Session) => ui.say(format!("{owner}: given to this login session")),
-            (Ok(()), _) => ui.warn(format!("{owner}: this scope is weak: it is no isolation between programs of one user")),
+            (Ok(()), _) => ui.warn(format!(
+                "{owner}: this scope is weak: it is no isolation between programs of one user"
+            )),
             (Err(error), _) => {
                 ui.warn(format!("{owner}: no capability was given to {}: {error}", parent()));
                 return Ok(false);

@@ -24,7 +24,9 @@ pub fn slug(owner: &Owner) -> Outcome<Slug> {
     let escaped: String = owner
         .as_str()
         .bytes()
-        .map(|c| if c.is_ascii_alphanumeric() { char::from(c).to_string() } else { format!("_{c:02X}") })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() { char::from(c).to_string() } else { format!("_{c:02X}") }
+        })
         .collect();
     let key: KeyName = format!("KEYRACK_IDENTITY_{escaped}")
         .parse()
@@ -40,7 +42,8 @@ pub fn key(settings: &Settings, ui: &Ui, owner: &Owner, keeper: &Owner) -> Outco
     if owner == keeper {
         return Err(Failure::new(Code::Usage, format!("{owner} cannot keep its own identity")));
     }
-    if let Some(pin) = opened::pin(settings, owner)?.filter(|pin| pin.kept_by.as_ref() == Some(keeper))
+    if let Some(pin) =
+        opened::pin(settings, owner)?.filter(|pin| pin.kept_by.as_ref() == Some(keeper))
         && let Some(recipient) = pin.recipients.into_iter().next()
     {
         return Ok(Key { recipient, private: None });

@@ -30,7 +30,11 @@ pub fn read(text: &str) -> Outcome<Key> {
         std::io::stdin().take(LONGEST).read_to_string(&mut line).context(|| "stdin".to_owned())?;
         return parse(&line, None);
     }
-    if text.starts_with("age1") || text.starts_with("ssh-") || text.starts_with("ecdsa-") || text.starts_with("sk-") {
+    if text.starts_with("age1")
+        || text.starts_with("ssh-")
+        || text.starts_with("ecdsa-")
+        || text.starts_with("sk-")
+    {
         return parse(text, None);
     }
     from_file(Path::new(text))
@@ -45,19 +49,32 @@ pub fn from_file(path: &Path) -> Outcome<Key> {
     let file = std::fs::File::open(path).map_err(|e| bad(e.to_string()))?;
     let mut bytes = zeroize::Zeroizing::new(Vec::new());
     file.take(LONGEST).read_to_end(&mut bytes).map_err(|e| bad(e.to_string()))?;
-    let is_private = bytes.starts_with(b"-----BEGIN") || contains(&bytes, b"AGE-SECRET-KEY-") || contains(&bytes, b"AGE-PLUGIN-");
+    let is_private = bytes.starts_with(b"-----BEGIN")
+        || contains(&bytes, b"AGE-SECRET-KEY-")
+        || contains(&bytes, b"AGE-PLUGIN-");
     if is_private {
-        let private = IdentityFile::read(path).map_err(|e| Failure::new(Code::NoIdentity, e.to_string()))?;
-        let recipient = private.public().cloned().ok_or_else(|| bad("its public half cannot be told without its passphrase: give the .pub file".into()))?;
+        let private =
+            IdentityFile::read(path).map_err(|e| Failure::new(Code::NoIdentity, e.to_string()))?;
+        let recipient = private.public().cloned().ok_or_else(|| {
+            bad("its public half cannot be told without its passphrase: give the .pub file".into())
+        })?;
         return Ok(Key { recipient, private: Some(path.to_owned()) });
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| bad("not a key".into()))?;
-    let private = path.extension().is_some_and(|e| e == "pub").then(|| path.with_extension("")).filter(|p| p.is_file());
-    parse(text, private).map_err(|failure| Failure { message: format!("{}: {}", path.display(), failure.message), ..failure })
+    let private = path
+        .extension()
+        .is_some_and(|e| e == "pub")
+        .then(|| path.with_extension(""))
+        .filter(|p| p.is_file());
+    parse(text, private).map_err(|failure| Failure {
+        message: format!("{}: {}", path.display(), failure.message),
+        ..failure
+    })
 }
 
 fn parse(text: &str, private: Option<PathBuf>) -> Outcome<Key> {
-    let recipient = Recipient::parse(text.trim()).map_err(|e| Failure::new(Code::NoIdentity, e.to_string()))?;
+    let recipient =
+        Recipient::parse(text.trim()).map_err(|e| Failure::new(Code::NoIdentity, e.to_string()))?;
     Ok(Key { recipient, private })
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use keyrack_manifest::{
-    Identity, IdentityFile, Manifest, Pin, Prompter, Recipient, Store, StoreError, Target, unlock_for,
+    Identity, IdentityFile, Manifest, Pin, Prompter, Recipient, Store, StoreError, Target,
+    unlock_for,
 };
 use keyrack_names::Owner;
 use keyrack_protocol::RackId;
@@ -47,13 +48,15 @@ impl Opened {
         change: impl FnOnce(&mut Manifest) -> Outcome<T>,
     ) -> Outcome<T> {
         let mut changed = None;
-        let result = store(settings).update(&self.owner, &self.identity, Timestamp::now(), |manifest| {
-            let result = change(manifest)?;
-            changed = Some(manifest.clone());
-            Ok(result)
-        });
+        let result =
+            store(settings).update(&self.owner, &self.identity, Timestamp::now(), |manifest| {
+                let result = change(manifest)?;
+                changed = Some(manifest.clone());
+                Ok(result)
+            });
         let result = result.map_err(|e| words::update(e, &self.owner))?;
-        self.manifest = changed.unwrap_or_else(|| unreachable!("an update that succeeded called its change"));
+        self.manifest =
+            changed.unwrap_or_else(|| unreachable!("an update that succeeded called its change"));
         Ok(result)
     }
 }
@@ -77,10 +80,17 @@ pub fn open(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Opened> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_with(settings: &Settings, ui: &Ui, owner: &Owner, identity: Identity) -> Outcome<Opened> {
+pub fn open_with(
+    settings: &Settings,
+    ui: &Ui,
+    owner: &Owner,
+    identity: Identity,
+) -> Outcome<Opened> {
     let opened = store(settings).open(owner, &identity).map_err(|e| words::store(e, owner))?;
     if opened.first_sight {
-        ui.say(format!("{owner}: first sight of this manifest on this device; it is remembered from now on"));
+        ui.say(format!(
+            "{owner}: first sight of this manifest on this device; it is remembered from now on"
+        ));
     }
     let mut opened = Opened { owner: owner.clone(), manifest: opened.manifest, identity };
     if opened.manifest.signing.provisional {
@@ -166,7 +176,8 @@ pub fn prompter_for_nobody() -> Arc<dyn Prompter> {
 /// [`Code::Tampered`] when it does not parse.
 pub fn pin(settings: &Settings, owner: &Owner) -> Outcome<Option<Pin>> {
     Pin::read(&settings.places, owner).map_err(|e| {
-        Failure::new(Code::Tampered, e.to_string()).hint(format!("keyrack doctor --for {owner} --fix"))
+        Failure::new(Code::Tampered, e.to_string())
+            .hint(format!("keyrack doctor --for {owner} --fix"))
     })
 }
 
@@ -194,12 +205,15 @@ pub fn key_needs_no_person(settings: &Settings, owner: &Owner) -> bool {
 /// The private key files at hand whose public half is one of the owner's recipients.
 pub fn key_files(settings: &Settings, owner: &Owner) -> Vec<IdentityFile> {
     let pin = pin(settings, owner).ok().flatten();
-    let candidates: Vec<PathBuf> = settings.search.candidates(owner, pin.as_ref(), &settings.places);
+    let candidates: Vec<PathBuf> =
+        settings.search.candidates(owner, pin.as_ref(), &settings.places);
     let recipients = pin.map(|pin| pin.recipients).unwrap_or_default();
     candidates
         .iter()
         .filter_map(|path| IdentityFile::read(path).ok())
-        .filter(|file| file.publics().iter().any(|public| recipients.iter().any(|r| r.same_key(public))))
+        .filter(|file| {
+            file.publics().iter().any(|public| recipients.iter().any(|r| r.same_key(public)))
+        })
         .collect()
 }
 

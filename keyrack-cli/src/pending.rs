@@ -45,10 +45,13 @@ pub fn list(settings: &Settings, owner: &Owner) -> Vec<String> {
     let Ok(entries) = fs::read_dir(settings.places.pending(owner)) else { return Vec::new() };
     let mut waiting = Vec::new();
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        let Some(pid) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<i32>().ok()) else {
+        let Some(pid) =
+            path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<i32>().ok())
+        else {
             continue;
         };
-        let alive = fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_end() == "keyrack");
+        let alive = fs::read_to_string(format!("/proc/{pid}/comm"))
+            .is_ok_and(|comm| comm.trim_end() == "keyrack");
         if alive {
             let what = fs::read_to_string(&path).unwrap_or_default();
             waiting.push(format!("keyrack (pid {pid}) waits for {what}"));

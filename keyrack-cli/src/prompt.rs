@@ -9,8 +9,12 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use keyrack_names::Secret;
-use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
+use nix::sys::termios::{
+    LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
+};
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::settings::SECRET_VARIABLES;
 
 /// The longest answer read: a credential's longest value.
 const LONGEST: usize = 1024 * 1024;
@@ -46,14 +50,12 @@ pub fn agrees(question: &str) -> Option<bool> {
 /// Runs an askpass program, as ssh does: the question as its argument, the answer on its
 /// standard output. `None` when it fails or the person cancels.
 pub fn by_program(program: &std::ffi::OsStr, question: &str) -> Option<Secret> {
-    let mut child = Command::new(program)
-        .arg(question)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .env_remove("KEYRACK_PASSPHRASE_FD")
-        .env_remove("KEYRACK_CAPABILITY")
-        .spawn()
-        .ok()?;
+    let mut command = Command::new(program);
+    for name in SECRET_VARIABLES {
+        command.env_remove(name);
+    }
+    let mut child =
+        command.arg(question).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().ok()?;
     let mut answer = Zeroizing::new(Vec::with_capacity(4096));
     child.stdout.take()?.take(LONGEST as u64).read_to_end(&mut answer).ok()?;
     if !child.wait().ok()?.success() {

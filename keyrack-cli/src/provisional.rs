@@ -21,9 +21,14 @@ pub fn replace(opened: &mut Opened, settings: &Settings, ui: &Ui) -> Outcome {
         .replace_provisional(&owner, &opened.identity, now, |manifest| {
             // Its maker's drops are believed once: the manifest they were left for is gone
             // after this.
-            crate::drops::merge_provisional(manifest, settings, &opened.identity, ui, now, |manifest| {
-                found(manifest, settings, now)
-            })
+            crate::drops::merge_provisional(
+                manifest,
+                settings,
+                &opened.identity,
+                ui,
+                now,
+                |manifest| found(manifest, settings, now),
+            )
         })
         .map_err(|e| words::update(e, &owner))?;
     ui.say(format!("{owner}: first opened by its owner; what the provisioner made up is replaced"));

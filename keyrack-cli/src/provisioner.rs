@@ -25,7 +25,10 @@ pub fn key(settings: &Settings) -> Outcome<Option<SigningKey>> {
     let Some(bytes) = bytes else { return Ok(None) };
     match serde_json::from_slice::<File>(&bytes) {
         Ok(file) if file.v == 1 => Ok(Some(file.key)),
-        _ => Err(Failure::new(Code::Tampered, format!("{} does not read as a provisioner's key", path.display()))),
+        _ => Err(Failure::new(
+            Code::Tampered,
+            format!("{} does not read as a provisioner's key", path.display()),
+        )),
     }
 }
 
@@ -37,9 +40,12 @@ pub fn pinned(settings: &Settings) -> Outcome<Provisioner> {
     let key = match key(settings)? {
         Some(key) => key,
         None => {
-            let file = File { v: 1, key: SigningKey::generate().context(|| "random numbers".to_owned())? };
+            let file =
+                File { v: 1, key: SigningKey::generate().context(|| "random numbers".to_owned())? };
             let path = settings.places.state.join("provisioner.json");
-            let bytes = zeroize::Zeroizing::new(serde_json::to_vec(&file).context(|| path.display().to_string())?);
+            let bytes = zeroize::Zeroizing::new(
+                serde_json::to_vec(&file).context(|| path.display().to_string())?,
+            );
             atomic::replace(&path, &bytes).context(|| path.display().to_string())?;
             file.key
         }

@@ -63,14 +63,24 @@ pub fn replace(opened: &Opened, slug: &Slug, value: &Secret, settings: &Settings
     let rack = opened.rack();
     let Ok(mut session) = rack.attach(settings) else { return };
     let known = opened.manifest.keys.keys().cloned().collect();
-    let push = Push { replace: true, known: Some(known), grants: vec![same(slug, value)], ..Push::default() };
+    let push = Push {
+        replace: true,
+        known: Some(known),
+        grants: vec![same(slug, value)],
+        ..Push::default()
+    };
     if let Err(failure) = call(&mut session, &opened.owner, push) {
         ui.warn(&failure.message);
     }
 }
 
 /// As [`replace`], by this tree's capability. Returns whether the daemon took it.
-pub fn replace_by_capability(settings: &Settings, owner: &Owner, slug: &Slug, value: &Secret) -> bool {
+pub fn replace_by_capability(
+    settings: &Settings,
+    owner: &Owner,
+    slug: &Slug,
+    value: &Secret,
+) -> bool {
     let Ok(mut session) = access::session(settings, owner) else { return false };
     let push = Push { replace: true, grants: vec![same(slug, value)], ..Push::default() };
     matches!(session.call(&Request::Push(push)), Ok(Reply::Done { count: 1.. }))
@@ -92,15 +102,23 @@ fn call(session: &mut Session, owner: &Owner, push: Push) -> Outcome {
     match session.call(&Request::Push(push)).map_err(|e| daemon::failure(&e, owner))? {
         Reply::Done { .. } => Ok(()),
         Reply::Refused { code: Refusal::Relocked, .. } => Err(relocked(owner)),
-        Reply::Refused { message, .. } => Err(Failure::new(Code::Unreachable, format!("{owner}: {message}"))),
-        _ => Err(Failure::new(Code::Unreachable, format!("{owner}'s daemon answered something else"))),
+        Reply::Refused { message, .. } => {
+            Err(Failure::new(Code::Unreachable, format!("{owner}: {message}")))
+        }
+        _ => Err(Failure::new(
+            Code::Unreachable,
+            format!("{owner}'s daemon answered something else"),
+        )),
     }
 }
 
 /// A relock came between an unlock's beginning and its end.
 pub fn relocked(owner: &Owner) -> Failure {
-    Failure::new(Code::Locked, format!("{owner} was locked while it was being unlocked; nothing was granted"))
-        .hint(format!("keyrack unlock --for {owner}"))
+    Failure::new(
+        Code::Locked,
+        format!("{owner} was locked while it was being unlocked; nothing was granted"),
+    )
+    .hint(format!("keyrack unlock --for {owner}"))
 }
 
 /// Milliseconds for the wire.

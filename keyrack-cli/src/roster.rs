@@ -76,12 +76,18 @@ pub fn read(file: &Path) -> Outcome<Vec<Member>> {
     let text = std::fs::read_to_string(file).map_err(|e| bad(e.to_string()))?;
     let document: Document = serde_yaml::from_str(&text).map_err(|e| bad(e.to_string()))?;
     let dir = file.parent().unwrap_or(Path::new("."));
-    Ok(document.owners.into_iter().map(|(owner, described)| member(owner, described.unwrap_or_default(), dir)).collect())
+    Ok(document
+        .owners
+        .into_iter()
+        .map(|(owner, described)| member(owner, described.unwrap_or_default(), dir))
+        .collect())
 }
 
 fn member(owner: Owner, described: Described, dir: &Path) -> Member {
-    let is_file = |text: &str| !text.starts_with("age1") && !text.starts_with("ssh-") && text != "-";
-    let resolved = |text: String| if is_file(&text) { dir.join(text).display().to_string() } else { text };
+    let is_file =
+        |text: &str| !text.starts_with("age1") && !text.starts_with("ssh-") && text != "-";
+    let resolved =
+        |text: String| if is_file(&text) { dir.join(text).display().to_string() } else { text };
     Member {
         owner,
         via: described.via.map(|via| match via {

@@ -82,7 +82,9 @@ impl Settings {
         let only = path("KEYRACK_SOCKET_DIR");
         let settings = Self {
             places: Places { home, state },
-            home_is_named: ["KEYRACK_HOME", "XDG_DATA_HOME", "HOME"].iter().any(|name| variable(name).is_some()),
+            home_is_named: ["KEYRACK_HOME", "XDG_DATA_HOME", "HOME"]
+                .iter()
+                .any(|name| variable(name).is_some()),
             sockets: SocketDirs::new(only.as_deref(), runtime.as_deref(), peer::own_uid()),
             owners: owners(global)?,
             search: Search {
@@ -120,7 +122,14 @@ impl Settings {
             [owner] => Ok(owner),
             several => {
                 let names: Vec<_> = several.iter().map(Owner::as_str).collect();
-                Err(Failure::new(Code::Usage, format!("one --for is allowed here; {} were given: {}", names.len(), names.join(", "))))
+                Err(Failure::new(
+                    Code::Usage,
+                    format!(
+                        "one --for is allowed here; {} were given: {}",
+                        names.len(),
+                        names.join(", ")
+                    ),
+                ))
             }
         }
     }
@@ -132,7 +141,12 @@ impl Settings {
 
     /// What is written into audit lines for this command. Proof of nothing.
     pub fn caller(&self) -> String {
-        self.reason.iter().flat_map(|reason| reason.chars()).filter(|c| !c.is_control()).take(200).collect()
+        self.reason
+            .iter()
+            .flat_map(|reason| reason.chars())
+            .filter(|c| !c.is_control())
+            .take(200)
+            .collect()
     }
 
     /// Tells two homes of one user apart inside a capability's payload. Not a secret.
@@ -197,7 +211,8 @@ where
     T::Err: std::fmt::Display,
 {
     let Some(value) = variable(name) else { return Ok(None) };
-    let value = value.to_str().ok_or_else(|| Failure::new(Code::Usage, format!("{name}: not UTF-8")))?;
+    let value =
+        value.to_str().ok_or_else(|| Failure::new(Code::Usage, format!("{name}: not UTF-8")))?;
     match value.parse() {
         Ok(parsed) => Ok(Some(parsed)),
         Err(error) => Err(Failure::new(Code::Usage, format!("{name}: {error}"))),

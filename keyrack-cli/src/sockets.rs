@@ -53,7 +53,8 @@ fn removed(path: &Path, deadline: Instant) -> bool {
 }
 
 fn is_daemon_socket(path: &Path) -> bool {
-    let named = path.file_name().and_then(|name| name.to_str()).and_then(paths::parse_name).is_some();
+    let named =
+        path.file_name().and_then(|name| name.to_str()).and_then(paths::parse_name).is_some();
     named && is_ours(path)
 }
 

@@ -33,13 +33,18 @@ const JOIN_SESSION_KEYRING: c_ulong = 1;
 const UPDATE: c_ulong = 2;
 const SETPERM: c_ulong = 5;
 const LINK: c_ulong = 8;
-const UNLINK: c_ulong = 9;
 const SEARCH: c_ulong = 10;
 const READ: c_ulong = 11;
 const SESSION_TO_PARENT: c_ulong = 18;
 
 /// keyctl(2). The pointers in `a` to `d` must be valid for what `operation` does.
-unsafe fn keyctl(operation: c_ulong, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> nix::Result<c_long> {
+unsafe fn keyctl(
+    operation: c_ulong,
+    a: c_ulong,
+    b: c_ulong,
+    c: c_ulong,
+    d: c_ulong,
+) -> nix::Result<c_long> {
     // SAFETY: the caller answers for the pointers.
     Errno::result(unsafe { libc::syscall(libc::SYS_keyctl, operation, a, b, c, d) })
 }
@@ -114,7 +119,8 @@ pub fn add(ring: Serial, description: &CStr, payload: &[u8]) -> nix::Result<Seri
 /// `EDQUOT` when the user's key quota is used up.
 pub fn update(key: Serial, payload: &[u8]) -> nix::Result<()> {
     // SAFETY: the payload is as long as said and outlives the call.
-    unsafe { keyctl(UPDATE, number(key), payload.as_ptr() as c_ulong, payload.len() as c_ulong, 0) }.map(drop)
+    unsafe { keyctl(UPDATE, number(key), payload.as_ptr() as c_ulong, payload.len() as c_ulong, 0) }
+        .map(drop)
 }
 
 /// The payload of a key.
@@ -126,7 +132,9 @@ pub fn read(key: Serial) -> nix::Result<Zeroizing<Vec<u8>>> {
     loop {
         let mut buffer = Zeroizing::new(vec![0u8; size]);
         // SAFETY: the buffer is as long as said.
-        let found = unsafe { keyctl(READ, number(key), buffer.as_mut_ptr() as c_ulong, size as c_ulong, 0) }?;
+        let found = unsafe {
+            keyctl(READ, number(key), buffer.as_mut_ptr() as c_ulong, size as c_ulong, 0)
+        }?;
         let found = found as usize;
         // The kernel says how long it is, even when it did not fit.
         if found <= size {
@@ -143,7 +151,11 @@ pub fn read(key: Serial) -> nix::Result<Zeroizing<Vec<u8>>> {
 /// `EACCES` when it may not be read.
 pub fn links(ring: Serial) -> nix::Result<Vec<Serial>> {
     let bytes = read(ring)?;
-    Ok(bytes.chunks_exact(4).filter_map(|c| c.try_into().ok()).map(|c| Serial(i32::from_ne_bytes(c))).collect())
+    Ok(bytes
+        .chunks_exact(4)
+        .filter_map(|c| c.try_into().ok())
+        .map(|c| Serial(i32::from_ne_bytes(c)))
+        .collect())
 }
 
 /// Links `key` into `ring`.
@@ -153,15 +165,6 @@ pub fn links(ring: Serial) -> nix::Result<Vec<Serial>> {
 pub fn link(key: Serial, ring: Serial) -> nix::Result<()> {
     // SAFETY: no pointers.
     unsafe { keyctl(LINK, number(key), number(ring), 0, 0) }.map(drop)
-}
-
-/// Takes `key` out of `ring`.
-///
-/// # Errors
-/// `ENOENT` when it is not in there.
-pub fn unlink(key: Serial, ring: Serial) -> nix::Result<()> {
-    // SAFETY: no pointers.
-    unsafe { keyctl(UNLINK, number(key), number(ring), 0, 0) }.map(drop)
 }
 
 /// Sets who may do what with a key, in keyctl(2)'s bits: possessor, user, group, other.

@@ -163,12 +163,12 @@ impl Entry {
 
 /// Every secret this process can find, that of its own tree first.
 pub fn find_all() -> impl Iterator<Item = (Place, Tree)> {
-    [(Place::Session, Serial::SESSION, TREE), (Place::User, Serial::USER, USER)].into_iter().filter_map(
-        |(place, ring, name)| {
+    [(Place::Session, Serial::SESSION, TREE), (Place::User, Serial::USER, USER)]
+        .into_iter()
+        .filter_map(|(place, ring, name)| {
             let key = sys::search(ring, name).ok()?;
             Some((place, Tree::parse(&sys::read(key).ok()?)?))
-        },
-    )
+        })
 }
 
 /// This tree's own secret, if it has one.
@@ -180,7 +180,9 @@ pub fn find() -> Option<Tree> {
 pub fn forget(owner: &Owner, home: &str) {
     for (ring, name) in [(Serial::SESSION, TREE), (Serial::USER, USER)] {
         let Ok(key) = sys::search(ring, name) else { continue };
-        let Some(mut tree) = sys::read(key).ok().and_then(|payload| Tree::parse(&payload)) else { continue };
+        let Some(mut tree) = sys::read(key).ok().and_then(|payload| Tree::parse(&payload)) else {
+            continue;
+        };
         let before = tree.entries.len();
         tree.entries.retain(|entry| entry.owner != *owner || entry.home != home);
         if tree.entries.len() < before {
@@ -215,7 +217,9 @@ impl Minted {
     pub fn for_tree() -> Result<Self, TreeError> {
         match sys::search(Serial::SESSION, TREE) {
             Ok(key) => Self::existing(key, Kept::NewSession),
-            Err(Errno::ENOKEY | Errno::EKEYREVOKED | Errno::EKEYEXPIRED) => Self::new(Kept::NewSession),
+            Err(Errno::ENOKEY | Errno::EKEYREVOKED | Errno::EKEYEXPIRED) => {
+                Self::new(Kept::NewSession)
+            }
             Err(errno) => Err(errno.into()),
         }
     }
@@ -340,7 +344,9 @@ mod tests {
 
     #[test]
     fn foreign_payloads_are_not_ours() {
-        for other in [&b""[..], b"keyrack/1", b"keyrack/1 00", b"keyrack/2 ", b"\xff", b"keyrack/1 zz\n"] {
+        for other in
+            [&b""[..], b"keyrack/1", b"keyrack/1 00", b"keyrack/2 ", b"\xff", b"keyrack/1 zz\n"]
+        {
             assert!(Tree::parse(other).is_none());
         }
     }
@@ -358,7 +364,8 @@ mod tests {
     #[test]
     fn homes_are_told_apart() {
         let tree = tree(vec![entry("a", "1"), entry("a", "2"), entry("b", "1")]);
-        let find = |owner: &str, home| tree.entry(&owner.parse().unwrap(), home).map(|e| e.home.as_str());
+        let find =
+            |owner: &str, home| tree.entry(&owner.parse().unwrap(), home).map(|e| e.home.as_str());
         assert_eq!(find("a", Some("2")), Some("2"));
         assert_eq!(find("a", Some("3")), None);
         assert_eq!(find("a", None), None);

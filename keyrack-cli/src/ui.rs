@@ -28,7 +28,9 @@ impl Ui {
     pub fn payload(&self, bytes: &[u8]) -> Outcome {
         let mut out = io::stdout().lock();
         let newline: &[u8] = if out.is_terminal() && !bytes.ends_with(b"\n") { b"\n" } else { b"" };
-        written(out.write_all(bytes).and_then(|()| out.write_all(newline)).and_then(|()| out.flush()))
+        written(
+            out.write_all(bytes).and_then(|()| out.write_all(newline)).and_then(|()| out.flush()),
+        )
     }
 
     /// Writes lines to stdout.
@@ -110,7 +112,8 @@ fn written(result: io::Result<()>) -> Outcome {
 pub fn stderr(kind: &str, text: &str) {
     let mut err = io::stderr().lock();
     for line in text.lines() {
-        let line: String = line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let line: String =
+            line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
         let _ = writeln!(err, "keyrack: {kind}{line}");
     }
 }

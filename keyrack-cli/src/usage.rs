@@ -52,8 +52,13 @@ fn failure(error: &clap::Error) -> Failure {
     let message = match error.kind() {
         ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
             let why = error.source().map(ToString::to_string);
-            let allowed = || text(ContextKind::ValidValue).map(|values| format!("use one of {values}"));
-            format!("{}: {}", argument(), why.or_else(allowed).unwrap_or_else(|| "a value is missing".into()))
+            let allowed =
+                || text(ContextKind::ValidValue).map(|values| format!("use one of {values}"));
+            format!(
+                "{}: {}",
+                argument(),
+                why.or_else(allowed).unwrap_or_else(|| "a value is missing".into())
+            )
         }
         ErrorKind::UnknownArgument => unknown(&argument()),
         ErrorKind::InvalidSubcommand => format!("there is no such command{}", suggestion(error)),
@@ -86,7 +91,9 @@ fn unknown(argument: &str) -> String {
 
 fn suggestion(error: &clap::Error) -> String {
     match error.get(ContextKind::SuggestedSubcommand) {
-        Some(ContextValue::Strings(names)) if !names.is_empty() => format!(": did you mean {}?", names.join(" or ")),
+        Some(ContextValue::Strings(names)) if !names.is_empty() => {
+            format!(": did you mean {}?", names.join(" or "))
+        }
         Some(ContextValue::String(name)) => format!(": did you mean {name}?"),
         _ => String::new(),
     }

@@ -34,8 +34,14 @@ pub fn open_personal(manifest: &Manifest, settings: &Settings) -> Outcome<Vault>
     let (id, vault) = manifest.personal_vault().ok_or_else(|| {
         Failure::new(Code::Tampered, format!("{owner}'s manifest names no personal vault"))
     })?;
-    Vault::open(&settings.places.personal_vault(owner), id, vault, manifest.signing.key.public(), manifest.signing.member)
-        .map_err(|e| words::vault(e, owner))
+    Vault::open(
+        &settings.places.personal_vault(owner),
+        id,
+        vault,
+        manifest.signing.key.public(),
+        manifest.signing.member,
+    )
+    .map_err(|e| words::vault(e, owner))
 }
 
 /// The value of `slug`, from the personal vault.
@@ -43,9 +49,11 @@ pub fn open_personal(manifest: &Manifest, settings: &Settings) -> Outcome<Vault>
 /// # Errors
 /// [`Code::Absent`] when there is no such entry.
 pub fn personal(opened: &Opened, settings: &Settings, slug: &Slug) -> Outcome<Secret> {
-    let entry = opened.manifest.keys.get(slug).ok_or_else(|| {
-        Failure::new(Code::Absent, format!("{} has no {slug}", opened.owner))
-    })?;
+    let entry = opened
+        .manifest
+        .keys
+        .get(slug)
+        .ok_or_else(|| Failure::new(Code::Absent, format!("{} has no {slug}", opened.owner)))?;
     value(entry, &open_personal(&opened.manifest, settings)?, &opened.manifest)
 }
 
@@ -59,11 +67,17 @@ pub fn value(entry: &Entry, vault: &Vault, manifest: &Manifest) -> Outcome<Secre
     if !entry.vault.is_personal() {
         return Err(Failure::new(
             Code::Unexpected,
-            format!("{} lives in {}, and this keyrack has no backend for that", entry.slug, entry.vault),
+            format!(
+                "{} lives in {}, and this keyrack has no backend for that",
+                entry.slug, entry.vault
+            ),
         ));
     }
     let record = entry.cred.as_ref().ok_or_else(|| {
-        Failure::new(Code::Tampered, format!("{owner}'s manifest names no record for {}", entry.slug))
+        Failure::new(
+            Code::Tampered,
+            format!("{owner}'s manifest names no record for {}", entry.slug),
+        )
     })?;
     vault.get(record, &entry.slug).map_err(|e| words::vault(e, owner))
 }
@@ -89,7 +103,12 @@ pub struct NewValue<'a> {
 ///
 /// # Errors
 /// [`Code::Usage`] when the value is too long; else as [`open_personal`].
-pub fn put(manifest: &mut Manifest, settings: &Settings, new: NewValue<'_>, now: Timestamp) -> Outcome {
+pub fn put(
+    manifest: &mut Manifest,
+    settings: &Settings,
+    new: NewValue<'_>,
+    now: Timestamp,
+) -> Outcome {
     if new.value.len() > LONGEST {
         return Err(too_long(new.value.len()));
     }

@@ -51,7 +51,10 @@ pub fn slug(key: &KeyArg, env: Option<&Env>, org_flag: Option<&Org>) -> Outcome<
 
 fn agree(slug: &Slug, env: Option<&Env>, org: Option<&Org>) -> Outcome {
     if env.is_some_and(|env| *env != slug.env) || org.is_some_and(|org| *org != slug.org) {
-        return Err(Failure::new(Code::Usage, format!("--key {slug} names its org and env; --org or --env says another")));
+        return Err(Failure::new(
+            Code::Usage,
+            format!("--key {slug} names its org and env; --org or --env says another"),
+        ));
     }
     Ok(())
 }
@@ -121,9 +124,15 @@ mod tests {
 
     #[test]
     fn everything_but_sudo_by_default_and_for_all() {
-        assert_eq!(taken(&[], None, None), ["@all.all.K", "@all.dev.K", "acme.dev.K", "acme.prod.K", "acme.all.L"]);
+        assert_eq!(
+            taken(&[], None, None),
+            ["@all.all.K", "@all.dev.K", "acme.dev.K", "acme.prod.K", "acme.all.L"]
+        );
         assert_eq!(taken(&[], Some("all"), None), taken(&[], None, None));
-        assert_eq!(taken(&["K"], Some("all"), None), ["@all.all.K", "@all.dev.K", "acme.dev.K", "acme.prod.K"]);
+        assert_eq!(
+            taken(&["K"], Some("all"), None),
+            ["@all.all.K", "@all.dev.K", "acme.dev.K", "acme.prod.K"]
+        );
     }
 
     #[test]
@@ -136,7 +145,10 @@ mod tests {
 
     #[test]
     fn an_env_takes_what_it_falls_back_to() {
-        assert_eq!(taken(&[], Some("dev"), None), ["@all.all.K", "@all.dev.K", "acme.dev.K", "acme.all.L"]);
+        assert_eq!(
+            taken(&[], Some("dev"), None),
+            ["@all.all.K", "@all.dev.K", "acme.dev.K", "acme.all.L"]
+        );
         assert_eq!(taken(&[], Some("dev"), Some("acme")), taken(&[], Some("dev"), None));
         assert_eq!(taken(&[], None, Some("other")), ["@all.all.K", "@all.dev.K"]);
     }

@@ -49,8 +49,12 @@ impl When {
 /// A span in the two largest units that say something: `8h59m`, `2d3h`, `45s`.
 pub fn short(span: Duration) -> String {
     let seconds = span.as_secs();
-    let parts =
-        [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ];
     let first = parts.iter().position(|(n, _)| *n > 0).unwrap_or(3);
     let said = parts[first..].iter().take(2).enumerate().filter(|(at, (n, _))| *at == 0 || *n > 0);
     said.map(|(_, (n, unit))| format!("{n}{unit}")).collect()
@@ -78,7 +82,15 @@ mod tests {
 
     #[test]
     fn spans_are_short() {
-        let texts = [(0, "0s"), (45, "45s"), (60, "1m"), (1799, "29m59s"), (32_399, "8h59m"), (86_400, "1d"), (97_200, "1d3h")];
+        let texts = [
+            (0, "0s"),
+            (45, "45s"),
+            (60, "1m"),
+            (1799, "29m59s"),
+            (32_399, "8h59m"),
+            (86_400, "1d"),
+            (97_200, "1d3h"),
+        ];
         for (seconds, text) in texts {
             assert_eq!(short(Duration::from_secs(seconds)), text);
         }

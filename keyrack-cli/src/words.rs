@@ -16,17 +16,28 @@ pub fn store(error: StoreError, owner: &Owner) -> Failure {
             (Code::NoIdentity, Some(format!("keyrack unlock --for {owner} --identity FILE")))
         }
         StoreError::Plugin { .. } => (Code::NoIdentity, None),
-        StoreError::Tampered { kind: Tampered::Rollback { .. } | Tampered::OtherSigner { .. } | Tampered::OtherRack | Tampered::RecipientsChanged { .. }, .. } => {
-            (Code::Tampered, Some(format!("keyrack doctor --for {owner} --accept-restored")))
+        StoreError::Tampered {
+            kind:
+                Tampered::Rollback { .. }
+                | Tampered::OtherSigner { .. }
+                | Tampered::OtherRack
+                | Tampered::RecipientsChanged { .. },
+            ..
+        } => (Code::Tampered, Some(format!("keyrack doctor --for {owner} --accept-restored"))),
+        StoreError::Tampered { .. } => {
+            (Code::Tampered, Some(format!("keyrack doctor --for {owner} --fix")))
         }
-        StoreError::Tampered { .. } => (Code::Tampered, Some(format!("keyrack doctor --for {owner} --fix"))),
         StoreError::Newer { .. } => (Code::Tampered, Some("install a newer keyrack".to_owned())),
         StoreError::Busy { .. } => (Code::TimedOut, None),
         StoreError::Conflict { conflict: Conflict::OtherBackups { .. }, .. } => {
             (Code::Conflict, Some(format!("keyrack recipient add --for {owner} RECIPIENT")))
         }
-        StoreError::Conflict { .. } => (Code::Conflict, Some(format!("keyrack recipient list --for {owner}"))),
-        StoreError::Provisional { .. } => (Code::Conflict, Some(format!("keyrack unlock --for {owner}"))),
+        StoreError::Conflict { .. } => {
+            (Code::Conflict, Some(format!("keyrack recipient list --for {owner}")))
+        }
+        StoreError::Provisional { .. } => {
+            (Code::Conflict, Some(format!("keyrack unlock --for {owner}")))
+        }
         StoreError::File(_)
         | StoreError::Seal(_)
         | StoreError::Unwritable(_)

@@ -24,8 +24,15 @@ pub fn run(args: &Attach, settings: &Settings, ui: &Ui) -> Outcome {
         let request = Request::Mint { capability: registration, slugs: None };
         match session.call(&request).map_err(|e| daemon::failure(&e, owner))? {
             Reply::Done { .. } => {}
-            Reply::Refused { message, .. } => return Err(Failure::new(Code::Denied, format!("{owner}: {message}"))),
-            _ => return Err(Failure::new(Code::Unreachable, format!("{owner}'s daemon answered something else"))),
+            Reply::Refused { message, .. } => {
+                return Err(Failure::new(Code::Denied, format!("{owner}: {message}")));
+            }
+            _ => {
+                return Err(Failure::new(
+                    Code::Unreachable,
+                    format!("{owner}'s daemon answered something else"),
+                ));
+            }
         }
     }
     let entry = tree::Entry {

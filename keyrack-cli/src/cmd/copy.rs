@@ -42,7 +42,9 @@ fn read(
     ui: &Ui,
 ) -> Outcome<(Secret, keyrack_manifest::Class)> {
     let ask = keyrack_names::Ask::exactly(slug.clone());
-    let held = access::get(settings, &args.from, std::slice::from_ref(&ask)).ok().and_then(|mut all| all.pop());
+    let held = access::get(settings, &args.from, std::slice::from_ref(&ask))
+        .ok()
+        .and_then(|mut all| all.pop());
     if let Some(granted) = held.and_then(|held| answer::granted(&args.from, &ask, held).ok()) {
         return Ok((granted.value, held_class(settings, args, slug)));
     }
@@ -53,8 +55,13 @@ fn read(
 }
 
 /// The class that the giver's daemon holds the value under.
-fn held_class(settings: &Settings, args: &Copy, slug: &keyrack_names::Slug) -> keyrack_manifest::Class {
+fn held_class(
+    settings: &Settings,
+    args: &Copy,
+    slug: &keyrack_names::Slug,
+) -> keyrack_manifest::Class {
     let status = access::status(settings, &args.from).ok();
-    let held = status.and_then(|status| status.grants.into_iter().find(|grant| grant.slug == *slug));
+    let held =
+        status.and_then(|status| status.grants.into_iter().find(|grant| grant.slug == *slug));
     held.and_then(|grant| grant.class.parse().ok()).unwrap_or_default()
 }

@@ -55,7 +55,9 @@ fn list(settings: &Settings, ui: &Ui) -> Outcome {
         return ui.object(&serde_json::json!({ "daemons": rows }));
     }
     ui.lines(rows.iter().map(|row| {
-        let until = row.next_expiry_ms.map_or("empty".to_owned(), |ms| when::short(Duration::from_millis(ms)));
+        let until = row
+            .next_expiry_ms
+            .map_or("empty".to_owned(), |ms| when::short(Duration::from_millis(ms)));
         format!("{}\tpid {}\t{until}\t{}", row.owner, row.pid, row.socket.display())
     }))
 }

@@ -15,7 +15,8 @@ pub fn run(args: &Del, settings: &Settings, ui: &Ui) -> Outcome {
     let slug = wanted::slug(&args.key, args.env.as_ref(), args.org.as_ref())?;
     let mut opened = opened::open(settings, ui, owner)?;
     let absent = || {
-        Failure::new(Code::Absent, format!("{owner} has no {slug}")).hint(format!("keyrack list --for {owner}"))
+        Failure::new(Code::Absent, format!("{owner} has no {slug}"))
+            .hint(format!("keyrack list --for {owner}"))
     };
     if settings.dry_run {
         opened.manifest.keys.get(&slug).ok_or_else(absent)?;

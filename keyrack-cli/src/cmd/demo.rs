@@ -11,8 +11,15 @@ use crate::ui::Ui;
 
 /// Runs `keyrack demo`.
 pub fn run(ui: &Ui) -> Outcome {
-    let home = tempfile::Builder::new().prefix("keyrack-demo-").tempdir().context(|| "a throwaway home".to_owned())?;
-    let tour = Tour { ui, home: home.path(), keyrack: std::env::current_exe().context(|| "keyrack".to_owned())? };
+    let home = tempfile::Builder::new()
+        .prefix("keyrack-demo-")
+        .tempdir()
+        .context(|| "a throwaway home".to_owned())?;
+    let tour = Tour {
+        ui,
+        home: home.path(),
+        keyrack: std::env::current_exe().context(|| "keyrack".to_owned())?,
+    };
     let toured = tour.all();
     // Whatever happened, nothing is left behind.
     let _ = tour.run(&["daemon", "stop", "--all"], None);
@@ -29,7 +36,9 @@ struct Tour<'a> {
 
 impl Tour<'_> {
     fn all(&self) -> Outcome {
-        self.say("Two robots share this machine. Each gets a key, a manifest and a daemon of its own.")?;
+        self.say(
+            "Two robots share this machine. Each gets a key, a manifest and a daemon of its own.",
+        )?;
         self.ok("init --for seaturtle", None)?;
         self.ok("init --for mechanic", None)?;
 
@@ -52,7 +61,10 @@ impl Tour<'_> {
 
         self.say("mechanic asks for what only seaturtle has; then tries to open its manifest.")?;
         self.fails("get --for mechanic --key DEPLOY_KEY", Code::Absent)?;
-        self.fails("unlock --for seaturtle --identity ~/.ssh/id_ed25519_mechanic", Code::NoIdentity)?;
+        self.fails(
+            "unlock --for seaturtle --identity ~/.ssh/id_ed25519_mechanic",
+            Code::NoIdentity,
+        )?;
 
         self.say("Two daemons, two owners. Locking one leaves the other as it is.")?;
         self.ok("daemon list", None)?;
@@ -82,7 +94,10 @@ impl Tour<'_> {
         if output.stdout == value.as_bytes() {
             return Ok(());
         }
-        Err(Failure::new(Code::Unexpected, format!("the tour went wrong: keyrack {line} printed something else")))
+        Err(Failure::new(
+            Code::Unexpected,
+            format!("the tour went wrong: keyrack {line} printed something else"),
+        ))
     }
 
     /// Runs a line, shows it with what it said, and checks how it ended.
@@ -93,12 +108,17 @@ impl Tour<'_> {
         let line_here = line.replace('~', &home);
         let args: Vec<&str> = line_here.split(' ').collect();
         let output = self.run(&args, stdin)?;
-        let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).replace(&home, "~"));
-        self.ui.lines(said.iter().flat_map(|text| text.lines()).map(|text| format!("    {text}")))?;
+        let said = [&output.stdout, &output.stderr]
+            .map(|bytes| String::from_utf8_lossy(bytes).replace(&home, "~"));
+        self.ui
+            .lines(said.iter().flat_map(|text| text.lines()).map(|text| format!("    {text}")))?;
         if output.status.code() == Some(i32::from(code as u8)) {
             return Ok(output);
         }
-        Err(Failure::new(Code::Unexpected, format!("the tour went wrong: keyrack {line} ended with {}", output.status)))
+        Err(Failure::new(
+            Code::Unexpected,
+            format!("the tour went wrong: keyrack {line} ended with {}", output.status),
+        ))
     }
 
     fn run(&self, args: &[&str], stdin: Option<&str>) -> Outcome<Output> {

@@ -14,7 +14,10 @@ pub fn run(settings: &Settings, ui: &Ui) -> Outcome {
         return Err(Failure::new(Code::Absent, format!("there is no owner {owner} here")));
     }
     if settings.dry_run {
-        ui.say(format!("{owner}: {} and all that belongs to it would be removed", manifest.display()));
+        ui.say(format!(
+            "{owner}: {} and all that belongs to it would be removed",
+            manifest.display()
+        ));
         return Ok(());
     }
     if !ui.asker.agrees(&format!("remove {owner} and every credential it has?"))? {

@@ -39,11 +39,20 @@ pub fn run(args: &Doctor, settings: &Settings, ui: &Ui) -> Outcome {
         fix(owner, settings, ui)?;
         checks.push(Check::of("manifest", Ok("restored from its backup".to_owned())));
     } else {
-        checks.push(Check::of("manifest", manifest.map(|()| "opens, and is what was last written".to_owned())));
+        checks.push(Check::of(
+            "manifest",
+            manifest.map(|()| "opens, and is what was last written".to_owned()),
+        ));
     }
     checks.push(key(owner, settings));
     if let Ok(status) = access::bare_status(settings, owner) {
-        checks.extend(status.protections.into_iter().map(|p| Check { name: p.name, ok: p.on, words: p.state, code: Code::Ok, hints: Vec::new() }));
+        checks.extend(status.protections.into_iter().map(|p| Check {
+            name: p.name,
+            ok: p.on,
+            words: p.state,
+            code: Code::Ok,
+            hints: Vec::new(),
+        }));
     }
     report(owner, &checks, settings, ui)
 }
@@ -66,9 +75,13 @@ impl Check {
         let name = name.to_owned();
         match result {
             Ok(words) => Self { name, ok: true, words, code: Code::Ok, hints: Vec::new() },
-            Err(failure) => {
-                Self { name, ok: false, words: failure.message, code: failure.code, hints: failure.hints }
-            }
+            Err(failure) => Self {
+                name,
+                ok: false,
+                words: failure.message,
+                code: failure.code,
+                hints: failure.hints,
+            },
         }
     }
 }
@@ -77,8 +90,14 @@ impl Check {
 fn manifest(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
     let identity = match opened::silent_identity(settings, ui, owner) {
         Ok(identity) => identity,
-        Err(opened::Silent::NeedsPerson(_)) if ui.asker.has_person() => opened::identity(settings, ui, owner)?,
-        Err(opened::Silent::NeedsPerson(failure) | opened::Silent::NoKey(failure) | opened::Silent::Failed(failure)) => {
+        Err(opened::Silent::NeedsPerson(_)) if ui.asker.has_person() => {
+            opened::identity(settings, ui, owner)?
+        }
+        Err(
+            opened::Silent::NeedsPerson(failure)
+            | opened::Silent::NoKey(failure)
+            | opened::Silent::Failed(failure),
+        ) => {
             return Err(failure);
         }
     };
@@ -93,13 +112,21 @@ fn manifest(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
 fn fix(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
     let backup = settings.places.backup(owner);
     if !backup.exists() {
-        return Err(Failure::new(Code::Tampered, format!("{owner}: there is no backup at {}", backup.display())));
+        return Err(Failure::new(
+            Code::Tampered,
+            format!("{owner}: there is no backup at {}", backup.display()),
+        ));
     }
-    if !ui.asker.agrees(&format!("put {} in the place of {owner}'s damaged manifest?", backup.display()))? {
+    if !ui
+        .asker
+        .agrees(&format!("put {} in the place of {owner}'s damaged manifest?", backup.display()))?
+    {
         return Err(Failure::new(Code::NeedsPerson, "nothing was changed"));
     }
     let identity = opened::identity(settings, ui, owner)?;
-    let aside = opened::store(settings).restore_backup(owner, &identity).map_err(|e| words::store(e, owner))?;
+    let aside = opened::store(settings)
+        .restore_backup(owner, &identity)
+        .map_err(|e| words::store(e, owner))?;
     ui.say(format!("{owner}: the manifest before the last write is back"));
     if let Some(aside) = aside {
         ui.say(format!("{owner}: the damaged one is kept as {}", aside.display()));
@@ -112,7 +139,9 @@ fn accept_restored(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
     let identity = opened::identity(settings, ui, owner)?;
     let why = match opened::store(settings).open(owner, &identity) {
         Ok(_) => {
-            ui.say(format!("{owner}: the manifest is the one this device knows; there is nothing to accept"));
+            ui.say(format!(
+                "{owner}: the manifest is the one this device knows; there is nothing to accept"
+            ));
             return Ok(());
         }
         Err(StoreError::Tampered {
@@ -158,10 +187,16 @@ fn home(settings: &Settings) -> Check {
 
 fn key(owner: &Owner, settings: &Settings) -> Check {
     let files = opened::key_files(settings, owner);
-    let plain: Vec<String> =
-        files.iter().filter(|f| !f.needs_person()).map(|f| f.path().display().to_string()).collect();
+    let plain: Vec<String> = files
+        .iter()
+        .filter(|f| !f.needs_person())
+        .map(|f| f.path().display().to_string())
+        .collect();
     if plain.is_empty() {
-        return Check::of("key", Ok("no key at hand opens the manifest without a person".to_owned()));
+        return Check::of(
+            "key",
+            Ok("no key at hand opens the manifest without a person".to_owned()),
+        );
     }
     let paths = plain.join(", ");
     let failure = Failure::new(Code::Ok, format!("readable without a passphrase: {paths}"))
@@ -176,7 +211,9 @@ fn report(owner: &Owner, checks: &[Check], settings: &Settings, ui: &Ui) -> Outc
         ui.object(&object)?;
     } else {
         let mark = |ok| if ok { "ok" } else { "--" };
-        let lines = checks.iter().map(|check| format!("{}\t{}\t{}", mark(check.ok), check.name, check.words));
+        let lines = checks
+            .iter()
+            .map(|check| format!("{}\t{}\t{}", mark(check.ok), check.name, check.words));
         let hints = checks.iter().filter(|check| !check.ok).flat_map(|check| check.hints.iter());
         ui.lines(
             std::iter::once(format!("{owner}\t{level}"))

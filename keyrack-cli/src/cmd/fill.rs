@@ -49,7 +49,9 @@ pub fn run(args: &Fill, settings: &Settings, ui: &Ui) -> Outcome {
     left.iter().for_each(|(slug, _)| ui.warn(format!("{owner}: {slug} is still missing")));
     match left.iter().filter(|(_, optional)| !optional).count() {
         0 => Ok(()),
-        _ if filled.is_empty() => Err(Failure::new(Code::Absent, format!("{owner}: nothing was given"))),
+        _ if filled.is_empty() => {
+            Err(Failure::new(Code::Absent, format!("{owner}: nothing was given")))
+        }
         count => Err(Failure::new(Code::Partly, format!("{owner}: {count} still missing"))),
     }
 }
@@ -58,10 +60,15 @@ pub fn run(args: &Fill, settings: &Settings, ui: &Ui) -> Outcome {
 fn missing(args: &Fill, project: &Project, opened: &Opened) -> Vec<(Slug, Wanted)> {
     let org = project.org.clone().unwrap_or_else(Org::all);
     let has = |slug: &Slug| opened.manifest.keys.contains_key(slug);
-    let envs = project.env.iter().filter(|(env, _)| args.env.as_ref().is_none_or(|asked| asked == *env));
+    let envs =
+        project.env.iter().filter(|(env, _)| args.env.as_ref().is_none_or(|asked| asked == *env));
     envs.flat_map(|(env, keys)| keys.iter().map(move |wanted| (env, wanted)))
-        .filter(|(env, wanted)| ask(&org, env, &wanted.key).find(has, opened.manifest.keys.keys()).is_err())
-        .map(|(env, wanted)| (Slug::new(org.clone(), env.clone(), wanted.key.clone()), wanted.clone()))
+        .filter(|(env, wanted)| {
+            ask(&org, env, &wanted.key).find(has, opened.manifest.keys.keys()).is_err()
+        })
+        .map(|(env, wanted)| {
+            (Slug::new(org.clone(), env.clone(), wanted.key.clone()), wanted.clone())
+        })
         .collect()
 }
 
@@ -105,7 +112,8 @@ impl Given {
                 continue;
             }
             // The line is not shown: it holds a value.
-            let bad = |why: &str| Failure::new(Code::Usage, format!("stdin, line {}: {why}", at + 1));
+            let bad =
+                |why: &str| Failure::new(Code::Usage, format!("stdin, line {}: {why}", at + 1));
             let (name, value) = line.split_once('=').ok_or_else(|| bad("use KEY=VALUE"))?;
             let name = name.trim().parse().map_err(|_| bad("what stands before = is no key"))?;
             values.insert(name, Secret::from(value.as_bytes()));

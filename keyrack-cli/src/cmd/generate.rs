@@ -28,7 +28,9 @@ pub fn run(what: &GenerateWhat, ui: &Ui) -> Outcome {
 }
 
 fn pages(command: &Command, name: &str, dir: &Path) -> Outcome {
-    let page = clap_mangen::Man::new(command.clone().name(name.to_owned()).bin_name(name.replace('-', " ")));
+    let page = clap_mangen::Man::new(
+        command.clone().name(name.to_owned()).bin_name(name.replace('-', " ")),
+    );
     let mut text = Vec::new();
     page.render(&mut text).context(|| name.to_owned())?;
     if name == "keyrack" {

@@ -20,8 +20,11 @@ pub fn run(args: &Get, settings: &Settings, ui: &Ui) -> Outcome {
     let owner = settings.owner()?;
     let several = args.key.len() > 1;
     if several && args.format.is_none() && !ui.json {
-        return Err(Failure::new(Code::Usage, "several --key need --json or --format: stdout holds one value")
-            .hint(format!("keyrack get --for {owner} --key A --key B --json")));
+        return Err(Failure::new(
+            Code::Usage,
+            "several --key need --json or --format: stdout holds one value",
+        )
+        .hint(format!("keyrack get --for {owner} --key A --key B --json")));
     }
     let asks = args
         .key
@@ -44,11 +47,17 @@ pub fn run(args: &Get, settings: &Settings, ui: &Ui) -> Outcome {
 }
 
 /// All the values, or the first reason why one is missing.
-fn granted(owner: &Owner, asks: &[Ask], answers: Vec<Answer>, settings: &Settings) -> Outcome<Vec<Granted>> {
+fn granted(
+    owner: &Owner,
+    asks: &[Ask],
+    answers: Vec<Answer>,
+    settings: &Settings,
+) -> Outcome<Vec<Granted>> {
     asks.iter()
         .zip(answers)
         .map(|(ask, answer)| {
-            answer::granted(owner, ask, answer).map_err(|failure| elsewhere::explain(failure, settings, owner, ask))
+            answer::granted(owner, ask, answer)
+                .map_err(|failure| elsewhere::explain(failure, settings, owner, ask))
         })
         .collect()
 }
@@ -69,7 +78,8 @@ pub fn print(format: Format, values: &[Granted], settings: &Settings, ui: &Ui) -
         text.clear();
     }
     for one in values {
-        let block = deliver::write(format, &one.slug.key, one.value.expose(), &delimiter()?).map_err(refused)?;
+        let block = deliver::write(format, &one.slug.key, one.value.expose(), &delimiter()?)
+            .map_err(refused)?;
         text.extend_from_slice(&block);
     }
     match format {
@@ -81,10 +91,14 @@ pub fn print(format: Format, values: &[Granted], settings: &Settings, ui: &Ui) -
 fn append_to_github_env(path: Option<&Path>, text: &[u8]) -> Outcome {
     use std::io::Write;
     let path = path.ok_or_else(|| {
-        Failure::new(Code::Usage, "--format gha writes to the file named by GITHUB_ENV, which is not set")
+        Failure::new(
+            Code::Usage,
+            "--format gha writes to the file named by GITHUB_ENV, which is not set",
+        )
     })?;
     let doing = || "GITHUB_ENV".to_owned();
-    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).context(doing)?;
+    let mut file =
+        std::fs::OpenOptions::new().append(true).create(true).open(path).context(doing)?;
     file.write_all(text).context(doing)
 }
 
@@ -135,7 +149,8 @@ fn json(owner: &Owner, asks: &[Ask], answers: Vec<Answer>, ui: &Ui) -> Outcome {
         });
     }
     ui.object(&serde_json::json!({ "owner": owner, "values": rows }))?;
-    let codes = std::iter::repeat_n(Code::Ok, rows.len() - failures.len()).chain(failures.iter().map(|f| f.code));
+    let codes = std::iter::repeat_n(Code::Ok, rows.len() - failures.len())
+        .chain(failures.iter().map(|f| f.code));
     match (Code::of_batch(codes), failures.into_iter().next()) {
         (Code::Ok, _) | (_, None) => Ok(()),
         (code, Some(first)) => Err(Failure { code, ..first }),

@@ -44,8 +44,11 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
 fn members(args: &Init, settings: &Settings) -> Outcome<Vec<Member>> {
     let owners = settings.owners();
     if owners.len() > 1 && (args.pubkey.is_some() || args.handle.is_some()) {
-        return Err(Failure::new(Code::Usage, "--pubkey and --handle are for one --for; several owners need keys of their own")
-            .hint("keyrack init --from agents.yml"));
+        return Err(Failure::new(
+            Code::Usage,
+            "--pubkey and --handle are for one --for; several owners need keys of their own",
+        )
+        .hint("keyrack init --from agents.yml"));
     }
     Ok(owners
         .iter()
@@ -81,7 +84,8 @@ fn one(member: &Member, args: &Init, settings: &Settings, ui: &Ui) -> Outcome<Ro
         ui.say(format!("{owner}: {} {words}", path.display()));
     }
     let key = key(member, settings, ui)?;
-    let created = if settings.dry_run { Created::Same } else { create(member, args, &key, settings)? };
+    let created =
+        if settings.dry_run { Created::Same } else { create(member, args, &key, settings)? };
     let (created, provisional) = (created == Created::New, opened::is_provisional(settings, owner));
     let level = level::of(settings, owner);
     if created {
@@ -90,7 +94,9 @@ fn one(member: &Member, args: &Init, settings: &Settings, ui: &Ui) -> Outcome<Ro
         ui.say(format!("{owner}: {} is there already, sealed to the same key", path.display()));
     }
     if provisional {
-        ui.say(format!("{owner}: provisional until its owner unlocks it; until then it takes drops"));
+        ui.say(format!(
+            "{owner}: provisional until its owner unlocks it; until then it takes drops"
+        ));
     } else if level.because.is_some() {
         ui.say(format!("{owner}: {level}"));
     }
@@ -107,12 +113,19 @@ fn one(member: &Member, args: &Init, settings: &Settings, ui: &Ui) -> Outcome<Ro
 fn create(member: &Member, args: &Init, key: &Key, settings: &Settings) -> Outcome<Created> {
     let owner = &member.owner;
     let now = Timestamp::now();
-    let backups = member.backup.iter().map(|text| Ok(keysource::read(text)?.recipient)).collect::<Outcome<Vec<_>>>()?;
+    let backups = member
+        .backup
+        .iter()
+        .map(|text| Ok(keysource::read(text)?.recipient))
+        .collect::<Outcome<Vec<_>>>()?;
     let file = private(key, owner, settings);
     let silent = opened::prompter_for_nobody();
     let identity = match &member.kept_by {
         Some(_) => None,
-        None => file.as_ref().filter(|file| !file.needs_person()).and_then(|file| file.unlock(&silent).ok()),
+        None => file
+            .as_ref()
+            .filter(|file| !file.needs_person())
+            .and_then(|file| file.unlock(&silent).ok()),
     };
     let provisional = file.is_none() && member.kept_by.is_none();
     let new = NewOwner {
@@ -121,14 +134,18 @@ fn create(member: &Member, args: &Init, key: &Key, settings: &Settings) -> Outco
         recipient: key.recipient.clone(),
         backups,
         provisional,
-        provisioner: (member.provisioner || args.provisioner).then(|| provisioner::pinned(settings)).transpose()?,
+        provisioner: (member.provisioner || args.provisioner)
+            .then(|| provisioner::pinned(settings))
+            .transpose()?,
         identity: identity.as_ref(),
         identity_path: file.as_ref().map(|file| file.path().to_owned()),
         kept_by: member.kept_by.clone(),
         now,
     };
     opened::store(settings)
-        .create(&new, |manifest| if provisional { Ok(()) } else { provisional::found(manifest, settings, now) })
+        .create(&new, |manifest| {
+            if provisional { Ok(()) } else { provisional::found(manifest, settings, now) }
+        })
         .map_err(|e| words::update(e, owner))
 }
 
@@ -140,7 +157,11 @@ fn handle(member: &Member) -> Owner {
 
 /// The private key file that belongs to `key`, if it is at hand.
 fn private(key: &Key, owner: &Owner, settings: &Settings) -> Option<IdentityFile> {
-    let places = key.private.iter().cloned().chain(settings.search.candidates(owner, None, &settings.places));
+    let places = key.private.iter().cloned().chain(settings.search.candidates(
+        owner,
+        None,
+        &settings.places,
+    ));
     places
         .filter_map(|path| IdentityFile::read(&path).ok())
         .find(|file| file.publics().iter().any(|public| public.same_key(&key.recipient)))
@@ -175,7 +196,14 @@ fn fits(key: Key, via: Option<ViaArg>) -> Outcome<Key> {
         Some(ViaArg::Age) => is == Via::Age,
         Some(ViaArg::Yubikey) => is == Via::Yubikey,
     };
-    if agrees { Ok(key) } else { Err(Failure::new(Code::Usage, format!("--pubkey is a key for --via {is}, and --via says another"))) }
+    if agrees {
+        Ok(key)
+    } else {
+        Err(Failure::new(
+            Code::Usage,
+            format!("--pubkey is a key for --via {is}, and --via says another"),
+        ))
+    }
 }
 
 fn ssh_key(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Key> {
@@ -200,7 +228,10 @@ fn ssh_key(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Key> {
         return Err(no_default_key(dir));
     }
     let recipient = if settings.dry_run {
-        return Err(Failure::new(Code::NoIdentity, format!("{} would be generated", own.display())));
+        return Err(Failure::new(
+            Code::NoIdentity,
+            format!("{} would be generated", own.display()),
+        ));
     } else {
         generate::ssh_ed25519(&own, owner.as_str()).map_err(|e| words::identity(e, owner))?
     };

@@ -15,9 +15,11 @@ pub fn run(args: &List, settings: &Settings, ui: &Ui) -> Outcome {
     let owner = settings.owner()?;
     let opened = opened::open(settings, ui, owner)?;
     let meant = |slug: &Slug| {
-        args.env.as_ref().is_none_or(|env| slug.env == *env) && args.org.as_ref().is_none_or(|org| slug.org == *org)
+        args.env.as_ref().is_none_or(|env| slug.env == *env)
+            && args.org.as_ref().is_none_or(|org| slug.org == *org)
     };
-    let entries: Vec<&Entry> = opened.manifest.keys.values().filter(|entry| meant(&entry.slug)).collect();
+    let entries: Vec<&Entry> =
+        opened.manifest.keys.values().filter(|entry| meant(&entry.slug)).collect();
     let pending: Vec<Slug> = drops::waiting(settings, owner, &opened.identity, ui)?
         .into_iter()
         .map(|drop| drop.payload.slug)

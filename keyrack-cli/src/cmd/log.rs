@@ -37,7 +37,8 @@ pub fn run(act: LogAct, settings: &Settings, ui: &Ui) -> Outcome {
 
 /// The lines as they are: JSON, one an act.
 fn show(log: impl BufRead, ui: &Ui, path: &Path) -> Outcome {
-    let lines = log.lines().collect::<io::Result<Vec<_>>>().context(|| path.display().to_string())?;
+    let lines =
+        log.lines().collect::<io::Result<Vec<_>>>().context(|| path.display().to_string())?;
     ui.lines(lines)
 }
 
@@ -46,17 +47,21 @@ fn verify(log: impl BufRead, path: &Path, settings: &Settings, ui: &Ui) -> Outco
     let opened = opened::open(settings, ui, owner)?;
     let rack = opened.rack();
     let mut lines = 0u64;
-    let checked = audit_chain::verify(&rack.secret.audit_key(), log, AuditHead::default(), |_| lines += 1);
-    let head = checked.map_err(|error| {
-        Failure::new(Code::Tampered, format!("{}: {error}", path.display()))
-    })?;
+    let checked =
+        audit_chain::verify(&rack.secret.audit_key(), log, AuditHead::default(), |_| lines += 1);
+    let head = checked
+        .map_err(|error| Failure::new(Code::Tampered, format!("{}: {error}", path.display())))?;
     // A log cut at its end still is a chain: the running daemon knows where it ended.
     if let Ok(status) = access::status(settings, owner)
         && status.audit_head.seq > head.seq
     {
         return Err(Failure::new(
             Code::Tampered,
-            format!("{}: it ends at line {lines}, and its daemon wrote {}", path.display(), status.audit_head.seq),
+            format!(
+                "{}: it ends at line {lines}, and its daemon wrote {}",
+                path.display(),
+                status.audit_head.seq
+            ),
         ));
     }
     if ui.json {

@@ -33,7 +33,8 @@ fn list(opened: &Opened, ui: &Ui) -> Outcome {
         recipient: &'a str,
         fingerprint: String,
     }
-    let backups = opened.manifest.recipients.iter().map(|backup| (backup.label.as_str(), &backup.recipient));
+    let backups =
+        opened.manifest.recipients.iter().map(|backup| (backup.label.as_str(), &backup.recipient));
     let rows: Vec<Row> = std::iter::once(("owner", &opened.manifest.owner.pubkey))
         .chain(backups)
         .map(|(label, recipient)| Row {
@@ -46,7 +47,11 @@ fn list(opened: &Opened, ui: &Ui) -> Outcome {
     if ui.json {
         return ui.object(&serde_json::json!({ "owner": opened.owner, "recipients": rows }));
     }
-    ui.lines(rows.iter().map(|row| format!("{}\t{}\t{}\t{}", row.label, row.via, row.fingerprint, row.recipient)))
+    ui.lines(
+        rows.iter().map(|row| {
+            format!("{}\t{}\t{}\t{}", row.label, row.via, row.fingerprint, row.recipient)
+        }),
+    )
 }
 
 fn add(args: &RecipientAdd, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outcome {
@@ -63,7 +68,9 @@ fn add(args: &RecipientAdd, mut opened: Opened, settings: &Settings, ui: &Ui) ->
     }
     let now = Timestamp::now();
     opened.update(settings, |manifest| {
-        manifest.add_backup(label.clone(), recipient.clone(), now).map_err(|e| refused(e, &owner))?;
+        manifest
+            .add_backup(label.clone(), recipient.clone(), now)
+            .map_err(|e| refused(e, &owner))?;
         rewrap(manifest, settings, &owner)
     })?;
     ui.say(format!("{owner}: {} can open the manifest now, as {label}", recipient.fingerprint()));
@@ -79,10 +86,14 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
             || wanted.as_ref().is_some_and(|wanted| wanted.same_key(recipient))
     };
     if is_meant("owner", &opened.manifest.owner.pubkey) {
-        return Err(Failure::new(Code::Conflict, format!("the owner's own key cannot be removed from {owner}'s manifest"))
-            .hint(format!("keyrack recipient list --for {owner}")));
+        return Err(Failure::new(
+            Code::Conflict,
+            format!("the owner's own key cannot be removed from {owner}'s manifest"),
+        )
+        .hint(format!("keyrack recipient list --for {owner}")));
     }
-    let found = opened.manifest.recipients.iter().find(|b| is_meant(b.label.as_str(), &b.recipient));
+    let found =
+        opened.manifest.recipients.iter().find(|b| is_meant(b.label.as_str(), &b.recipient));
     let label = found.map(|backup| backup.label.clone()).ok_or_else(|| {
         Failure::new(Code::Absent, format!("{owner}'s manifest has no such recipient"))
             .hint(format!("keyrack recipient list --for {owner}"))
@@ -103,7 +114,10 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
     ui.say(format!("{owner}: {label} is removed; the keys it knew are replaced"));
     let exposed: Vec<String> = opened.manifest.keys.keys().map(ToString::to_string).collect();
     if !exposed.is_empty() {
-        ui.warn(format!("{owner}: it could read these, so each needs a new value: {}", exposed.join(", ")));
+        ui.warn(format!(
+            "{owner}: it could read these, so each needs a new value: {}",
+            exposed.join(", ")
+        ));
     }
     Ok(())
 }
@@ -112,7 +126,8 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
 fn rewrap(manifest: &mut Manifest, settings: &Settings, owner: &Owner) -> Outcome {
     let recipients = manifest.all_recipients();
     let vault = values::open_personal(manifest, settings)?;
-    let changed = vault.rewrap(&recipients, &manifest.signing.key).map_err(|e| words::vault(e, owner))?;
+    let changed =
+        vault.rewrap(&recipients, &manifest.signing.key).map_err(|e| words::vault(e, owner))?;
     put_back(manifest, changed)
 }
 
@@ -120,9 +135,11 @@ fn rewrap(manifest: &mut Manifest, settings: &Settings, owner: &Owner) -> Outcom
 fn rotate(manifest: &mut Manifest, settings: &Settings, owner: &Owner, now: Timestamp) -> Outcome {
     let recipients = manifest.all_recipients();
     let vault: Vault = values::open_personal(manifest, settings)?;
-    let records: Vec<_> = manifest.keys.values().filter_map(|e| Some((e.slug.clone(), e.cred?))).collect();
-    let (changed, moved) =
-        vault.rotate(&recipients, &manifest.signing.key, &records, now).map_err(|e| words::vault(e, owner))?;
+    let records: Vec<_> =
+        manifest.keys.values().filter_map(|e| Some((e.slug.clone(), e.cred?))).collect();
+    let (changed, moved) = vault
+        .rotate(&recipients, &manifest.signing.key, &records, now)
+        .map_err(|e| words::vault(e, owner))?;
     for (slug, record) in moved {
         if let Some(entry) = manifest.keys.get_mut(&slug) {
             entry.cred = Some(record);
@@ -144,13 +161,19 @@ fn label(flag: Option<&str>, manifest: &Manifest) -> Outcome<Word> {
     let bad = |e: keyrack_manifest::WordError| Failure::new(Code::Usage, format!("--label: {e}"));
     if let Some(text) = flag {
         return match text {
-            "owner" => Err(Failure::new(Code::Usage, "--label: owner is what the owner's own key is called")),
+            "owner" => Err(Failure::new(
+                Code::Usage,
+                "--label: owner is what the owner's own key is called",
+            )),
             text => text.parse().map_err(bad),
         };
     }
     let taken = |label: &Word| manifest.recipients.iter().any(|backup| backup.label == *label);
     let mut numbered = (1..).map(|n| format!("backup-{n}").parse::<Word>());
-    numbered.find(|label| label.as_ref().is_ok_and(|label| !taken(label))).unwrap_or_else(|| "backup".parse()).map_err(bad)
+    numbered
+        .find(|label| label.as_ref().is_ok_and(|label| !taken(label)))
+        .unwrap_or_else(|| "backup".parse())
+        .map_err(bad)
 }
 
 fn refused(error: BackupError, owner: &Owner) -> Failure {

@@ -15,7 +15,8 @@ use crate::{opened, pending, sockets, tree, wanted};
 /// Runs `keyrack relock`.
 pub fn run(args: &Relock, settings: &Settings, ui: &Ui) -> Outcome {
     if args.all {
-        let owners = settings.places.owners().context(|| settings.places.home.display().to_string())?;
+        let owners =
+            settings.places.owners().context(|| settings.places.home.display().to_string())?;
         return owners.iter().try_for_each(|owner| everything(owner, settings, ui));
     }
     let owner = settings.owner()?;
@@ -47,13 +48,16 @@ pub fn everything(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
 }
 
 fn part(args: &Relock, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
-    let mut forget = Forget { slugs: Vec::new(), envs: args.env.iter().cloned().collect(), vaults: Vec::new() };
+    let mut forget =
+        Forget { slugs: Vec::new(), envs: args.env.iter().cloned().collect(), vaults: Vec::new() };
     forget.vaults.extend(args.vault.clone());
     if !args.key.is_empty() {
         // `--env` says where the keys are, then.
         forget.envs.clear();
         for key in &args.key {
-            forget.slugs.extend(wanted::ask(key, args.env.as_ref(), args.org.as_ref())?.candidates());
+            forget
+                .slugs
+                .extend(wanted::ask(key, args.env.as_ref(), args.org.as_ref())?.candidates());
         }
     }
     let mut session = session(owner, settings)?;
@@ -63,9 +67,13 @@ fn part(args: &Relock, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
             Ok(())
         }
         Reply::Refused { message, .. } => {
-            Err(Failure::new(Code::Denied, format!("{owner}: {message}")).hint(format!("keyrack relock --for {owner}")))
+            Err(Failure::new(Code::Denied, format!("{owner}: {message}"))
+                .hint(format!("keyrack relock --for {owner}")))
         }
-        _ => Err(Failure::new(Code::Unreachable, format!("{owner}'s daemon answered something else"))),
+        _ => Err(Failure::new(
+            Code::Unreachable,
+            format!("{owner}'s daemon answered something else"),
+        )),
     }
 }
 

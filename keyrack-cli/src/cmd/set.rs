@@ -52,7 +52,10 @@ fn entry(args: &Set, owner: &Owner, slug: &Slug, vault: VaultName) -> Outcome<En
     entry.expires_at = args.expires.map(|when| when.at(now));
     if entry.vault.is_personal() {
         if args.exid.is_some() {
-            return Err(Failure::new(Code::Usage, "--exid names an item in another vault: it needs --vault"));
+            return Err(Failure::new(
+                Code::Usage,
+                "--exid names an item in another vault: it needs --vault",
+            ));
         }
         return Ok(entry);
     }
@@ -72,7 +75,10 @@ fn refer(entry: Entry, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
     let (slug, vault) = (entry.slug.clone(), entry.vault.clone());
     opened.update(settings, |manifest| {
         let created = manifest.keys.get(&slug).map(|old| old.created_at);
-        manifest.keys.insert(slug.clone(), Entry { created_at: created.unwrap_or(entry.created_at), ..entry });
+        manifest.keys.insert(
+            slug.clone(),
+            Entry { created_at: created.unwrap_or(entry.created_at), ..entry },
+        );
         Ok(())
     })?;
     values::prune(&opened.manifest, settings);
@@ -110,7 +116,8 @@ impl Way {
             }
             Err(Silent::Failed(failure)) => return Err(failure),
             Err(Silent::NeedsPerson(failure)) => {
-                let unlocked = access::bare_status(settings, owner).is_ok_and(|status| !status.locked);
+                let unlocked =
+                    access::bare_status(settings, owner).is_ok_and(|status| !status.locked);
                 if !unlocked && ui.asker.has_person() {
                     return Ok(Self::Manifest(Box::new(opened::open(settings, ui, owner)?)));
                 }
@@ -146,7 +153,13 @@ impl Way {
     }
 }
 
-fn into_manifest(mut opened: Opened, entry: Entry, value: &Secret, settings: &Settings, ui: &Ui) -> Outcome {
+fn into_manifest(
+    mut opened: Opened,
+    entry: Entry,
+    value: &Secret,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome {
     let slug = entry.slug.clone();
     let now = entry.updated_at;
     opened.update(settings, |manifest| {
@@ -189,7 +202,12 @@ pub fn payload(
 ///
 /// # Errors
 /// When it cannot be sealed or written.
-pub fn leave(payload: &DropPayload, recipients: &[Recipient], settings: &Settings, ui: &Ui) -> Outcome {
+pub fn leave(
+    payload: &DropPayload,
+    recipients: &[Recipient],
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome {
     let (owner, slug) = (&payload.owner, &payload.slug);
     if payload.value.len() > values::LONGEST {
         return Err(values::too_long(payload.value.len()));
@@ -218,7 +236,9 @@ fn value(args: &Set, slug: &Slug, owner: &Owner, ui: &Ui) -> Outcome<Secret> {
         _ => read(io::stdin(), "stdin")?,
     };
     match value.expose().strip_suffix(b"\n") {
-        Some(trimmed) if args.trim => Ok(Secret::from(trimmed.strip_suffix(b"\r").unwrap_or(trimmed))),
+        Some(trimmed) if args.trim => {
+            Ok(Secret::from(trimmed.strip_suffix(b"\r").unwrap_or(trimmed)))
+        }
         Some(_) => {
             ui.warn("the value ends in a newline, which is kept; --trim takes it off");
             Ok(value)
@@ -232,7 +252,10 @@ fn read(from: impl Read, name: &str) -> Outcome<Secret> {
     let mut value = Vec::new();
     from.take(limit).read_to_end(&mut value).context(|| name.to_owned())?;
     if value.len() as u64 == limit {
-        return Err(Failure::new(Code::Usage, format!("{name} holds more than {} bytes, the longest value", values::LONGEST)));
+        return Err(Failure::new(
+            Code::Usage,
+            format!("{name} holds more than {} bytes, the longest value", values::LONGEST),
+        ));
     }
     Ok(Secret::new(value))
 }

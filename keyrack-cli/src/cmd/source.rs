@@ -36,8 +36,10 @@ fn keys(args: &Source) -> Outcome<(Vec<KeyArg>, Vec<KeyArg>)> {
         Some(asked) => env == asked || (env.is_all() && !asked.is_sudo()),
         None => env.is_all(),
     });
-    let (optional, required) = envs.flat_map(|(_, keys)| keys).partition::<Vec<_>, _>(|wanted| wanted.optional);
-    let names = |list: Vec<project::Wanted>| list.into_iter().map(|w| KeyArg::Name(w.key)).collect();
+    let (optional, required) =
+        envs.flat_map(|(_, keys)| keys).partition::<Vec<_>, _>(|wanted| wanted.optional);
+    let names =
+        |list: Vec<project::Wanted>| list.into_iter().map(|w| KeyArg::Name(w.key)).collect();
     Ok((names(required), names(optional)))
 }
 
@@ -72,7 +74,10 @@ fn named(
 /// are passed over with a word: nobody asked for them.
 fn all(args: &Source, settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Vec<Granted>> {
     if args.env.as_ref().is_some_and(|env| env.is_sudo()) {
-        return Err(Failure::new(Code::Usage, "sudo is only ever reached exactly: name each --key"));
+        return Err(Failure::new(
+            Code::Usage,
+            "sudo is only ever reached exactly: name each --key",
+        ));
     }
     let org = wanted::org(args.org.as_ref())?;
     let answers = access::get_all(settings, owner, args.env.clone())?;
@@ -80,7 +85,8 @@ fn all(args: &Source, settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Ve
     for answer in answers {
         let Answer::Granted { slug, value, expires_in_ms } = answer else { continue };
         let elsewhere = slug.org != org && slug.org != keyrack_names::Org::all();
-        if elsewhere || values.iter().any(|have| have.slug.key == slug.key && have.slug.org == org) {
+        if elsewhere || values.iter().any(|have| have.slug.key == slug.key && have.slug.org == org)
+        {
             continue;
         }
         if deliver::is_dangerous(slug.key.as_str()) {

@@ -72,13 +72,17 @@ impl Row {
             Ok(bare) => {
                 row.state = if bare.locked { State::Locked } else { State::Unlocked };
                 row.daemon = Some(bare);
-                if let Ok(Status { bare, grants, capabilities, .. }) = access::status(settings, owner) {
+                if let Ok(Status { bare, grants, capabilities, .. }) =
+                    access::status(settings, owner)
+                {
                     row.daemon = Some(bare);
                     row.grants = Some(grants);
                     row.trees = capabilities;
                 }
             }
-            Err(ClientError::NotRunning | ClientError::Foreign { .. } | ClientError::Refused { .. }) => {
+            Err(
+                ClientError::NotRunning | ClientError::Foreign { .. } | ClientError::Refused { .. },
+            ) => {
                 if !settings.places.manifest(owner).exists() {
                     row.state = State::Absent;
                 }
@@ -114,11 +118,17 @@ impl Row {
         }
         lines.extend(self.trees.iter().map(|tree| {
             let asleep = if tree.awake == 0 { ", asleep" } else { "" };
-            format!("{owner}\ttree {}\t{}\t{} slugs{asleep}", tree.id.short(), tree.label, tree.slugs)
+            format!(
+                "{owner}\ttree {}\t{}\t{} slugs{asleep}",
+                tree.id.short(),
+                tree.label,
+                tree.slugs
+            )
         }));
         if let Some(daemon) = &self.daemon {
             let missing = daemon.protections.iter().filter(|p| !p.on);
-            lines.extend(missing.map(|p| format!("{owner}\tnot in force: {}\t{}", p.name, p.state)));
+            lines
+                .extend(missing.map(|p| format!("{owner}\tnot in force: {}\t{}", p.name, p.state)));
         }
         lines
     }

@@ -27,7 +27,10 @@ pub fn run(args: &Trust, settings: &Settings, ui: &Ui) -> Outcome {
     }
     let here = std::env::current_dir().context(|| "the working directory".to_owned())?;
     let file = project::nearest(&here).ok_or_else(|| {
-        Failure::new(Code::Absent, format!("there is no {} at or above {}", project::FILE, here.display()))
+        Failure::new(
+            Code::Absent,
+            format!("there is no {} at or above {}", project::FILE, here.display()),
+        )
     })?;
     let file = file.canonicalize().context(|| file.display().to_string())?;
     if args.revoke {
@@ -61,7 +64,11 @@ fn list(trusted: &Trusted, ui: &Ui) -> Outcome {
     }
     let rows: Vec<Row> = trusted
         .iter()
-        .map(|(path, sha256)| Row { path, sha256, changed: digest(path).ok().as_ref() != Some(sha256) })
+        .map(|(path, sha256)| Row {
+            path,
+            sha256,
+            changed: digest(path).ok().as_ref() != Some(sha256),
+        })
         .collect();
     if ui.json {
         return ui.object(&serde_json::json!({ "trusted": rows }));
@@ -79,9 +86,8 @@ fn digest(file: &Path) -> Outcome<String> {
 
 fn load(store: &Path) -> Outcome<Trusted> {
     match fs::read(store) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| {
-            Failure::new(Code::Tampered, format!("{}: {e}", store.display()))
-        }),
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|e| Failure::new(Code::Tampered, format!("{}: {e}", store.display()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Trusted::new()),
         Err(error) => Err(error).context(|| store.display().to_string()),
     }

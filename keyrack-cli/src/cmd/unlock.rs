@@ -75,7 +75,12 @@ impl Line {
 }
 
 /// Every credential that is meant, with its value or why there is none.
-fn decide(opened: &Opened, selection: &Selection<'_>, args: &Unlock, settings: &Settings) -> Vec<Line> {
+fn decide(
+    opened: &Opened,
+    selection: &Selection<'_>,
+    args: &Unlock,
+    settings: &Settings,
+) -> Vec<Line> {
     let now = Timestamp::now();
     let asked = args.duration.or(settings.duration).map(|lifetime| lifetime.duration());
     let mut vault = None;
@@ -112,11 +117,15 @@ fn missing(opened: &Opened, selection: &Selection<'_>) -> Vec<Line> {
     };
     let slugs = || opened.manifest.keys.keys();
     let env = selection.env.map(|env| format!(" --env {env}")).unwrap_or_default();
-    if selection.keys.is_empty() && !selection.is_everything() && !slugs().any(|slug| selection.takes(slug)) {
+    if selection.keys.is_empty()
+        && !selection.is_everything()
+        && !slugs().any(|slug| selection.takes(slug))
+    {
         let env = selection.env.map_or("any env".to_owned(), |env| format!("env {env}"));
         return vec![absent(format!("credential in {env}"), format!("keyrack list --for {owner}"))];
     }
-    let unanswered = selection.keys.iter().filter(|key| !slugs().any(|slug| selection.key_takes(key, slug)));
+    let unanswered =
+        selection.keys.iter().filter(|key| !slugs().any(|slug| selection.key_takes(key, slug)));
     unanswered
         .map(|key| absent(key.to_string(), format!("keyrack set --for {owner} --key {key}{env}")))
         .collect()
@@ -132,7 +141,10 @@ fn span(entry: &Entry, asked: Option<Duration>, now: Timestamp) -> Outcome<Durat
     if let Some(end) = entry.expires_at {
         let left = Duration::try_from(end.duration_since(now)).unwrap_or(Duration::ZERO);
         if left.is_zero() {
-            return Err(Failure::new(Code::Locked, format!("{} itself expired at {end}", entry.slug)));
+            return Err(Failure::new(
+                Code::Locked,
+                format!("{} itself expired at {end}", entry.slug),
+            ));
         }
         span = span.min(left);
     }
@@ -197,9 +209,12 @@ fn report(opened: &Opened, selection: &Selection<'_>, lines: &[Line], ui: &Ui) -
                     expires_in_ms: Some(push::millis(granted.span)),
                     why: None,
                 },
-                Err(failure) => {
-                    Row { slug: &line.name, status: "failed", expires_in_ms: None, why: Some(&failure.message) }
-                }
+                Err(failure) => Row {
+                    slug: &line.name,
+                    status: "failed",
+                    expires_in_ms: None,
+                    why: Some(&failure.message),
+                },
             })
             .collect();
         return ui.object(&serde_json::json!({ "owner": owner, "keys": rows }));
@@ -239,6 +254,9 @@ fn ended(opened: &Opened, lines: &[Line], given: bool, settings: &Settings) -> O
     if served {
         return Ok(());
     }
-    Err(Failure::new(Code::Partly, format!("{owner} is unlocked, but the calling program has no capability to read"))
-        .hint(format!("eval \"$(keyrack unlock --for {owner} --scope env)\"")))
+    Err(Failure::new(
+        Code::Partly,
+        format!("{owner} is unlocked, but the calling program has no capability to read"),
+    )
+    .hint(format!("eval \"$(keyrack unlock --for {owner} --scope env)\"")))
 }
