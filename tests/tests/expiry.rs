@@ -14,10 +14,10 @@ fn rack() -> Rack {
 #[track_caller]
 fn left(rack: &Rack, slug: &str) -> u64 {
     let status = rack.sh("keyrack status --for bot --json").ok().json();
-    let keys = status["owners"][0]["keys"].as_array().expect("keys").clone();
-    let key =
-        keys.iter().find(|k| k["slug"] == slug).unwrap_or_else(|| panic!("{slug} in {status}"));
-    key["expiresInSeconds"].as_u64().unwrap_or_else(|| panic!("{key}"))
+    let grants = status["owners"][0]["grants"].as_array().expect("grants").clone();
+    let grant = grants.iter().find(|grant| grant["slug"] == slug);
+    let grant = grant.unwrap_or_else(|| panic!("{slug} in {status}"));
+    grant["expiresInMs"].as_u64().unwrap_or_else(|| panic!("{grant}")) / 1000
 }
 
 #[test]

@@ -38,7 +38,8 @@ fn a_daemon_that_outlives_its_rack_is_noticed() {
 #[test]
 fn a_person_reads_and_types() {
     let rack = Rack::new();
-    let mut terminal = rack.terminal("read -r -p 'name? ' name; echo \"hello $name\" >/dev/tty; exit 4");
+    let mut terminal =
+        rack.terminal("read -r -p 'name? ' name; echo \"hello $name\" >/dev/tty; exit 4");
     terminal.expect("name? ").type_line("you");
     let (code, screen) = terminal.finish();
     assert_eq!(code, 4);

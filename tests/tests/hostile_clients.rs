@@ -3,12 +3,13 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
+use keyrack_protocol::client::bare;
 use keyrack_protocol::frame::MAX_FRAME;
 use keyrack_protocol::hello::{Hello, KeyKind};
-use keyrack_protocol::message::lead;
+use keyrack_protocol::message::{BareRequest, lead};
 use keyrack_protocol::{CapabilityId, RackId};
-use keyrack_tests::fake::{FakeDaemon, connect, framed, say};
 use keyrack_tests::Rack;
+use keyrack_tests::fake::{FakeDaemon, connect, framed, say};
 
 fn rack() -> Rack {
     let rack = Rack::new();
@@ -25,9 +26,7 @@ fn still_serves(rack: &Rack) {
 
 /// The rack's id as the daemon itself states it.
 fn rack_id(rack: &Rack) -> RackId {
-    let status = rack.sh("keyrack daemon list --json").json();
-    let id = status["daemons"][0]["rack"].as_str().expect("an id").to_owned();
-    id.parse().expect("an id")
+    bare(&rack.socket("bot"), BareRequest::Status).expect("a daemon listens").rack
 }
 
 /// A first frame: a hello, and `noise` in place of the first Noise message.

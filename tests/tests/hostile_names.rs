@@ -128,19 +128,13 @@ fn a_key_that_may_be_a_value_is_not_shown() {
 fn names_in_keyrack_yml() {
     let (rack, files) = rack();
     for (names, template) in [
-        (ORGS, "org: NAME\nenv.all: [TOKEN]\n"),
-        (ENVS, "org: acme\nenv.NAME: [TOKEN]\n"),
-        (KEYS, "org: acme\nenv.all: [NAME]\n"),
+        (ORGS, "org: NAME\nenv:\n  all: [TOKEN]\n"),
+        (ENVS, "org: acme\nenv:\n  NAME: [TOKEN]\n"),
+        (KEYS, "org: acme\nenv:\n  all: [NAME]\n"),
     ] {
         for name in names {
             let quoted = serde_json::to_string(name).expect("a string");
-            let inner = quoted.trim_matches('"').to_owned();
-            let line = |l: &str| match l.split_once("env.NAME") {
-                Some((before, after)) => format!("{before}\"env.{inner}\"{after}"),
-                None => l.replace("NAME", &quoted),
-            };
-            let yaml: Vec<String> = template.lines().map(line).collect();
-            rack.write("work/keyrack.yml", yaml.join("\n") + "\n");
+            rack.write("work/keyrack.yml", template.replace("NAME", &quoted));
             for command in ["keyrack fill --for bot", "keyrack source --for bot", "keyrack trust"] {
                 refused(&rack, name, command);
             }
