@@ -15,6 +15,7 @@ use keyrack_protocol::audit_chain::{Line, chain};
 use keyrack_protocol::message::{AuditHead, Protection};
 
 use crate::arena::Arena;
+use crate::scrub::scrub;
 use crate::sealed::Sealed;
 
 /// The name the audit key is sealed under.
@@ -50,7 +51,10 @@ impl Audit {
         std::thread::Builder::new().name("audit".to_owned()).stack_size(128 * 1024).spawn(
             move || {
                 let _done: Sender<()> = done;
-                incoming.into_iter().for_each(|line| writer.write(*line));
+                for line in incoming {
+                    writer.write(*line);
+                    scrub();
+                }
             },
         )?;
         Ok(Self { lines, finished, state })
@@ -97,6 +101,7 @@ struct Writer {
 }
 
 impl Writer {
+    #[inline(never)]
     fn write(&self, mut line: Line) {
         line.lost = self.state.lost.load(Ordering::Relaxed);
         let mut head = self.state.head.lock().unwrap_or_else(PoisonError::into_inner).clone();

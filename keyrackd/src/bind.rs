@@ -10,8 +10,8 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use keyrack_protocol::client::{self, ClientError, Target};
-use keyrack_protocol::message::{Refusal, Request};
+use keyrack_protocol::client::{ClientError, Session, Target};
+use keyrack_protocol::message::Refusal;
 use keyrack_protocol::paths::SocketDirs;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -182,7 +182,7 @@ fn look(path: &Path, target: &Target, uid: u32) -> There {
     }
     // Only a daemon that holds the same key can answer: a socket that merely claims to be
     // ours is not taken for it.
-    match client::ask(path, target, &Request::Status) {
+    match Session::open(path, target) {
         Ok(_) => There::Same,
         Err(ClientError::NotRunning) => There::Dead,
         Err(ClientError::Refused { refusal, .. }) if refusal.code == Refusal::Rack => {

@@ -4,19 +4,17 @@
 use std::io;
 use std::time::Duration;
 
-use keyrack_protocol::channel::{Channel, MAX_INLINE, MAX_MESSAGE, Partial};
+use keyrack_protocol::channel::{Bytes, Channel, MAX_MESSAGE, Partial};
 use keyrack_protocol::frame::{self, HEADER};
-use keyrack_protocol::message::{
-    BareRequest, BareStatus, ClearRefusal, Refusal, Reply, Request, decode, encode, lead,
-};
+use keyrack_protocol::message::{BareRequest, BareStatus, ClearRefusal, Refusal, encode, lead};
 use keyrack_protocol::peer::Peer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
-use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::daemon::{Act, Daemon};
 use crate::meet::{Caller, First, Refused, meet};
+use crate::scrub::scrub;
 use crate::seats::Seat;
 use crate::session::{Session, code_name};
 
@@ -64,6 +62,7 @@ where
         Err(_) if wire.received.is_empty() => return Ok(()),
         Err(hangup) => Err(Refused::first_frame(&hangup.to_string())),
     };
+    scrub();
     match first {
         Ok(First::Bare(BareRequest::Status)) => {
             wire.say_bare(&daemon.bare_status(clock::now())).await
@@ -71,7 +70,7 @@ where
         Ok(First::Bare(BareRequest::Lock)) => lock(daemon, wire, peer, seat).await,
         Ok(First::Channel(caller)) => {
             seat.proven(caller.kind);
-            talk(daemon, wire, peer, seat, *caller).await
+            talk(daemon, wire, peer, seat, caller).await
         }
         Err(Refused { refusal, channel }) => {
             let outcome = format!("refused {}", code_name(refusal.code));
@@ -94,59 +93,39 @@ where
     said
 }
 
-/// The second message, then request after request.
+/// The second message, then request after request. What holds keys stays behind boxes
+/// and inside functions: a connection's own memory keeps what was ever moved through it.
 async fn talk<S>(
     daemon: &Daemon,
     mut wire: Wire<S>,
     peer: Peer,
     seat: &Seat,
-    caller: Caller,
+    mut caller: Box<Caller>,
 ) -> Result<(), Hangup>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Caller { kind, mut handshake, version, request } = caller;
-    let session = Session { daemon, asker: kind, peer, seat: seat.id };
-    let early = match request.as_slice() {
-        [] => None,
-        bytes => match decode::<Request>(bytes) {
-            Ok(request) if request.only_reads() => Some(session.answer(request, clock::now())),
-            Ok(_) => Some(session.refuse_early()),
-            Err(e) => Some(gone(Refusal::Malformed, &e.to_string())),
-        },
-    };
+    let session = Session { daemon, asker: caller.kind, peer, seat: seat.id };
+    let request = std::mem::take(&mut caller.request);
+    let early = (!request.is_empty()).then(|| session.early(&request));
     drop(request);
-    let reply = early.map(|reply| encode(&reply));
-    let mut second = Zeroizing::new(version.to_be_bytes().to_vec());
-    let inline = reply.as_ref().filter(|reply| reply.len() + second.len() <= MAX_INLINE);
-    if let Some(reply) = inline {
-        second.reserve_exact(reply.len());
-        second.extend_from_slice(reply);
+    let (second, late) = caller.second(early).map_err(|_| Hangup::Malformed)?;
+    wire.say(lead::CHANNEL, &second).await?;
+    let mut channel = caller.finish().map_err(|_| Hangup::Malformed)?;
+    scrub();
+    if let Some(late) = late {
+        wire.send(&mut channel, &late).await?;
     }
-    let is_answered = inline.is_some();
-    let message = handshake.write(&second).map_err(|_| Hangup::Malformed)?;
-    wire.say(lead::CHANNEL, &message).await?;
-    let mut channel = handshake.finish().map_err(|_| Hangup::Malformed)?;
-    if let Some(reply) = reply.filter(|_| !is_answered) {
+    while let Some(request) = wire.receive(&mut channel).await? {
+        let (reply, goes_on) = session.turn(&request);
+        drop(request);
+        scrub();
         wire.send(&mut channel, &reply).await?;
-    }
-    while let Some(bytes) = wire.receive(&mut channel).await? {
-        let (reply, goes_on) = match decode::<Request>(&bytes) {
-            Ok(request) if session.is_alive() => (session.answer(request, clock::now()), true),
-            Ok(_) => (gone(Refusal::Key, "this capability was revoked"), false),
-            Err(e) => (gone(Refusal::Malformed, &e.to_string()), false),
-        };
-        drop(bytes);
-        wire.send(&mut channel, &encode(&reply)).await?;
         if !goes_on {
             break;
         }
     }
     Ok(())
-}
-
-fn gone(code: Refusal, message: &str) -> Reply {
-    Reply::Refused { code, message: message.to_owned() }
 }
 
 /// Refuses a caller for whom there is no seat.
@@ -227,5 +206,3 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Ok(timeout(DEADLINE, self.stream.write_all(&frame::encode(payload))).await??)
     }
 }
-
-type Bytes = Zeroizing<Vec<u8>>;

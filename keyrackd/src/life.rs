@@ -20,6 +20,7 @@ use crate::daemon::{Act, Daemon, Keys};
 use crate::process::{self, ProcessError, Protections};
 use crate::rack::Rack;
 use crate::replay::Replays;
+use crate::scrub::scrub;
 use crate::sealed::{Broken, Sealed};
 use crate::seats::{self, Seats};
 use crate::server::{self, Watch};
@@ -64,6 +65,7 @@ pub(crate) fn live() -> Result<(), LifeError> {
     let mut commander = Commander::on_stdin()?;
     match prepare(&mut commander, protections) {
         Ok(Prepared::Ready(mut ready)) => {
+            scrub();
             commander.tell(&Started::Ready {
                 sockets: ready.sockets.clone(),
                 notes: std::mem::take(&mut ready.notes),
@@ -92,10 +94,9 @@ struct Ready {
     notes: Vec<String>,
 }
 
-fn prepare(
-    commander: &mut Commander,
-    mut protections: Protections,
-) -> Result<Prepared, LifeError> {
+/// A frame of its own, which is gone and scrubbed when the keys it saw are sealed.
+#[inline(never)]
+fn prepare(commander: &mut Commander, mut protections: Protections) -> Result<Prepared, LifeError> {
     let log = start::log_on_stdout()?;
     process::give_up(&mut protections)?;
     start::let_go()?;

@@ -11,7 +11,7 @@
 //! | `connection`, `meet`, `replay`, `session` | one caller: frames, proof, dispatch |
 //! | `daemon` | what all callers share |
 //! | `rack`, `capability` | what is held, until when, for whom: pure |
-//! | `arena`, `sealed` | the locked page, and values at rest under it |
+//! | `arena`, `sealed`, `scrub` | the locked page, values at rest under it, the stack wiped |
 //! | `audit` | the log |
 
 mod arena;
@@ -28,6 +28,7 @@ mod meet;
 mod process;
 mod rack;
 mod replay;
+mod scrub;
 mod sealed;
 mod seats;
 mod server;

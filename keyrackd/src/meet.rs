@@ -2,10 +2,9 @@
 //! itself. No IO. The order of checks is that of `docs/PROTOCOL.md`: the peer's uid and
 //! the frame's size were checked before; here version, owner, rack, key, replay.
 
-use keyrack_protocol::channel::Handshake;
+use keyrack_protocol::channel::{Bytes, Channel, ChannelError, Handshake, MAX_INLINE};
 use keyrack_protocol::hello::{Hello, KeyKind};
 use keyrack_protocol::message::{BareRequest, ClearRefusal, Refusal, decode, lead};
-use zeroize::Zeroizing;
 
 use crate::daemon::{Daemon, channel_name};
 
@@ -20,11 +19,43 @@ pub(crate) enum First {
 /// A caller that proved itself and waits for the second message.
 pub(crate) struct Caller {
     pub(crate) kind: KeyKind,
-    pub(crate) handshake: Handshake,
+    handshake: Handshake,
     /// The version both sides speak.
-    pub(crate) version: u16,
+    version: u16,
     /// What rode in the first message; empty for nothing.
-    pub(crate) request: Zeroizing<Vec<u8>>,
+    pub(crate) request: Bytes,
+}
+
+impl Caller {
+    /// The second message. It carries `reply` where that fits; else the reply is given
+    /// back, to follow on the channel.
+    ///
+    /// # Errors
+    /// When there are no random numbers.
+    pub(crate) fn second(
+        &mut self,
+        reply: Option<Bytes>,
+    ) -> Result<(Vec<u8>, Option<Bytes>), ChannelError> {
+        let version = self.version.to_be_bytes();
+        let fits = |reply: &Bytes| version.len() + reply.len() <= MAX_INLINE;
+        let (inline, late) = match reply {
+            Some(reply) if fits(&reply) => (reply, None),
+            late => (Bytes::default(), late),
+        };
+        let mut payload = Bytes::new(Vec::with_capacity(version.len() + inline.len()));
+        payload.extend_from_slice(&version);
+        payload.extend_from_slice(&inline);
+        Ok((self.handshake.write(&payload)?, late))
+    }
+
+    /// The channel, after the second message.
+    ///
+    /// # Errors
+    /// When there was none.
+    #[inline(never)]
+    pub(crate) fn finish(self: Box<Self>) -> Result<Channel, ChannelError> {
+        self.handshake.finish()
+    }
 }
 
 /// A first frame that is refused, and how the caller wanted to prove itself.
@@ -50,6 +81,7 @@ impl Refused {
 ///
 /// # Errors
 /// What to answer in the clear to a caller that did not prove itself.
+#[inline(never)]
 pub(crate) fn meet(daemon: &Daemon, frame: &[u8]) -> Result<First, Refused> {
     let malformed = || Refused::new(Refusal::Malformed, "not a keyrack connection", "none");
     match frame.split_first() {

@@ -3,13 +3,16 @@
 
 use std::fmt::Write as _;
 
-use keyrack_protocol::channel::MAX_REPLY;
+use keyrack_protocol::channel::{Bytes, MAX_REPLY};
 use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::keys::drop_mac;
-use keyrack_protocol::message::{Answer, Push, Refusal, Registration, Reply, Request, Status};
+use keyrack_protocol::message::{
+    Answer, Push, Refusal, Registration, Reply, Request, Status, decode, encode,
+};
 use keyrack_protocol::names::{Ask, Env, Secret, Slug};
 use keyrack_protocol::peer::Peer;
 
+use crate::clock;
 use crate::daemon::{Act, Daemon, channel_name};
 use crate::rack::{Denial, NewGrant, Pushed, Verdict};
 use crate::sealed::{Broken, Sealed};
@@ -57,8 +60,32 @@ struct Note {
 }
 
 impl Session<'_> {
+    /// Answers what rode in a first message: nothing that changes anything, for it may be
+    /// a replay.
+    #[inline(never)]
+    pub(crate) fn early(&self, request: &[u8]) -> Bytes {
+        let reply = match decode::<Request>(request) {
+            Ok(request) if request.only_reads() => self.answer(request, clock::now()),
+            Ok(_) => refused(Refusal::Malformed, "only reading requests ride in the first message"),
+            Err(e) => refused(Refusal::Malformed, &e.to_string()),
+        };
+        encode(&reply)
+    }
+
+    /// Answers a request on an open channel, and says whether the channel goes on.
+    #[inline(never)]
+    pub(crate) fn turn(&self, request: &[u8]) -> (Bytes, bool) {
+        let is_known = self.daemon.rack.borrow().is_known(self.asker);
+        let (reply, goes_on) = match decode::<Request>(request) {
+            Ok(request) if is_known => (self.answer(request, clock::now()), true),
+            Ok(_) => (refused(Refusal::Key, "this capability was revoked"), false),
+            Err(e) => (refused(Refusal::Malformed, &e.to_string()), false),
+        };
+        (encode(&reply), goes_on)
+    }
+
     /// Answers `request` at `now`.
-    pub(crate) fn answer(&self, request: Request, now: u64) -> Reply {
+    fn answer(&self, request: Request, now: u64) -> Reply {
         let mut note = Note::default();
         let done = match request {
             Request::Get { asks, caller } => {
@@ -101,17 +128,6 @@ impl Session<'_> {
         self.log(note, &reply);
         self.daemon.changed.notify_one();
         reply
-    }
-
-    /// Refuses what rode in a first message and would change something: that message may
-    /// be a replay.
-    pub(crate) fn refuse_early(&self) -> Reply {
-        refused(Refusal::Malformed, "only reading requests ride in the first message")
-    }
-
-    /// Whether the caller's capability still is there.
-    pub(crate) fn is_alive(&self) -> bool {
-        self.daemon.rack.borrow().is_known(self.asker)
     }
 
     fn get(&self, asks: &[Ask], now: u64, note: &mut Note) -> Result<Reply, Fault> {

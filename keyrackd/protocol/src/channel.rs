@@ -41,7 +41,7 @@ pub enum ChannelError {
 }
 
 /// Bytes that are wiped when dropped.
-pub(crate) type Bytes = Zeroizing<Vec<u8>>;
+pub type Bytes = Zeroizing<Vec<u8>>;
 
 /// One side of a handshake under way.
 pub struct Handshake(HandshakeState);

@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use keyrack_protocol::client;
 use keyrack_protocol::message::{Request, Started};
@@ -61,7 +61,8 @@ fn a_dead_socket_is_taken_over() {
 
 #[test]
 fn what_is_not_ours_is_left_alone_and_named() {
-    let plants: [(&str, fn(&std::path::Path)); 5] = [
+    type Plant = fn(&Path);
+    let plants: [(&str, Plant); 5] = [
         ("is not a socket", |path| fs::write(path, "mine").unwrap()),
         ("is not a socket", |path| fs::create_dir(path).unwrap()),
         ("is not a socket", |path| nix::unistd::mkfifo(path, Mode::S_IRWXU).unwrap()),
