@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use keyrack_protocol::audit_chain::Line;
 use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::keys::Key;
-use keyrack_protocol::message::{BareStatus, Protection};
+use keyrack_protocol::message::{BareStatus, Protection, Start};
 use keyrack_protocol::names::{Owner, Slug};
 use keyrack_protocol::peer::Peer;
 use keyrack_protocol::{RackId, VERSIONS};
@@ -35,17 +35,21 @@ impl Keys {
     ///
     /// # Errors
     /// None in practice; see [`Sealed::new`].
-    pub(crate) fn seal(
-        arena: &Arena,
-        attach: &Key,
-        self_proof: Option<&Key>,
-        drop: &Key,
-    ) -> Result<Self, Broken> {
+    pub(crate) fn seal(arena: &Arena, start: &Start) -> Result<Self, Broken> {
+        let self_proof = start.self_proof_key.as_ref();
         Ok(Self {
-            attach: Sealed::key(arena, ATTACH, attach)?,
+            attach: Sealed::key(arena, ATTACH, &start.attach_key)?,
             self_proof: self_proof.map(|key| Sealed::key(arena, SELF_PROOF, key)).transpose()?,
-            drop: Sealed::key(arena, DROP, drop)?,
+            drop: Sealed::key(arena, DROP, &start.drop_key)?,
         })
+    }
+
+    /// The key of whoever opened the manifest.
+    ///
+    /// # Errors
+    /// As [`Sealed::open`].
+    pub(crate) fn attach(&self, arena: &Arena) -> Result<Key, Broken> {
+        self.attach.open_key(arena, ATTACH)
     }
 }
 
@@ -85,7 +89,7 @@ impl Daemon {
     /// The key that a caller of this kind must hold; `None` where there is no such caller.
     pub(crate) fn channel_key(&self, kind: KeyKind) -> Option<Key> {
         match kind {
-            KeyKind::Attach => self.keys.attach.open_key(&self.arena, ATTACH).ok(),
+            KeyKind::Attach => self.keys.attach(&self.arena).ok(),
             KeyKind::SelfProof => {
                 self.keys.self_proof.as_ref()?.open_key(&self.arena, SELF_PROOF).ok()
             }

@@ -1,16 +1,20 @@
 //! A daemon's life from first to last: what is done once, in order.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use keyrack_protocol::RackId;
 use keyrack_protocol::client::Target;
 use keyrack_protocol::hello::KeyKind;
-use keyrack_protocol::message::{Start, Started};
+use keyrack_protocol::message::{AuditHead, Started};
+use keyrack_protocol::names::Owner;
 use keyrack_protocol::peer::{self, Peer};
 use tokio::net::UnixListener;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
 
 use crate::arena::{Arena, ArenaError};
 use crate::audit::{self, Audit};
@@ -65,7 +69,6 @@ pub(crate) fn live() -> Result<(), LifeError> {
     let mut commander = Commander::on_stdin()?;
     match prepare(&mut commander, protections) {
         Ok(Prepared::Ready(mut ready)) => {
-            scrub();
             commander.tell(&Started::Ready {
                 sockets: ready.sockets.clone(),
                 notes: std::mem::take(&mut ready.notes),
@@ -94,8 +97,6 @@ struct Ready {
     notes: Vec<String>,
 }
 
-/// A frame of its own, which is gone and scrubbed when the keys it saw are sealed.
-#[inline(never)]
 fn prepare(commander: &mut Commander, mut protections: Protections) -> Result<Prepared, LifeError> {
     let log = start::log_on_stdout()?;
     process::give_up(&mut protections)?;
@@ -103,18 +104,13 @@ fn prepare(commander: &mut Commander, mut protections: Protections) -> Result<Pr
     process::make_room(seats::MAX as u64 + OWN_DESCRIPTORS)?;
     let arena = Arena::new()?;
     protections.page(&arena);
-    let start = commander.receive()?;
-    let target = Target {
-        owner: start.owner.clone(),
-        rack: start.rack,
-        kind: KeyKind::Attach,
-        key: start.attach_key.clone(),
-    };
-    let (sockets, notes) = match bind::everywhere(&start.socket_dirs, &target, peer::own_uid())? {
+    let orders = receive(commander, &arena)?;
+    scrub();
+    let (sockets, notes) = match listen(&orders, &arena)? {
         Bound::Listening { sockets, notes } => (sockets, notes),
         Bound::AlreadyRunning(socket) => return Ok(Prepared::NotNeeded(socket)),
     };
-    drop(target);
+    scrub();
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let paths = sockets.iter().map(|socket| socket.path.clone()).collect();
     let watch = {
@@ -122,10 +118,43 @@ fn prepare(commander: &mut Commander, mut protections: Protections) -> Result<Pr
         // Before the log's thread starts: it inherits which signals are taken over.
         Watch { signals: Signals::new()?, alarm: Alarm::new()?, listeners: listeners(sockets)? }
     };
-    let audit_key = Sealed::key(&arena, audit::KEY, &start.audit_key)?;
-    let audit = Audit::start(log, audit_key, arena, start.audit_head.clone())?;
-    let daemon = daemon(start, arena, audit, protections)?;
+    let daemon = daemon(orders, log, arena, protections)?;
     Ok(Prepared::Ready(Box::new(Ready { daemon, watch, runtime, sockets: paths, notes })))
+}
+
+/// A start message with its keys sealed.
+struct Orders {
+    owner: Owner,
+    rack: RackId,
+    keys: Keys,
+    audit_key: Sealed,
+    audit_head: AuditHead,
+    socket_dirs: Vec<PathBuf>,
+}
+
+/// In a frame of its own, as [`listen`]: it sees keys, and is scrubbed after them.
+#[inline(never)]
+fn receive(commander: &mut Commander, arena: &Arena) -> Result<Orders, LifeError> {
+    let start = commander.receive()?;
+    Ok(Orders {
+        keys: Keys::seal(arena, &start)?,
+        audit_key: Sealed::key(arena, audit::KEY, &start.audit_key)?,
+        owner: start.owner,
+        rack: start.rack,
+        audit_head: start.audit_head,
+        socket_dirs: start.socket_dirs,
+    })
+}
+
+#[inline(never)]
+fn listen(orders: &Orders, arena: &Arena) -> Result<Bound, LifeError> {
+    let target = Target {
+        owner: orders.owner.clone(),
+        rack: orders.rack,
+        kind: KeyKind::Attach,
+        key: orders.keys.attach(arena)?,
+    };
+    Ok(bind::everywhere(&orders.socket_dirs, &target, peer::own_uid())?)
 }
 
 fn listeners(sockets: Vec<Socket>) -> std::io::Result<Vec<UnixListener>> {
@@ -133,28 +162,27 @@ fn listeners(sockets: Vec<Socket>) -> std::io::Result<Vec<UnixListener>> {
 }
 
 fn daemon(
-    start: Start,
+    orders: Orders,
+    log: File,
     arena: Arena,
-    audit: Audit,
     protections: Protections,
 ) -> Result<Daemon, LifeError> {
-    let keys =
-        Keys::seal(&arena, &start.attach_key, start.self_proof_key.as_ref(), &start.drop_key)?;
+    let audit = Audit::start(log, orders.audit_key, arena, orders.audit_head)?;
     let mut generation = [0; 8];
     getrandom::fill(&mut generation).map_err(ArenaError::from)?;
     Ok(Daemon {
-        owner: start.owner,
-        rack_id: start.rack,
+        owner: orders.owner,
+        rack_id: orders.rack,
         arena,
-        keys,
+        keys: orders.keys,
         // Readers in other languages count to 2^53; half of that leaves room to raise it.
         rack: RefCell::new(Rack::new(u64::from_be_bytes(generation) >> 12)),
         replays: RefCell::new(Replays::default()),
         seats: Seats::default(),
         audit,
         protections: protections.into_vec(),
-        changed: tokio::sync::Notify::new(),
-        ended: tokio::sync::Notify::new(),
+        changed: Notify::new(),
+        ended: Notify::new(),
     })
 }
 
