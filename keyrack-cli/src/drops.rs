@@ -112,7 +112,6 @@ pub fn merge(opened: &mut Opened, settings: &Settings, ui: &Ui, accept: bool) ->
         ui.say(format!("{owner}: {} merged from a drop", drop.payload.slug));
     }
     consume(&opened.manifest, settings);
-    values::prune(&opened.manifest, settings);
     Ok(())
 }
 

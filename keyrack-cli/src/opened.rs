@@ -18,7 +18,7 @@ use crate::daemon::Rack;
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{keeper, pending, words};
+use crate::{keeper, pending, values, words};
 
 /// An opened manifest and the identity that opened it.
 #[derive(Debug)]
@@ -47,16 +47,19 @@ impl Opened {
         settings: &Settings,
         change: impl FnOnce(&mut Manifest) -> Outcome<T>,
     ) -> Outcome<T> {
-        let mut changed = None;
-        let result =
-            store(settings).update(&self.owner, &self.identity, Timestamp::now(), |manifest| {
-                let result = change(manifest)?;
-                changed = Some(manifest.clone());
-                Ok(result)
-            });
+        let mut both = None;
+        let now = Timestamp::now();
+        let result = store(settings).update(&self.owner, &self.identity, now, |manifest| {
+            let before = manifest.clone();
+            let result = change(manifest)?;
+            both = Some((before, manifest.clone()));
+            Ok(result)
+        });
         let result = result.map_err(|e| words::update(e, &self.owner))?;
-        self.manifest =
-            changed.unwrap_or_else(|| unreachable!("an update that succeeded called its change"));
+        if let Some((before, after)) = both {
+            values::discard(&before, &after, settings);
+            self.manifest = after;
+        }
         Ok(result)
     }
 }

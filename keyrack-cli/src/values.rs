@@ -127,9 +127,18 @@ pub fn put(
     Ok(())
 }
 
-/// Removes the record versions that no manifest names any more. Best effort: what stays is
-/// ciphertext that the next write removes.
-pub fn prune(manifest: &Manifest, settings: &Settings) {
-    let Ok(vault) = open_personal(manifest, settings) else { return };
-    let _ = vault.prune(manifest.keys.values().filter_map(|entry| entry.cred));
+/// Removes the files that `before` named and `after`, which is committed, does not. Best
+/// effort: what stays is ciphertext that nobody names.
+pub fn discard(before: &Manifest, after: &Manifest, settings: &Settings) {
+    let (Ok(vault), Some((_, successor))) =
+        (open_personal(before, settings), after.personal_vault())
+    else {
+        return;
+    };
+    let named = |slug: &Slug| after.keys.get(slug).and_then(|entry| entry.cred);
+    let dropped = before
+        .keys
+        .values()
+        .filter_map(|entry| entry.cred.filter(|cred| named(&entry.slug) != Some(*cred)));
+    let _ = vault.discard(successor, dropped);
 }

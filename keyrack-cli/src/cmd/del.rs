@@ -7,7 +7,7 @@ use crate::args::Del;
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{opened, values, wanted};
+use crate::{opened, wanted};
 
 /// Runs `keyrack del`.
 pub fn run(args: &Del, settings: &Settings, ui: &Ui) -> Outcome {
@@ -24,7 +24,6 @@ pub fn run(args: &Del, settings: &Settings, ui: &Ui) -> Outcome {
         return Ok(());
     }
     opened.update(settings, |manifest| manifest.keys.remove(&slug).map(drop).ok_or_else(absent))?;
-    values::prune(&opened.manifest, settings);
     if let Ok(mut session) = opened.rack().attach(settings) {
         let forget = Forget { slugs: vec![slug.clone()], ..Forget::default() };
         let _ = session.call(&Request::Forget(forget));

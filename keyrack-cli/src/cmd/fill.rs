@@ -89,7 +89,6 @@ fn store(opened: &mut Opened, filled: &[(Slug, Wanted, Secret)], settings: &Sett
             values::put(manifest, settings, NewValue { slug, value, entry }, now)
         })
     })?;
-    values::prune(&opened.manifest, settings);
     Ok(())
 }
 

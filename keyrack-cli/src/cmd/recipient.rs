@@ -110,7 +110,6 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
         manifest.remove_backup(&label).map_err(|e| refused(e, &owner))?;
         rotate(manifest, settings, &owner, now)
     })?;
-    values::prune(&opened.manifest, settings);
     ui.say(format!("{owner}: {label} is removed; the keys it knew are replaced"));
     let exposed: Vec<String> = opened.manifest.keys.keys().map(ToString::to_string).collect();
     if !exposed.is_empty() {
@@ -126,8 +125,7 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
 fn rewrap(manifest: &mut Manifest, settings: &Settings, owner: &Owner) -> Outcome {
     let recipients = manifest.all_recipients();
     let vault = values::open_personal(manifest, settings)?;
-    let changed =
-        vault.rewrap(&recipients, &manifest.signing.key).map_err(|e| words::vault(e, owner))?;
+    let changed = vault.rewrap(&recipients).map_err(|e| words::vault(e, owner))?;
     put_back(manifest, changed)
 }
 

@@ -81,7 +81,6 @@ fn refer(entry: Entry, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
         );
         Ok(())
     })?;
-    values::prune(&opened.manifest, settings);
     ui.say(format!("{owner}: {slug} is recorded as living in {vault}"));
     Ok(())
 }
@@ -167,7 +166,6 @@ fn into_manifest(
         let entry = Entry { created_at, ..entry };
         values::put(manifest, settings, NewValue { slug: &slug, value, entry }, now)
     })?;
-    values::prune(&opened.manifest, settings);
     push::replace(&opened, &slug, value, settings, ui);
     ui.say(format!("{}: {slug} is set", opened.owner));
     Ok(())

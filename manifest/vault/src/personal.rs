@@ -1,0 +1,46 @@
+//! A personal vault: one owner, one member.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use keyrack_manifest::{
+    EpochId, MemberId, Recipient, SigningKey, VaultId, VaultName, VaultRef, atomic,
+};
+
+use crate::error::VaultError;
+use crate::keys::Keys;
+use crate::layout::Layout;
+use crate::{genesis, wrap};
+
+/// Makes a vault at `dir` for one member, with new random keys. Returns its id and what
+/// the member's manifest is to carry.
+///
+/// # Errors
+/// [`VaultError::Seal`], [`VaultError::File`].
+pub fn create(
+    dir: &Path,
+    recipients: &[Recipient],
+    key: &SigningKey,
+    member: MemberId,
+    now: Timestamp,
+) -> Result<(VaultId, VaultRef), VaultError> {
+    let layout = Layout::at(dir);
+    let name = VaultName::personal();
+    let (id, link) = genesis::begin(name.as_str(), member, key, now)?;
+    let keys = Keys::random(id, EpochId::first()?)?;
+    let wrap = wrap::wrap(&keys, id, member, recipients)?;
+    // A vault that a killed `init` began has no manifest that names it: it is written over.
+    atomic::replace(&layout.marker(), format!("keyrack vault, format 1\n{id}\n").as_bytes())?;
+    atomic::replace(&layout.attributes(), b"* -text -merge\n")?;
+    atomic::replace(&layout.wrap(keys.epoch(), &wrap.digest), &wrap.bytes)?;
+    atomic::replace(&layout.genesis(), &link)?;
+    let carried = VaultRef {
+        name,
+        location: None,
+        epoch: *keys.epoch(),
+        wrap: wrap.digest,
+        keys: keys.expose(),
+        commitments: keys.commitments(),
+    };
+    Ok((id, carried))
+}

@@ -1,0 +1,200 @@
+//! A record: one version of one credential, sealed under a key of its own, that key
+//! sealed under the vault's, the whole signed by its author.
+
+use jiff::Timestamp;
+use keyrack_manifest::signed::{self, Signed};
+use keyrack_manifest::{
+    Class, Digest, EpochId, MemberId, Namespace, PublicKey, RecordRef, SigningKey, VaultId, Word,
+};
+use keyrack_names::{Secret, Slug};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::aead::{self, Associated, Sealed};
+use crate::error::VaultError;
+use crate::keys::{Compartment, Key, Keys, dek_commitment};
+
+/// The longest value, in bytes.
+pub(crate) const LONGEST_VALUE: usize = 1024 * 1024;
+/// The largest record, in bytes.
+pub(crate) const LARGEST: u64 = 2 * 1024 * 1024;
+
+/// What a record says besides its value.
+#[derive(Debug, Clone)]
+pub struct RecordMeta {
+    /// The credential's class; decides its compartment.
+    pub class: Class,
+    /// How it came here.
+    pub obtained_via: Word,
+    /// When the credential itself ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The first line of a record's file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Payload {
+    v: u32,
+    vault_id: VaultId,
+    epoch: EpochId,
+    cred_id: keyrack_manifest::CredId,
+    version: u64,
+    name: Slug,
+    owner: MemberId,
+    author: MemberId,
+    visibility: Visibility,
+    class: Class,
+    compartment: Compartment,
+    obtained_via: Word,
+    created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+    /// What the record's own key commits to.
+    dek_commit: Digest,
+    body: Base64,
+    wrap: Base64,
+}
+
+/// Whom a record is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Visibility {
+    /// Every member with the compartment.
+    Shared,
+}
+
+/// A ciphertext in a payload; shown by nobody's `Debug`.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Base64(Sealed);
+
+impl std::fmt::Debug for Base64 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// Where a record belongs, and whose it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) vault: VaultId,
+    pub(crate) record: RecordRef,
+    pub(crate) name: &'a Slug,
+    pub(crate) member: MemberId,
+}
+
+/// Seals and signs a value.
+pub(crate) fn write(
+    place: Place<'_>,
+    keys: &Keys,
+    meta: &RecordMeta,
+    value: &Secret,
+    author: &SigningKey,
+    now: Timestamp,
+) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    if value.len() > LONGEST_VALUE {
+        return Err(VaultError::TooLong { length: value.len(), limit: LONGEST_VALUE });
+    }
+    let compartment = Compartment::of(meta.class);
+    let key = Key::random()?;
+    let body = aead::seal(&key, value.expose(), &body_data(place, meta.class, compartment))?;
+    let wrapped =
+        aead::seal(&keys.wrapping(compartment), key.expose(), &wrap_data(place, keys.epoch()))?;
+    let payload = Payload {
+        v: 1,
+        vault_id: place.vault,
+        epoch: *keys.epoch(),
+        cred_id: place.record.id,
+        version: place.record.version,
+        name: place.name.clone(),
+        owner: place.member,
+        author: place.member,
+        visibility: Visibility::Shared,
+        class: meta.class,
+        compartment,
+        obtained_via: meta.obtained_via.clone(),
+        created_at: now,
+        expires_at: meta.expires_at,
+        dek_commit: dek_commitment(&key, &place.vault),
+        body: Base64(body),
+        wrap: Base64(wrapped),
+    };
+    let bytes =
+        signed::payload(&payload).unwrap_or_else(|e| unreachable!("a record is always JSON: {e}"));
+    Ok(signed::sign(&bytes, Namespace::Cred, author))
+}
+
+/// What a record holds.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) value: Secret,
+    pub(crate) meta: RecordMeta,
+}
+
+/// Checks a record against its place and opens it.
+///
+/// # Errors
+/// In which way it is not what belongs there. `path` is for the error only.
+pub(crate) fn open(
+    bytes: &[u8],
+    place: Place<'_>,
+    keys: &Keys,
+    author: &PublicKey,
+    path: &std::path::Path,
+) -> Result<Opened, VaultError> {
+    let damaged = |source| VaultError::Signed { path: path.to_owned(), source };
+    let signed = Signed::split(bytes).map_err(damaged)?;
+    // Nothing is believed before the signature holds.
+    signed.verify(Namespace::Cred, author).map_err(damaged)?;
+    let payload: Payload = signed.read().map_err(damaged)?;
+    let moved = |what| Err(VaultError::Moved { path: path.to_owned(), what });
+    let sealed = || VaultError::Sealed { path: path.to_owned() };
+    match &payload {
+        p if p.v != 1 => return moved("format"),
+        p if p.vault_id != place.vault => return moved("vault"),
+        p if p.epoch != *keys.epoch() => return moved("epoch"),
+        p if p.cred_id != place.record.id => return moved("credential"),
+        p if p.version != place.record.version => return moved("version"),
+        p if p.name != *place.name => return moved("name"),
+        p if p.owner != place.member || p.author != place.member => return moved("owner"),
+        p if p.compartment != Compartment::of(p.class) => return moved("compartment"),
+        _ => {}
+    }
+    let wrapping = keys.wrapping(payload.compartment);
+    let key = aead::open(&wrapping, &payload.wrap.0, &wrap_data(place, keys.epoch()))
+        .map_err(|_| sealed())?;
+    let key = Key::from_secret(&key).ok_or_else(sealed)?;
+    if dek_commitment(&key, &place.vault) != payload.dek_commit {
+        return Err(sealed());
+    }
+    let data = body_data(place, payload.class, payload.compartment);
+    let value = aead::open(&key, &payload.body.0, &data).map_err(|_| sealed())?;
+    let meta = RecordMeta {
+        class: payload.class,
+        obtained_via: payload.obtained_via,
+        expires_at: payload.expires_at,
+    };
+    Ok(Opened { value, meta })
+}
+
+/// What the value is bound to.
+fn body_data(place: Place<'_>, class: Class, compartment: Compartment) -> Associated {
+    Associated::purpose("keyrack/v1/body")
+        .and(place.vault.as_bytes())
+        .and(place.record.id.as_bytes())
+        .and(place.name.to_string())
+        .and(class.as_str())
+        .and(compartment.as_str())
+        .and_number(place.record.version)
+}
+
+/// What the record's key is bound to.
+fn wrap_data(place: Place<'_>, epoch: &EpochId) -> Associated {
+    Associated::purpose("keyrack/v1/wrap")
+        .and(place.vault.as_bytes())
+        .and(place.record.id.as_bytes())
+        .and_number(place.record.version)
+        .and(place.member.as_bytes())
+        .and("shared")
+        .and(epoch.to_string())
+}
