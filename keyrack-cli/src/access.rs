@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use keyrack_names::{Ask, Owner};
+use keyrack_names::{Ask, AskError, Owner};
 use keyrack_protocol::RackId;
 use keyrack_protocol::client::{self, ClientError, Session, Target};
 use keyrack_protocol::hello::KeyKind;
@@ -35,9 +35,27 @@ pub fn get(settings: &Settings, owner: &Owner, asks: &[Ask]) -> Outcome<Vec<Answ
         Reply::Values { answers } => answers.iter().all(|a| matches!(a, Answer::Granted { .. })),
         _ => false,
     };
-    match ask(settings, owner, &request, whole)? {
-        Reply::Values { answers } if answers.len() == asks.len() => Ok(answers),
-        other => Err(unexpected(owner, other)),
+    match ask(settings, owner, &request, whole) {
+        Ok(Reply::Values { answers }) if answers.len() == asks.len() => Ok(answers),
+        Ok(other) => Err(unexpected(owner, other)),
+        // No daemon holds anything: what is missing is told as far as that can be seen.
+        Err(failure) if failure.code == Code::Locked => {
+            Ok(asks.iter().map(|ask| unheld(settings, owner, ask)).collect())
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The answer where nothing is unlocked: absent, if the manifest opens without a person
+/// and says so; else locked.
+fn unheld(settings: &Settings, owner: &Owner, ask: &Ask) -> Answer {
+    let found = opened::manifest_without_person(settings, owner)
+        .map(|manifest| ask.find(|slug| manifest.keys.contains_key(slug), manifest.keys.keys()));
+    match found {
+        Some(Ok(slug)) => Answer::Locked { slug },
+        Some(Err(AskError::Absent)) => Answer::Absent,
+        Some(Err(AskError::Ambiguous(slugs))) => Answer::Ambiguous { slugs },
+        None => Answer::Locked { slug: ask.best() },
     }
 }
 

@@ -102,12 +102,17 @@ pub fn open_with(
     Ok(opened)
 }
 
-/// What the manifest says about the daemon, if it can be opened without a person. Writes
-/// nothing, says nothing.
+/// What the manifest says about the daemon, if it can be opened without a person. Asks
+/// nobody, says nothing.
 pub fn without_person(settings: &Settings, owner: &Owner) -> Option<Rack> {
+    manifest_without_person(settings, owner).map(|manifest| rack(owner, &manifest))
+}
+
+/// The manifest, if it can be opened without a person. Asks nobody, says nothing.
+pub fn manifest_without_person(settings: &Settings, owner: &Owner) -> Option<Manifest> {
     let identity = unlock(settings, owner, &prompter_for_nobody()).ok()?;
     let opened = store(settings).open(owner, &identity).ok()?;
-    (!opened.manifest.signing.provisional).then(|| rack(owner, &opened.manifest))
+    (!opened.manifest.signing.provisional).then_some(opened.manifest)
 }
 
 /// The identity that opens `owner`'s manifest.
@@ -124,9 +129,14 @@ pub fn identity(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity
     {
         return keeper::identity(settings, ui, owner, &keeper);
     }
-    let _waiting = pending::Waiting::begin(settings, owner, "a passphrase");
-    let prompter: Arc<dyn Prompter> = ui.asker.clone();
-    unlock(settings, owner, &prompter)
+    match unlock(settings, owner, &prompter_for_nobody()) {
+        Err(failure) if failure.code == Code::NeedsPerson => {
+            let _waiting = pending::Waiting::begin(settings, owner, "passphrase");
+            let prompter: Arc<dyn Prompter> = ui.asker.clone();
+            unlock(settings, owner, &prompter)
+        }
+        other => other,
+    }
 }
 
 /// Why no identity could be had without a person.

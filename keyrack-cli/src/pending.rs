@@ -9,6 +9,9 @@ use keyrack_names::Owner;
 
 use crate::settings::Settings;
 
+/// What an unlock holds from its beginning to its end, whether it asks anybody or not.
+pub const TICKET: &str = "unlock";
+
 /// This process waits, until dropped.
 #[derive(Debug)]
 pub struct Waiting {
@@ -16,12 +19,12 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Says that this process waits for `what`. Where that cannot be written down, nobody
-    /// is told, and no relock can call it off.
+    /// Says that this process waits for `what`, one word. Where that cannot be written
+    /// down, nobody is told, and no relock can call it off.
     pub fn begin(settings: &Settings, owner: &Owner, what: &str) -> Self {
         let dir = settings.places.pending(owner);
-        let file = dir.join(std::process::id().to_string());
-        let written = fs::create_dir_all(&dir).and_then(|()| fs::write(&file, what));
+        let file = dir.join(format!("{}.{what}", std::process::id()));
+        let written = fs::create_dir_all(&dir).and_then(|()| fs::write(&file, ""));
         Self { file: written.is_ok().then_some(file) }
     }
 
@@ -45,18 +48,15 @@ pub fn list(settings: &Settings, owner: &Owner) -> Vec<String> {
     let Ok(entries) = fs::read_dir(settings.places.pending(owner)) else { return Vec::new() };
     let mut waiting = Vec::new();
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        let Some(pid) =
-            path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<i32>().ok())
-        else {
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('.'));
+        let Some((pid, what)) = name.and_then(|(pid, what)| Some((pid.parse::<i32>().ok()?, what))) else {
             continue;
         };
-        let alive = fs::read_to_string(format!("/proc/{pid}/comm"))
-            .is_ok_and(|comm| comm.trim_end() == "keyrack");
-        if alive {
-            let what = fs::read_to_string(&path).unwrap_or_default();
-            waiting.push(format!("keyrack (pid {pid}) waits for {what}"));
-        } else {
-            let _ = fs::remove_file(path);
+        let comm = fs::read_to_string(format!("/proc/{pid}/comm"));
+        match comm.is_ok_and(|comm| comm.trim_end() == "keyrack") {
+            true if what != TICKET => waiting.push(format!("keyrack (pid {pid}) waits for a {what}")),
+            true => {}
+            false => drop(fs::remove_file(&path)),
         }
     }
     waiting

@@ -12,7 +12,7 @@ use crate::args::Unlock;
 use crate::error::{Code, Failure, Outcome};
 use crate::grant::Capability;
 use crate::opened::{self, Opened};
-use crate::pending::Waiting;
+use crate::pending::{self, Waiting};
 use crate::push::{self, Unlocked};
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -30,7 +30,7 @@ pub fn run(args: &Unlock, settings: &Settings, ui: &Ui) -> Outcome {
         return Err(Failure::new(Code::Usage, "sudo is only ever unlocked key by key")
             .hint(format!("keyrack unlock --for {owner} --env sudo --key KEY")));
     }
-    let waiting = Waiting::begin(settings, owner, "its key");
+    let waiting = Waiting::begin(settings, owner, pending::TICKET);
     let generation = access::bare_status(settings, owner).ok().map(|status| status.generation);
     let mut opened = opened::open(settings, ui, owner)?;
     drops::merge(&mut opened, settings, ui, args.accept_drops)?;

@@ -65,6 +65,12 @@ impl Ask {
         slugs
     }
 
+    /// The slug the ask names first: what an answer is called when nothing is known.
+    pub fn best(&self) -> Slug {
+        let env = self.env.clone().unwrap_or_else(Env::all);
+        Slug::new(self.org.clone(), env, self.key.clone())
+    }
+
     /// Answers the ask from what there is: the first candidate present; and without an
     /// env, where no candidate is, the only slug with this key that is not `sudo`.
     ///
