@@ -48,13 +48,17 @@ pub fn list(settings: &Settings, owner: &Owner) -> Vec<String> {
     let Ok(entries) = fs::read_dir(settings.places.pending(owner)) else { return Vec::new() };
     let mut waiting = Vec::new();
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('.'));
-        let Some((pid, what)) = name.and_then(|(pid, what)| Some((pid.parse::<i32>().ok()?, what))) else {
+        let name =
+            path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('.'));
+        let Some((pid, what)) = name.and_then(|(pid, what)| Some((pid.parse::<i32>().ok()?, what)))
+        else {
             continue;
         };
         let comm = fs::read_to_string(format!("/proc/{pid}/comm"));
         match comm.is_ok_and(|comm| comm.trim_end() == "keyrack") {
-            true if what != TICKET => waiting.push(format!("keyrack (pid {pid}) waits for a {what}")),
+            true if what != TICKET => {
+                waiting.push(format!("keyrack (pid {pid}) waits for a {what}"))
+            }
             true => {}
             false => drop(fs::remove_file(&path)),
         }

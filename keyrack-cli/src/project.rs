@@ -39,14 +39,57 @@ pub struct Wanted {
     pub class: Option<Class>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The file as written. Envs stand as `env.<e>:` lists, or nested under `env:`.
+#[derive(Default)]
 struct Document {
     org: Option<Org>,
-    #[serde(default)]
     extends: Vec<PathBuf>,
-    #[serde(default)]
-    env: BTreeMap<Env, Vec<Item>>,
+    env: Vec<(Env, Vec<Item>)>,
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Document;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("org, extends and env.<name> lists")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Document, A::Error> {
+                use serde::de::Error;
+                let mut document = Document::default();
+                let mut seen = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    match name.as_str() {
+                        "org" => document.org = map.next_value()?,
+                        "extends" => document.extends = map.next_value()?,
+                        "env" => document.env.extend(map.next_value::<BTreeMap<Env, Vec<Item>>>()?),
+                        other => {
+                            let env = other.strip_prefix("env.").ok_or_else(|| {
+                                A::Error::custom(format!(
+                                    "unknown field {other:?}: use org, extends or env.<name>"
+                                ))
+                            })?;
+                            document
+                                .env
+                                .push((env.parse().map_err(A::Error::custom)?, map.next_value()?));
+                        }
+                    }
+                    if seen.contains(&name) {
+                        return Err(A::Error::custom(format!("{name:?} stands twice")));
+                    }
+                    seen.push(name);
+                }
+                Ok(document)
+            }
+        }
+        from.deserialize_map(Visitor)
+    }
 }
 
 #[derive(Deserialize)]
@@ -139,7 +182,7 @@ fn parse(file: &Path) -> Outcome<Document> {
     }
     let text = std::fs::read_to_string(file).map_err(|e| problem(file, &e.to_string()))?;
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok(Document { org: None, extends: Vec::new(), env: BTreeMap::new() });
+        return Ok(Document::default());
     }
     serde_yaml::from_str(&text).map_err(|e| problem(file, &e.to_string()))
 }
@@ -184,7 +227,7 @@ mod tests {
         let file = write(
             dir.path(),
             "repo/keyrack.yml",
-            "org: acme\nextends: [left.yml, right.yml]\nenv:\n  dev:\n    - B\n    - X: {optional: true}\n",
+            "org: acme\nextends: [left.yml, right.yml]\nenv.dev:\n  - B\n  - X: {optional: true}\n",
         );
         let project = read(&file).unwrap();
         assert_eq!(project.org.as_ref().unwrap().as_str(), "acme");
@@ -213,6 +256,8 @@ mod tests {
             ("env: {SUDO: [A]}\n", "not a valid env"),
             ("env: {dev: [A-B]}\n", ""),
             ("evn: {}\n", "unknown field"),
+            ("env.SUDO: [A]\n", "not a valid env"),
+            ("env.dev: [A]\nenv.dev: [B]\n", "twice"),
             ("env: {dev: [{A: {clas: x}}]}\n", ""),
             ("[", ""),
         ] {

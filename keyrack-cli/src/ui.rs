@@ -47,6 +47,29 @@ impl Ui {
         written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
     }
 
+    /// Writes rows to stdout: aligned under a heading on a terminal, else parted by tabs.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn table<const N: usize>(&self, heading: [&str; N], rows: &[[String; N]]) -> Outcome {
+        if !io::stdout().is_terminal() {
+            return self.lines(rows.iter().map(|row| row.join("\t")));
+        }
+        let heading = heading.map(str::to_owned);
+        let width = |at: usize| {
+            std::iter::once(&heading)
+                .chain(rows)
+                .map(|row| row[at].chars().count())
+                .max()
+                .unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..N).map(width).collect();
+        self.lines(std::iter::once(&heading).chain(rows).map(|row| {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        }))
+    }
+
     /// Writes one JSON object to stdout, its version first.
     ///
     /// # Errors
@@ -110,10 +133,12 @@ fn written(result: io::Result<()>) -> Outcome {
 
 /// Writes to stderr, each line with our name, control characters made visible.
 pub fn stderr(kind: &str, text: &str) {
-    let mut err = io::stderr().lock();
+    let mut out = String::new();
     for line in text.lines() {
         let line: String =
             line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        let _ = writeln!(err, "keyrack: {kind}{line}");
+        out.push_str(&format!("keyrack: {kind}{line}\n"));
     }
+    // In one write, so that lines of several processes do not mix.
+    let _ = io::stderr().write_all(out.as_bytes());
 }

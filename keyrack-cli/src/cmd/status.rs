@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use keyrack_names::Owner;
+use keyrack_names::{Owner, Slug};
 use keyrack_protocol::client::ClientError;
-use keyrack_protocol::message::{BareStatus, CapabilityStatus, GrantStatus, Status};
+use keyrack_protocol::message::{
+    BareStatus, CapabilityStatus, GrantStatus, Protection, Rights, Scope,
+};
 use serde::Serialize;
 
 use crate::args;
@@ -28,7 +30,9 @@ pub fn run(args: &args::Status, settings: &Settings, ui: &Ui) -> Outcome {
     if ui.json {
         return ui.object(&serde_json::json!({ "owners": rows }));
     }
-    ui.lines(rows.iter().flat_map(Row::lines))
+    let cells: Vec<[String; 5]> = rows.iter().flat_map(Row::cells).collect();
+    ui.table(["OWNER", "KEY", "EXPIRES", "LAST READER", "LEVEL"], &cells)?;
+    ui.lines(rows.iter().flat_map(Row::remarks))
 }
 
 /// What can be said of one owner.
@@ -39,10 +43,10 @@ struct Row {
     state: State,
     level: level::Level,
     #[serde(skip_serializing_if = "Option::is_none")]
-    daemon: Option<BareStatus>,
+    daemon: Option<Daemon>,
     /// `None` where this process tree may not see the names.
-    grants: Option<Vec<GrantStatus>>,
-    trees: Vec<CapabilityStatus>,
+    grants: Option<Vec<Grant>>,
+    trees: Vec<Tree>,
     waiting: Vec<String>,
     provisional: bool,
 }
@@ -54,6 +58,65 @@ enum State {
     Locked,
     Unlocked,
     Unreachable,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Daemon {
+    pid: u32,
+    version: String,
+    protocol_versions: Vec<u16>,
+    rack: String,
+    next_expiry_ms: Option<u64>,
+    protections: Vec<Protection>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Grant {
+    slug: Slug,
+    vault: String,
+    class: String,
+    expires_in_ms: u64,
+    last_reader: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tree {
+    id: String,
+    label: String,
+    scope: Scope,
+    rights: Rights,
+    awake: usize,
+    slugs: usize,
+}
+
+impl From<BareStatus> for Daemon {
+    fn from(bare: BareStatus) -> Self {
+        Self {
+            pid: bare.pid,
+            version: bare.version,
+            protocol_versions: bare.versions,
+            rack: bare.rack.to_string(),
+            next_expiry_ms: bare.next_expiry_ms,
+            protections: bare.protections,
+        }
+    }
+}
+
+impl From<GrantStatus> for Grant {
+    fn from(grant: GrantStatus) -> Self {
+        let GrantStatus { slug, vault, class, expires_in_ms, last_reader } = grant;
+        Self { slug, vault, class, expires_in_ms, last_reader }
+    }
+}
+
+impl From<CapabilityStatus> for Tree {
+    fn from(tree: CapabilityStatus) -> Self {
+        let CapabilityStatus { id, label, scope, rights, awake, slugs } = tree;
+        Self { id: id.short(), label, scope, rights, awake, slugs }
+    }
 }
 
 impl Row {
@@ -71,13 +134,11 @@ impl Row {
         match access::bare_status(settings, owner) {
             Ok(bare) => {
                 row.state = if bare.locked { State::Locked } else { State::Unlocked };
-                row.daemon = Some(bare);
-                if let Ok(Status { bare, grants, capabilities, .. }) =
-                    access::status(settings, owner)
-                {
-                    row.daemon = Some(bare);
-                    row.grants = Some(grants);
-                    row.trees = capabilities;
+                row.daemon = Some(bare.into());
+                if let Ok(seen) = access::status(settings, owner) {
+                    row.daemon = Some(seen.bare.into());
+                    row.grants = Some(seen.grants.into_iter().map(Grant::from).collect());
+                    row.trees = seen.capabilities.into_iter().map(Tree::from).collect();
                 }
             }
             Err(
@@ -92,44 +153,49 @@ impl Row {
         row
     }
 
-    fn lines(&self) -> Vec<String> {
-        let owner = &self.owner;
-        let state = match self.state {
-            State::Absent => "absent",
-            State::Locked => "locked",
-            State::Unlocked => "unlocked",
-            State::Unreachable => "unreachable",
+    /// Owner, key, expiry, last reader, level: a line for each grant, else one.
+    fn cells(&self) -> Vec<[String; 5]> {
+        let level = self.level.to_string();
+        let line = |key: &str, expires: String, reader: &str| {
+            [self.owner.to_string(), key.to_owned(), expires, reader.to_owned(), level.clone()]
         };
-        let provisional = if self.provisional { "\tprovisional" } else { "" };
-        let mut lines = vec![format!("{owner}\t{state}\t{}{provisional}", self.level)];
-        lines.extend(self.waiting.iter().map(|who| format!("{owner}\twaiting\t{who}")));
-        match &self.grants {
-            Some(grants) => lines.extend(grants.iter().map(|grant| {
-                let left = when::short(Duration::from_millis(grant.expires_in_ms));
-                let reader = grant.last_reader.as_deref().unwrap_or("-");
-                format!("{owner}\t{}\t{left}\t{}\t{reader}", grant.slug, grant.vault)
-            })),
-            None if self.state == State::Unlocked => {
-                let left = self.daemon.as_ref().and_then(|d| d.next_expiry_ms).unwrap_or(0);
-                let left = when::short(Duration::from_millis(left));
-                lines.push(format!("{owner}\t(names need a capability)\tnext expiry in {left}"));
+        let span = |ms| when::short(Duration::from_millis(ms));
+        match (&self.grants, self.state) {
+            (Some(grants), _) if !grants.is_empty() => grants
+                .iter()
+                .map(|grant| {
+                    let reader = grant.last_reader.as_deref().unwrap_or("-");
+                    line(&grant.slug.to_string(), span(grant.expires_in_ms), reader)
+                })
+                .collect(),
+            (_, State::Unlocked) => {
+                let next =
+                    self.daemon.as_ref().and_then(|daemon| daemon.next_expiry_ms).unwrap_or(0);
+                vec![line("(names need a capability)", format!("first in {}", span(next)), "-")]
             }
-            None => {}
+            (_, State::Absent) => vec![line("-", "absent".into(), "-")],
+            (_, State::Unreachable) => vec![line("-", "unreachable".into(), "-")],
+            (_, State::Locked) if self.provisional => vec![line("-", "provisional".into(), "-")],
+            (_, State::Locked) => vec![line("-", "locked".into(), "-")],
         }
+    }
+
+    /// What a person should know besides.
+    fn remarks(&self) -> Vec<String> {
+        let owner = &self.owner;
+        let mut lines: Vec<String> =
+            self.waiting.iter().map(|who| format!("{owner}: {who}")).collect();
         lines.extend(self.trees.iter().map(|tree| {
             let asleep = if tree.awake == 0 { ", asleep" } else { "" };
+            let plural = if tree.slugs == 1 { "" } else { "s" };
             format!(
-                "{owner}\ttree {}\t{}\t{} slugs{asleep}",
-                tree.id.short(),
-                tree.label,
-                tree.slugs
+                "{owner}: tree {} of {} may read {} slug{plural}{asleep}",
+                tree.id, tree.label, tree.slugs
             )
         }));
-        if let Some(daemon) = &self.daemon {
-            let missing = daemon.protections.iter().filter(|p| !p.on);
-            lines
-                .extend(missing.map(|p| format!("{owner}\tnot in force: {}\t{}", p.name, p.state)));
-        }
+        let missing =
+            self.daemon.iter().flat_map(|daemon| daemon.protections.iter().filter(|p| !p.on));
+        lines.extend(missing.map(|p| format!("{owner}: not in force: {}: {}", p.name, p.state)));
         lines
     }
 }
