@@ -17,6 +17,7 @@ use crate::error::{Code, Failure, Outcome};
 use crate::opened;
 use crate::settings::Settings;
 use crate::tree::{self, Tree};
+use crate::words;
 
 /// One way to a daemon.
 struct Way {
@@ -173,15 +174,9 @@ fn nobody(settings: &Settings, owner: &Owner) -> Failure {
 
 /// Nothing of `owner` is unlocked.
 pub fn locked(settings: &Settings, owner: &Owner) -> Failure {
-    if !settings.places.manifest(owner).exists() {
-        return Failure::new(
-            Code::Absent,
-            format!(
-                "there is no owner {owner} here: {} does not exist",
-                settings.places.manifest(owner).display()
-            ),
-        )
-        .hint(format!("keyrack init --for {owner}"));
+    let manifest = settings.places.manifest(owner);
+    if !manifest.exists() {
+        return words::absent(owner, &manifest);
     }
     Failure::new(Code::Locked, format!("{owner} is locked"))
         .hint(format!("keyrack unlock --for {owner}"))

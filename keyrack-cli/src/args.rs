@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use keyrack_manifest::{Class, Lifetime};
+use keyrack_manifest::{Class, Lifetime, OnOff};
 use keyrack_names::{Env, KeyName, Org, Owner, Slug};
 
 use crate::when::When;
@@ -83,9 +83,10 @@ macro_rules! commands {
         impl Command {
             /// Takes the global flags out, so that they can be joined with those before it.
             pub fn take_global(&mut self) -> Global {
-                match self {
+                let global = match self {
                     $(Self::$name(with) => std::mem::take(&mut with.global),)*
-                }
+                };
+                global.and(self.take_nested_global())
             }
         }
     };
@@ -131,7 +132,7 @@ commands! {
     Daemon(Daemon),
     /// Copy a credential to another owner
     Copy(Copy),
-    /// Trust the nearest keyrack.yml
+    /// Trust the nearest keyrack.yml to name what a program is given
     Trust(Trust),
     /// Remove an owner and all that is its own
     Destroy(Destroy),
@@ -147,9 +148,36 @@ commands! {
     Version(Nothing),
 }
 
+impl Command {
+    /// The flags behind the last word, where a subcommand has subcommands.
+    fn take_nested_global(&mut self) -> Global {
+        let nested = match self {
+            Self::Recipient(with) => match &mut with.own.act {
+                RecipientAct::Add(with) => &mut with.global,
+                RecipientAct::List(with) => &mut with.global,
+                RecipientAct::Remove(with) => &mut with.global,
+            },
+            Self::Daemon(with) => match &mut with.own.act {
+                DaemonAct::List(with) | DaemonAct::Prune(with) => &mut with.global,
+                DaemonAct::Stop(with) => &mut with.global,
+            },
+            _ => return Global::default(),
+        };
+        std::mem::take(nested)
+    }
+}
+
 /// No flags of its own.
 #[derive(Debug, Args)]
 pub struct Nothing {}
+
+fn on_or_off(text: &str) -> Result<OnOff, &'static str> {
+    match text {
+        "on" => Ok(OnOff::On),
+        "off" => Ok(OnOff::Off),
+        _ => Err("use on or off"),
+    }
+}
 
 /// `--key`: a credential's name, or its whole slug.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,6 +237,9 @@ pub struct Init {
     /// Let later drops from this host replace what it dropped before
     #[arg(long)]
     pub provisioner: bool,
+    /// Whether using the owner's key without a person is enough to read [default: on]
+    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    pub self_proof: Option<OnOff>,
     /// Create the owners that this YAML file lists
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath,
           conflicts_with_all = ["pubkey", "via", "backup", "handle", "kept_by"])]

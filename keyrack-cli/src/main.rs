@@ -18,6 +18,7 @@ mod keeper;
 mod keysource;
 mod level;
 mod opened;
+mod ownkey;
 mod pending;
 mod project;
 mod prompt;

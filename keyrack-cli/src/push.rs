@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keyrack_names::{Owner, Secret, Slug};
 use keyrack_protocol::client::Session;
-use keyrack_protocol::message::{Grant, Push, Refusal, Registration, Reply, Request};
+use keyrack_protocol::message::{Forget, Grant, Push, Refusal, Registration, Reply, Request};
 
 use crate::error::{Code, Failure, Outcome};
 use crate::opened::Opened;
@@ -72,6 +72,16 @@ pub fn replace(opened: &Opened, slug: &Slug, value: &Secret, settings: &Settings
     if let Err(failure) = call(&mut session, &opened.owner, push) {
         ui.warn(&failure.message);
     }
+}
+
+/// Has the daemon forget a credential that is no more. Best effort, as [`replace`].
+pub fn forget(opened: &Opened, slug: &Slug, settings: &Settings) {
+    let Ok(mut session) = opened.rack().attach(settings) else { return };
+    let forget = Forget { slugs: vec![slug.clone()], ..Forget::default() };
+    let _ = session.call(&Request::Forget(forget));
+    let known = opened.manifest.keys.keys().cloned().collect();
+    let push = Push { replace: true, known: Some(known), ..Push::default() };
+    let _ = session.call(&Request::Push(push));
 }
 
 /// As [`replace`], by this tree's capability. Returns whether the daemon took it.

@@ -89,6 +89,18 @@ impl Ui {
         written(io::stdout().lock().write_all(&bytes))
     }
 
+    /// Says what was done: to a person in words, to a program as an object on stdout.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn done(&self, words: impl AsRef<str>, object: serde_json::Value) -> Outcome {
+        if self.json {
+            return self.object(&object);
+        }
+        self.say(words);
+        Ok(())
+    }
+
     /// Says something on stderr.
     pub fn say(&self, text: impl AsRef<str>) {
         if !self.quiet && !self.json {

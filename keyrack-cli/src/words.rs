@@ -1,6 +1,8 @@
 //! What the errors of the crates below mean for a person: the exit code, and what to type
 //! next.
 
+use std::path::Path;
+
 use keyrack_manifest::{Conflict, IdentityError, StoreError, Tampered, UpdateError};
 use keyrack_names::Owner;
 use keyrack_vault::VaultError;
@@ -11,7 +13,7 @@ use crate::error::{Code, Failure};
 pub fn store(error: StoreError, owner: &Owner) -> Failure {
     let message = error.to_string();
     let (code, hint) = match error {
-        StoreError::Absent { .. } => (Code::Absent, Some(format!("keyrack init --for {owner}"))),
+        StoreError::Absent { path, .. } => return absent(owner, &path),
         StoreError::WrongKey { .. } => {
             (Code::NoIdentity, Some(format!("keyrack unlock --for {owner} --identity FILE")))
         }
@@ -45,6 +47,12 @@ pub fn store(error: StoreError, owner: &Owner) -> Failure {
         | StoreError::Random(_) => (Code::Unexpected, None),
     };
     with(Failure::new(code, message), hint)
+}
+
+/// There is no such owner.
+pub fn absent(owner: &Owner, manifest: &Path) -> Failure {
+    let message = format!("there is no owner {owner} here: {} does not exist", manifest.display());
+    Failure::new(Code::Absent, message).hint(format!("keyrack init --for {owner}"))
 }
 
 /// A change of a manifest was not made.

@@ -9,7 +9,7 @@ use crate::args::Copy;
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{access, answer, opened, values, wanted};
+use crate::{access, answer, opened, values, wanted, words};
 
 /// Runs `keyrack copy`.
 pub fn run(args: &Copy, settings: &Settings, ui: &Ui) -> Outcome {
@@ -18,8 +18,7 @@ pub fn run(args: &Copy, settings: &Settings, ui: &Ui) -> Outcome {
     }
     let recipients = opened::pinned_recipients(settings, &args.to);
     if recipients.is_empty() {
-        return Err(Failure::new(Code::Absent, format!("there is no owner {} here", args.to))
-            .hint(format!("keyrack init --for {}", args.to)));
+        return Err(words::absent(&args.to, &settings.places.manifest(&args.to)));
     }
     let slug = wanted::slug(&args.key, args.env.as_ref(), args.org.as_ref())?;
     if settings.dry_run {

@@ -70,16 +70,16 @@ fn stop(args: &DaemonStop, settings: &Settings, ui: &Ui) -> Outcome {
     let paths: Vec<PathBuf> = alive.into_iter().map(|found| found.path).collect();
     let stopped = paths.iter().filter(|path| client::bare(path, BareRequest::Lock).is_ok()).count();
     sockets::sweep(&paths);
-    ui.say(format!("{stopped} stopped"));
-    Ok(())
+    ui.done(format!("{stopped} stopped"), serde_json::json!({ "stopped": stopped }))
 }
 
 fn prune(settings: &Settings, ui: &Ui) -> Outcome {
     let (_, dead) = parted(settings);
     let paths: Vec<PathBuf> = dead.into_iter().map(|found| found.path).collect();
     let removed = sockets::sweep(&paths);
-    ui.say(format!("{removed} dead sockets removed"));
-    Ok(())
+    let plural = if removed == 1 { "" } else { "s" };
+    let object = serde_json::json!({ "removed": removed });
+    ui.done(format!("{removed} dead socket{plural} removed"), object)
 }
 
 fn parted(settings: &Settings) -> (Vec<Found>, Vec<Found>) {

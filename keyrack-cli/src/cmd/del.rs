@@ -1,13 +1,11 @@
 //! `keyrack del`: takes a credential out of the manifest, its record out of the vault and
 //! its value out of the running daemon.
 
-use keyrack_protocol::message::{Forget, Request};
-
 use crate::args::Del;
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{opened, wanted};
+use crate::{opened, push, wanted};
 
 /// Runs `keyrack del`.
 pub fn run(args: &Del, settings: &Settings, ui: &Ui) -> Outcome {
@@ -24,10 +22,7 @@ pub fn run(args: &Del, settings: &Settings, ui: &Ui) -> Outcome {
         return Ok(());
     }
     opened.update(settings, |manifest| manifest.keys.remove(&slug).map(drop).ok_or_else(absent))?;
-    if let Ok(mut session) = opened.rack().attach(settings) {
-        let forget = Forget { slugs: vec![slug.clone()], ..Forget::default() };
-        let _ = session.call(&Request::Forget(forget));
-    }
-    ui.say(format!("{owner}: {slug} is deleted"));
-    Ok(())
+    push::forget(&opened, &slug, settings);
+    let object = serde_json::json!({ "owner": owner, "slug": slug, "deleted": true });
+    ui.done(format!("{owner}: {slug} is deleted"), object)
 }

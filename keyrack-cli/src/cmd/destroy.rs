@@ -11,7 +11,7 @@ pub fn run(settings: &Settings, ui: &Ui) -> Outcome {
     let owner = settings.owner()?;
     let manifest = settings.places.manifest(owner);
     if !manifest.exists() && opened::pin(settings, owner).is_ok_and(|pin| pin.is_none()) {
-        return Err(Failure::new(Code::Absent, format!("there is no owner {owner} here")));
+        return Err(words::absent(owner, &manifest));
     }
     if settings.dry_run {
         ui.say(format!(
@@ -34,5 +34,6 @@ pub fn run(settings: &Settings, ui: &Ui) -> Outcome {
     if log.exists() {
         ui.say(format!("{owner}: {} is kept", log.display()));
     }
-    Ok(())
+    let object = serde_json::json!({ "owner": owner, "removed": removed });
+    ui.done(format!("{owner} is gone"), object)
 }

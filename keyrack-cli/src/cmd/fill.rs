@@ -25,6 +25,10 @@ pub fn run(args: &Fill, settings: &Settings, ui: &Ui) -> Outcome {
     let project = project::find()?.ok_or_else(|| {
         Failure::new(Code::Absent, format!("there is no {} here or above", project::FILE))
     })?;
+    if let Some(env) = args.env.as_ref().filter(|env| !project.env.contains_key(env)) {
+        let message = format!("{} has no env {env}", project.path.display());
+        return Err(Failure::new(Code::Absent, message));
+    }
     let mut opened = opened::open(settings, ui, owner)?;
     let missing = missing(args, &project, &opened);
     if missing.is_empty() {

@@ -1,20 +1,20 @@
 //! `keyrack init`: creates manifests. Asked again for the same, it changes nothing; asked
 //! for another key, it refuses.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
-use keyrack_manifest::{Created, IdentityFile, NewOwner, Recipient, generate};
+use keyrack_manifest::{Created, IdentityFile, NewOwner, OnOff};
 use keyrack_names::Owner;
 use serde::Serialize;
 
-use crate::args::{Init, ViaArg};
+use crate::args::Init;
 use crate::error::{Code, Failure, Outcome};
 use crate::keysource::{self, Key};
 use crate::roster::{self, Member};
 use crate::settings::{Settings, login_name};
 use crate::ui::Ui;
-use crate::{keeper, level, opened, provisional, provisioner, words};
+use crate::{level, opened, ownkey, provisional, provisioner, words};
 
 /// Runs `keyrack init`.
 pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
@@ -22,6 +22,14 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
         Some(file) => roster::read(file)?,
         None => members(args, settings)?,
     };
+    if settings.dry_run {
+        for Member { owner, .. } in &members {
+            let path = settings.places.manifest(owner);
+            let words = if path.exists() { "is there already" } else { "would be created" };
+            ui.say(format!("{owner}: {} {words}", path.display()));
+        }
+        return Ok(());
+    }
     let mut done = Vec::new();
     let mut failures = Vec::new();
     for member in &members {
@@ -79,18 +87,16 @@ struct Row {
 fn one(member: &Member, args: &Init, settings: &Settings, ui: &Ui) -> Outcome<Row> {
     let owner = &member.owner;
     let path = settings.places.manifest(owner);
-    if settings.dry_run {
-        let words = if path.exists() { "is there already" } else { "would be created" };
-        ui.say(format!("{owner}: {} {words}", path.display()));
+    let key = ownkey::choose(member, settings, ui)?;
+    let created = create(member, args, &key, settings)? == Created::New;
+    if let Some(self_proof) = args.self_proof.filter(|_| !created) {
+        turn_self_proof(self_proof, owner, settings, ui)?;
     }
-    let key = key(member, settings, ui)?;
-    let created =
-        if settings.dry_run { Created::Same } else { create(member, args, &key, settings)? };
-    let (created, provisional) = (created == Created::New, opened::is_provisional(settings, owner));
+    let provisional = opened::is_provisional(settings, owner);
     let level = level::of(settings, owner);
     if created {
         ui.say(format!("{owner}: {} is sealed to {}", path.display(), key.recipient.fingerprint()));
-    } else if !settings.dry_run {
+    } else {
         ui.say(format!("{owner}: {} is there already, sealed to the same key", path.display()));
     }
     if provisional {
@@ -108,6 +114,20 @@ fn one(member: &Member, args: &Init, settings: &Settings, ui: &Ui) -> Outcome<Ro
         provisional,
         level,
     })
+}
+
+/// The one thing that asking again may change, since it was asked for.
+fn turn_self_proof(to: OnOff, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
+    let mut opened = opened::open(settings, ui, owner)?;
+    if opened.manifest.self_proof == to {
+        return Ok(());
+    }
+    opened.update(settings, |manifest| {
+        manifest.self_proof = to;
+        Ok(())
+    })?;
+    ui.say(format!("{owner}: self-proof is changed, from the next start of its daemon on"));
+    Ok(())
 }
 
 fn create(member: &Member, args: &Init, key: &Key, settings: &Settings) -> Outcome<Created> {
@@ -144,6 +164,7 @@ fn create(member: &Member, args: &Init, key: &Key, settings: &Settings) -> Outco
     };
     opened::store(settings)
         .create(&new, |manifest| {
+            manifest.self_proof = args.self_proof.unwrap_or(OnOff::On);
             if provisional { Ok(()) } else { provisional::found(manifest, settings, now) }
         })
         .map_err(|e| words::update(e, owner))
@@ -165,101 +186,4 @@ fn private(key: &Key, owner: &Owner, settings: &Settings) -> Option<IdentityFile
     places
         .filter_map(|path| IdentityFile::read(&path).ok())
         .find(|file| file.publics().iter().any(|public| public.same_key(&key.recipient)))
-}
-
-/// The key that is to open the manifest: the one named, the owner's own, or a new one.
-fn key(member: &Member, settings: &Settings, ui: &Ui) -> Outcome<Key> {
-    if let Some(text) = &member.pubkey {
-        return keysource::read(text).and_then(|key| fits(key, member.via));
-    }
-    let owner = &member.owner;
-    if let Some(keeper) = &member.kept_by {
-        return keeper::key(settings, ui, owner, keeper);
-    }
-    match member.via {
-        Some(ViaArg::Age) => age_key(owner, settings, ui),
-        Some(ViaArg::Yubikey) => Err(Failure::new(
-            Code::NoIdentity,
-            "a YubiKey is named by its recipient: --pubkey age1yubikey1…",
-        )
-        .hint(format!("keyrack init --for {owner} --via yubikey --pubkey age1yubikey1…"))),
-        Some(ViaArg::Ssh) | None => ssh_key(owner, settings, ui),
-    }
-}
-
-fn fits(key: Key, via: Option<ViaArg>) -> Outcome<Key> {
-    use keyrack_manifest::Via;
-    let is = key.recipient.via();
-    let agrees = match via {
-        None => true,
-        Some(ViaArg::Ssh) => is == Via::Ssh,
-        Some(ViaArg::Age) => is == Via::Age,
-        Some(ViaArg::Yubikey) => is == Via::Yubikey,
-    };
-    if agrees {
-        Ok(key)
-    } else {
-        Err(Failure::new(
-            Code::Usage,
-            format!("--pubkey is a key for --via {is}, and --via says another"),
-        ))
-    }
-}
-
-fn ssh_key(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Key> {
-    let Some(dir) = &settings.search.ssh_dir else {
-        return Err(Failure::new(Code::NoIdentity, "cannot tell where ~/.ssh is: HOME is not set"));
-    };
-    let own = dir.join(format!("id_ed25519_{owner}"));
-    let mut places = vec![own.clone()];
-    if owner.is_human() {
-        places.extend([dir.join("id_ed25519"), dir.join("id_rsa")]);
-    }
-    for private in &places {
-        let public = private.with_extension("pub");
-        for file in [&public, private] {
-            if file.exists() {
-                let key = keysource::from_file(file)?;
-                return Ok(Key { private: Some(private.clone()).filter(|p| p.exists()), ..key });
-            }
-        }
-    }
-    if owner.is_human() {
-        return Err(no_default_key(dir));
-    }
-    let recipient = if settings.dry_run {
-        return Err(Failure::new(
-            Code::NoIdentity,
-            format!("{} would be generated", own.display()),
-        ));
-    } else {
-        generate::ssh_ed25519(&own, owner.as_str()).map_err(|e| words::identity(e, owner))?
-    };
-    ui.say(format!("{owner}: generated {}, a key of its own", own.display()));
-    Ok(Key { recipient, private: Some(own) })
-}
-
-/// `human` has no SSH key that can be a recipient: say which others were seen.
-fn no_default_key(dir: &Path) -> Failure {
-    let unusable: Vec<&str> = ["id_ecdsa", "id_ecdsa_sk", "id_ed25519_sk", "id_dsa"]
-        .into_iter()
-        .filter(|name| dir.join(name).exists())
-        .collect();
-    let seen = match unusable.as_slice() {
-        [] => String::new(),
-        names => format!("; {} cannot be an age recipient", names.join(" and ")),
-    };
-    Failure::new(Code::NoIdentity, format!("there is no SSH key in {}{seen}", dir.display()))
-        .hint(format!("ssh-keygen -t ed25519 -f {}", dir.join("id_ed25519").display()))
-        .hint("keyrack init --for human --via age")
-}
-
-fn age_key(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Key> {
-    let file = settings.places.age_key(owner);
-    if file.exists() {
-        return keysource::from_file(&file);
-    }
-    let recipient: Recipient = generate::age_file(&file).map_err(|e| words::identity(e, owner))?;
-    ui.say(format!("{owner}: generated {}", file.display()));
-    Ok(Key { recipient, private: Some(file) })
 }

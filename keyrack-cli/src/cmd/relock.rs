@@ -36,15 +36,17 @@ pub fn everything(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
     match asked {
         Ok(_) => {
             sockets::sweep(&paths);
-            ui.say(format!("{owner} is locked"));
-            Ok(())
+            ui.done(format!("{owner} is locked"), done(owner, true))
         }
         Err(ClientError::NotRunning | ClientError::Foreign { .. }) => {
-            ui.say(format!("{owner} was locked already"));
-            Ok(())
+            ui.done(format!("{owner} was locked already"), done(owner, false))
         }
         Err(error) => Err(daemon::failure(&error, owner)),
     }
+}
+
+fn done(owner: &Owner, was_unlocked: bool) -> serde_json::Value {
+    serde_json::json!({ "owner": owner, "locked": true, "wasUnlocked": was_unlocked })
 }
 
 fn part(args: &Relock, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
@@ -63,8 +65,8 @@ fn part(args: &Relock, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
     let mut session = session(owner, settings)?;
     match session.call(&Request::Forget(forget)).map_err(|e| daemon::failure(&e, owner))? {
         Reply::Done { count } => {
-            ui.say(format!("{owner}: {count} forgotten"));
-            Ok(())
+            let object = serde_json::json!({ "owner": owner, "forgotten": count });
+            ui.done(format!("{owner}: {count} forgotten"), object)
         }
         Reply::Refused { message, .. } => {
             Err(Failure::new(Code::Denied, format!("{owner}: {message}"))

@@ -50,6 +50,9 @@ fn entry(args: &Set, owner: &Owner, slug: &Slug, vault: VaultName) -> Outcome<En
     entry.class = args.class.unwrap_or_default();
     entry.max_duration = args.max_duration;
     entry.expires_at = args.expires.map(|when| when.at(now));
+    if entry.expires_at.is_some_and(|end| end <= now) {
+        return Err(Failure::new(Code::Usage, "--expires: that time is over already"));
+    }
     if entry.vault.is_personal() {
         if args.exid.is_some() {
             return Err(Failure::new(
@@ -81,8 +84,8 @@ fn refer(entry: Entry, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
         );
         Ok(())
     })?;
-    ui.say(format!("{owner}: {slug} is recorded as living in {vault}"));
-    Ok(())
+    let object = serde_json::json!({ "owner": owner, "slug": slug, "vault": vault });
+    ui.done(format!("{owner}: {slug} is recorded as living in {vault}"), object)
 }
 
 /// How the value gets to its owner.
@@ -167,8 +170,8 @@ fn into_manifest(
         values::put(manifest, settings, NewValue { slug: &slug, value, entry }, now)
     })?;
     push::replace(&opened, &slug, value, settings, ui);
-    ui.say(format!("{}: {slug} is set", opened.owner));
-    Ok(())
+    let object = serde_json::json!({ "owner": opened.owner, "slug": slug, "pending": false });
+    ui.done(format!("{}: {slug} is set", opened.owner), object)
 }
 
 /// What a drop of `entry` and `value` says.
@@ -213,8 +216,13 @@ pub fn leave(
     let vouched = drops::leave(payload, recipients, settings)?;
     let pushed = push::replace_by_capability(settings, owner, slug, &payload.value);
     let now = if pushed { "; its daemon has it already" } else { "" };
-    ui.say(format!("{owner}: {slug} is left as a drop, until {owner}'s next unlock{now}"));
-    if !vouched {
+    let object = serde_json::json!({ "owner": owner, "slug": slug, "pending": true });
+    ui.done(
+        format!("{owner}: {slug} is left as a drop, until {owner}'s next unlock{now}"),
+        object,
+    )?;
+    // A provisional manifest takes what comes; any other asks its owner.
+    if !vouched && !opened::is_provisional(settings, owner) {
         ui.hint(format!("nobody vouches for it, so the owner is asked: keyrack unlock --for {owner} --accept-drops"));
     }
     Ok(())

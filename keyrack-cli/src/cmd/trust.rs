@@ -38,21 +38,24 @@ pub fn run(args: &Trust, settings: &Settings, ui: &Ui) -> Outcome {
             return Err(Failure::new(Code::Absent, format!("{} was not trusted", file.display())));
         }
         save(&store, &trusted)?;
-        ui.say(format!("{} is trusted no longer", file.display()));
-        return Ok(());
+        return done(ui, &file, false, format!("{} is trusted no longer", file.display()));
     }
     // What does not parse cannot be judged, and so not trusted.
     let project = project::read(&file)?;
     let digest = digest(&file)?;
     if trusted.get(&file) == Some(&digest) {
-        ui.say(format!("{} is trusted already", file.display()));
-        return Ok(());
+        return done(ui, &file, true, format!("{} is trusted already", file.display()));
     }
     trusted.insert(file.clone(), digest);
     save(&store, &trusted)?;
     let names: usize = project.env.values().map(Vec::len).sum();
-    ui.say(format!("{} is trusted as it is now: it asks for {names} credentials", file.display()));
-    Ok(())
+    let words =
+        format!("{} is trusted as it is now: it asks for {names} credentials", file.display());
+    done(ui, &file, true, words)
+}
+
+fn done(ui: &Ui, file: &Path, trusted: bool, words: String) -> Outcome {
+    ui.done(words, serde_json::json!({ "path": file, "trusted": trusted }))
 }
 
 fn list(trusted: &Trusted, ui: &Ui) -> Outcome {

@@ -69,7 +69,7 @@ impl Line {
     fn words(&self) -> String {
         match &self.result {
             Ok(granted) => format!("{} granted for {}", self.name, when::short(granted.span)),
-            Err(failure) => format!("{} not granted: {}", self.name, failure.message),
+            Err(failure) => failure.message.clone(),
         }
     }
 }
@@ -219,10 +219,13 @@ fn report(opened: &Opened, selection: &Selection<'_>, lines: &[Line], ui: &Ui) -
             .collect();
         return ui.object(&serde_json::json!({ "owner": owner, "keys": rows }));
     }
+    // One that failed alone is what the command ends with.
+    let several = lines.iter().filter(|line| line.result.is_err()).count() > 1;
     for line in lines {
         match line.result {
             Ok(_) => ui.say(format!("{owner}: {}", line.words())),
-            Err(_) => ui.warn(format!("{owner}: {}", line.words())),
+            Err(_) if several => ui.warn(format!("{owner}: {}", line.words())),
+            Err(_) => {}
         }
     }
     if lines.is_empty() && selection.is_everything() {

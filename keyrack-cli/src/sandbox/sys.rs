@@ -1,0 +1,136 @@
+//! Every `unsafe` line of the sandbox: mounts by descriptor (mount_setattr(2) and its kin,
+//! which no crate wraps), the loopback interface, secure bits, and one fork.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE, c_uint};
+use nix::errno::Errno;
+
+// Of <linux/mount.h>; libc has these only for some targets.
+const OPEN_TREE_CLONE: c_uint = 1;
+const OPEN_TREE_CLOEXEC: c_uint = libc::O_CLOEXEC as c_uint;
+const MOVE_MOUNT_F_EMPTY_PATH: c_uint = 4;
+const MOUNT_ATTR_RDONLY: u64 = 1;
+
+#[repr(C)]
+struct MountAttr {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    userns: u64,
+}
+
+fn c_path(path: &Path) -> nix::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
+}
+
+/// A copy of what is mounted at `path` and below, attached nowhere.
+///
+/// # Errors
+/// `ENOENT` when there is no such path; `EPERM` without the right to mount.
+pub fn copy_of_mount(path: &Path) -> nix::Result<OwnedFd> {
+    let path = c_path(path)?;
+    let flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE as c_uint;
+    // SAFETY: the path ends in NUL and outlives the call.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_open_tree, AT_FDCWD, path.as_ptr(), flags) })?;
+    // SAFETY: the kernel just made the descriptor for us, nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Mounts such a copy at `target`.
+///
+/// # Errors
+/// `ENOENT` when there is no such path; `ENOTDIR` when one is a directory and one is not.
+pub fn attach(mount: BorrowedFd<'_>, target: &Path) -> nix::Result<()> {
+    let target = c_path(target)?;
+    // SAFETY: both paths end in NUL and outlive the call.
+    Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            AT_FDCWD,
+            target.as_ptr(),
+            MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    })
+    .map(drop)
+}
+
+/// Makes what is mounted at `path`, and all below, read-only.
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.12.
+pub fn make_read_only(path: &Path) -> nix::Result<()> {
+    set_read_only(AT_FDCWD, &c_path(path)?, AT_RECURSIVE)
+}
+
+/// The same for a copy that is not attached yet.
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.12.
+pub fn make_copy_read_only(mount: BorrowedFd<'_>) -> nix::Result<()> {
+    set_read_only(mount.as_raw_fd(), c"", AT_RECURSIVE | AT_EMPTY_PATH)
+}
+
+fn set_read_only(dir: i32, path: &std::ffi::CStr, flags: i32) -> nix::Result<()> {
+    let attr = MountAttr { set: MOUNT_ATTR_RDONLY, clear: 0, propagation: 0, userns: 0 };
+    // SAFETY: the path ends in NUL, the structure is as long as said; both outlive the call.
+    Errno::result(unsafe {
+        libc::syscall(libc::SYS_mount_setattr, dir, path.as_ptr(), flags, &raw const attr, size_of::<MountAttr>())
+    })
+    .map(drop)
+}
+
+/// Switches the loopback interface of this network namespace on.
+///
+/// # Errors
+/// `EPERM` when the namespace is not ours.
+pub fn loopback_up() -> nix::Result<()> {
+    // SAFETY: no pointers; the descriptor is owned at once.
+    let socket = unsafe {
+        let fd = Errno::result(libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0))?;
+        OwnedFd::from_raw_fd(fd)
+    };
+    // SAFETY: all zeroes is a valid request: no name, no flags.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: the request is a whole `ifreq` and outlives the call.
+    Errno::result(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) }).map(drop)
+}
+
+/// From the next program on, being uid 0 of a user namespace gives no capability, and
+/// nothing can undo that.
+///
+/// # Errors
+/// `EPERM` outside of a user namespace of ours.
+pub fn root_is_nobody_special() -> nix::Result<()> {
+    // Of <linux/securebits.h>: NOROOT and NO_SETUID_FIXUP, each with its lock.
+    const BITS: libc::c_ulong = 0b1111;
+    // SAFETY: no pointers.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, BITS, 0, 0, 0) }).map(drop)
+}
+
+/// Runs `work` in a copy of this process, which ends with it. Gives the copy's pid.
+///
+/// # Errors
+/// `EAGAIN` when there are too many processes.
+pub fn in_a_copy(work: impl FnOnce()) -> nix::Result<nix::unistd::Pid> {
+    // SAFETY: this program has one thread, so the copy may do whatever the original may.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Parent { child } => Ok(child),
+        nix::unistd::ForkResult::Child => {
+            work();
+            // SAFETY: ends the copy without running what the original will run at its end.
+            unsafe { libc::_exit(0) }
+        }
+    }
+}
