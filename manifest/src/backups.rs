@@ -23,6 +23,9 @@ pub enum BackupError {
         /// The label.
         label: Word,
     },
+    /// Nobody could open the manifest any more.
+    #[error("the last key that opens the manifest cannot be removed")]
+    Last,
     /// The operating system gave no random numbers.
     #[error("no random numbers: {0}")]
     Random(getrandom::Error),
@@ -61,11 +64,30 @@ impl Manifest {
             .iter()
             .position(|backup| backup.label == *label)
             .ok_or_else(|| BackupError::Unknown { label: label.clone() })?;
-        let rack = Rack::generate().map_err(BackupError::Random)?;
-        let key = SigningKey::generate().map_err(BackupError::Random)?;
-        self.rack.secret = rack.secret;
-        self.signing.key = key;
+        self.replace_secrets()?;
         Ok(self.recipients.remove(at))
+    }
+
+    /// Takes the owner's own key away, lost or stolen, and puts the first backup in its
+    /// place. Everything the old key could read is replaced as by
+    /// [`Manifest::remove_backup`]. Returns the key that went.
+    ///
+    /// # Errors
+    /// [`BackupError::Last`] when there is no backup.
+    pub fn promote_backup(&mut self) -> Result<Recipient, BackupError> {
+        if self.recipients.is_empty() {
+            return Err(BackupError::Last);
+        }
+        self.replace_secrets()?;
+        let backup = self.recipients.remove(0);
+        self.owner.via = backup.via;
+        Ok(std::mem::replace(&mut self.owner.pubkey, backup.recipient))
+    }
+
+    fn replace_secrets(&mut self) -> Result<(), BackupError> {
+        self.rack.secret = Rack::generate().map_err(BackupError::Random)?.secret;
+        self.signing.key = SigningKey::generate().map_err(BackupError::Random)?;
+        Ok(())
     }
 }
 

@@ -358,7 +358,7 @@ pub(crate) fn pin_after(manifest: &Manifest, old: Option<&Pin>, identity: &Ident
     Pin {
         serial: old.and_then(|pin| pin.serial),
         kept_by: old.and_then(|pin| pin.kept_by.clone()),
-        ..Pin::of(manifest, old_path.or(path))
+        ..Pin::of(manifest, path.or(old_path))
     }
 }
 

@@ -2,10 +2,11 @@
 //! written.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::Path;
 
-use keyrack_protocol::audit_chain;
+use jiff::Timestamp;
+use keyrack_protocol::audit_chain::{self, Line};
 use keyrack_protocol::message::AuditHead;
 
 use crate::args::LogAct;
@@ -35,11 +36,28 @@ pub fn run(act: LogAct, settings: &Settings, ui: &Ui) -> Outcome {
     }
 }
 
-/// The lines as they are: JSON, one an act.
+/// The lines as they are, JSON, one an act; for a person at a terminal in words.
 fn show(log: impl BufRead, ui: &Ui, path: &Path) -> Outcome {
-    let lines =
-        log.lines().collect::<io::Result<Vec<_>>>().context(|| path.display().to_string())?;
-    ui.lines(lines)
+    let doing = || path.display().to_string();
+    let lines = log.lines().collect::<io::Result<Vec<_>>>().context(doing)?;
+    if ui.json || !io::stdout().is_terminal() {
+        return ui.lines(lines);
+    }
+    let rows: Vec<[String; 5]> =
+        lines.iter().filter_map(|line| Some(words(&serde_json::from_str(line).ok()?))).collect();
+    ui.table(["TIME", "ACTION", "OUTCOME", "BY", "KEYS"], &rows)
+}
+
+fn words(line: &Line) -> [String; 5] {
+    let time =
+        Timestamp::from_millisecond(i64::try_from(line.ts_ms).unwrap_or(0)).unwrap_or_default();
+    let by = match line.pid {
+        0 => "-".to_owned(),
+        pid if line.caller.is_empty() => format!("pid {pid}"),
+        pid => format!("pid {pid}, who says: {}", line.caller),
+    };
+    let keys: Vec<String> = line.slugs.iter().map(ToString::to_string).collect();
+    [format!("{time:.0}"), line.action.clone(), line.outcome.clone(), by, keys.join(" ")]
 }
 
 fn verify(log: impl BufRead, path: &Path, settings: &Settings, ui: &Ui) -> Outcome {

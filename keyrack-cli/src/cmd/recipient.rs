@@ -85,19 +85,22 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
             || recipient.fingerprint() == which
             || wanted.as_ref().is_some_and(|wanted| wanted.same_key(recipient))
     };
-    if is_meant("owner", &opened.manifest.owner.pubkey) {
-        return Err(Failure::new(
-            Code::Conflict,
-            format!("the owner's own key cannot be removed from {owner}'s manifest"),
-        )
-        .hint(format!("keyrack recipient list --for {owner}")));
-    }
     let found =
         opened.manifest.recipients.iter().find(|b| is_meant(b.label.as_str(), &b.recipient));
-    let label = found.map(|backup| backup.label.clone()).ok_or_else(|| {
-        Failure::new(Code::Absent, format!("{owner}'s manifest has no such recipient"))
-            .hint(format!("keyrack recipient list --for {owner}"))
-    })?;
+    let who = match found {
+        Some(backup) => Who::Backup(backup.label.clone()),
+        None if is_meant("owner", &opened.manifest.owner.pubkey) => Who::Owner,
+        None => {
+            let message = format!("{owner}'s manifest has no such recipient");
+            return Err(Failure::new(Code::Absent, message)
+                .hint(format!("keyrack recipient list --for {owner}")));
+        }
+    };
+    if matches!(who, Who::Owner) && opened.manifest.recipients.is_empty() {
+        return Err(refused(BackupError::Last, &owner)
+            .hint(format!("keyrack recipient add --for {owner} RECIPIENT")));
+    }
+    let label = who.label();
     if settings.dry_run {
         ui.say(format!("{owner}: {label} would be removed"));
         return Ok(());
@@ -107,8 +110,14 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
     audit_log::close(settings, &owner, ui)?;
     let now = Timestamp::now();
     opened.update(settings, |manifest| {
-        manifest.remove_backup(&label).map_err(|e| refused(e, &owner))?;
-        rotate(manifest, settings, &owner, now)
+        // Opened while the manifest still names the key that signed its records.
+        let vault = values::open_personal(manifest, settings)?;
+        match &who {
+            Who::Backup(label) => manifest.remove_backup(label).map(drop),
+            Who::Owner => manifest.promote_backup().map(drop),
+        }
+        .map_err(|e| refused(e, &owner))?;
+        rotate(manifest, &vault, &owner, now)
     })?;
     ui.say(format!("{owner}: {label} is removed; the keys it knew are replaced"));
     let exposed: Vec<String> = opened.manifest.keys.keys().map(ToString::to_string).collect();
@@ -121,6 +130,23 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
     Ok(())
 }
 
+/// Whose key is removed.
+enum Who {
+    /// The owner's own, lost or stolen: the first backup takes its place.
+    Owner,
+    /// A backup's.
+    Backup(Word),
+}
+
+impl Who {
+    fn label(&self) -> &str {
+        match self {
+            Self::Owner => "the owner's own key",
+            Self::Backup(label) => label.as_str(),
+        }
+    }
+}
+
 /// Seals the personal vault's keys to the recipients as they are now.
 fn rewrap(manifest: &mut Manifest, settings: &Settings, owner: &Owner) -> Outcome {
     let recipients = manifest.all_recipients();
@@ -130,9 +156,8 @@ fn rewrap(manifest: &mut Manifest, settings: &Settings, owner: &Owner) -> Outcom
 }
 
 /// New keys for the personal vault, every record written anew under them.
-fn rotate(manifest: &mut Manifest, settings: &Settings, owner: &Owner, now: Timestamp) -> Outcome {
+fn rotate(manifest: &mut Manifest, vault: &Vault, owner: &Owner, now: Timestamp) -> Outcome {
     let recipients = manifest.all_recipients();
-    let vault: Vault = values::open_personal(manifest, settings)?;
     let records: Vec<_> =
         manifest.keys.values().filter_map(|e| Some((e.slug.clone(), e.cred?))).collect();
     let (changed, moved) = vault
@@ -176,7 +201,7 @@ fn label(flag: Option<&str>, manifest: &Manifest) -> Outcome<Word> {
 
 fn refused(error: BackupError, owner: &Owner) -> Failure {
     let code = match error {
-        BackupError::Known | BackupError::LabelTaken { .. } => Code::Conflict,
+        BackupError::Known | BackupError::LabelTaken { .. } | BackupError::Last => Code::Conflict,
         BackupError::Unknown { .. } => Code::Absent,
         BackupError::Random(_) => Code::Unexpected,
     };

@@ -143,11 +143,15 @@ impl Vault {
         now: Timestamp,
     ) -> Result<(VaultRef, Vec<(Slug, RecordRef)>), VaultError> {
         let keys = Keys::random(self.id, self.keys.epoch().next()?)?;
+        // All is read before anything is written: a damaged record leaves no half epoch.
+        let opened = records
+            .iter()
+            .map(|(name, record)| self.read(record, name))
+            .collect::<Result<Vec<Opened>, _>>()?;
         let wrap = wrap::wrap(&keys, self.id, self.member, recipients)?;
         atomic::replace(&self.layout.wrap(keys.epoch(), &wrap.digest), &wrap.bytes)?;
         let mut moved = Vec::with_capacity(records.len());
-        for (name, record) in records {
-            let Opened { value, meta } = self.read(record, name)?;
+        for ((name, record), Opened { value, meta }) in records.iter().zip(opened) {
             let record = RecordRef { id: record.id, version: self.newest(record)?.version + 1 };
             let bytes = record::write(self.place(record, name), &keys, &meta, &value, author, now)?;
             atomic::replace(&self.layout.record(keys.epoch(), &record), &bytes)?;
