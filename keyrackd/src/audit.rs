@@ -46,17 +46,21 @@ impl Audit {
         let (lines, incoming) = sync_channel::<Box<Line>>(WAITING);
         // Never sent on: it ends with the writer.
         let (done, finished) = channel();
+        let (up, is_up) = channel();
         let state = Arc::new(State { head: Mutex::new(head), ..State::default() });
         let writer = Writer { log, key, arena, state: Arc::clone(&state) };
         std::thread::Builder::new().name("audit".to_owned()).stack_size(128 * 1024).spawn(
             move || {
                 let _done: Sender<()> = done;
+                let _ = up.send(());
                 for line in incoming {
                     writer.write(*line);
                     scrub();
                 }
             },
         )?;
+        // What a thread needs to begin, a sealed process does not allow any more.
+        is_up.recv().map_err(io::Error::other)?;
         Ok(Self { lines, finished, state })
     }
 

@@ -117,15 +117,6 @@ pub(crate) fn everywhere(dirs: &[PathBuf], target: &Target, uid: u32) -> Result<
     }
 }
 
-/// Removes a socket that is ours, at the end.
-pub(crate) fn remove(path: &Path, uid: u32) {
-    let ours = |found: fs::Metadata| found.file_type().is_socket() && found.uid() == uid;
-    if path.symlink_metadata().is_ok_and(ours) {
-        // A socket left behind counts as none: the next starter takes it over.
-        let _ = fs::remove_file(path);
-    }
-}
-
 /// Binds to the plain path, or to the one with the rack's id where another rack of the
 /// same owner holds the plain one.
 fn bind_first(seen: Vec<(PathBuf, There)>, notes: &mut Vec<String>) -> Option<Socket> {

@@ -57,6 +57,8 @@ impl Keys {
 pub(crate) struct Daemon {
     pub(crate) owner: Owner,
     pub(crate) rack_id: RackId,
+    /// This process: asked for once, while it may ask.
+    pub(crate) own: Peer,
     pub(crate) arena: Arena,
     pub(crate) keys: Keys,
     pub(crate) rack: RefCell<Rack<Sealed>>,
@@ -113,7 +115,7 @@ impl Daemon {
         BareStatus {
             owner: self.owner.clone(),
             rack: self.rack_id,
-            pid: std::process::id(),
+            pid: self.own.pid.unsigned_abs(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             versions: VERSIONS.to_vec(),
             locked: rack.is_empty(now),

@@ -79,6 +79,13 @@ fn anonymous_page() -> Result<(*mut libc::c_void, PageKind), Errno> {
     Ok((page, if locked { PageKind::Locked } else { PageKind::Plain }))
 }
 
+/// Whether any process of the user may look into this one.
+pub(crate) fn is_open_to_its_user() -> bool {
+    const SUID_DUMP_USER: i32 = 1;
+    // SAFETY: takes nothing and returns a number. Two is closed, too: cores go to root.
+    unsafe { libc::prctl(libc::PR_GET_DUMPABLE) == SUID_DUMP_USER }
+}
+
 /// Closes every descriptor but standard input, output and error.
 ///
 /// # Errors
@@ -175,4 +182,31 @@ pub(crate) fn watch<T: Descriptor>(object: T) -> io::Result<AsyncFd<Watched<T>>>
     // SAFETY: a `Descriptor` owns its one descriptor and is moved into the `AsyncFd`.
     let watched = unsafe { AsyncFd::register_with_interest(Watched(object), Interest::READABLE) };
     watched.map_err(io::Error::from)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Memory that is code: what a sealed process must not get.
+    pub(crate) fn map_code() -> Result<(), Errno> {
+        let (access, flags) =
+            (libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping at an address the kernel chooses touches no memory of ours.
+        let page = unsafe { libc::mmap(ptr::null_mut(), page_size(), access, flags, -1, 0) };
+        if page == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(()) }
+    }
+
+    #[test]
+    fn a_key_page_is_zero_and_better_than_ordinary_memory() {
+        let (page, kind) = key_page().unwrap();
+        assert!(page.iter().all(|word| word.load(std::sync::atomic::Ordering::Relaxed) == 0));
+        assert_ne!(kind, PageKind::Plain);
+    }
+
+    #[test]
+    fn the_second_best_page_is_locked() {
+        let (_, kind) = anonymous_page().unwrap();
+        assert_eq!(kind, PageKind::Locked);
+    }
 }

@@ -7,8 +7,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use keyrack_protocol::RackId;
+use keyrack_protocol::channel::{ChannelError, Handshake};
 use keyrack_protocol::client::Target;
 use keyrack_protocol::hello::KeyKind;
+use keyrack_protocol::keys::Key;
 use keyrack_protocol::message::{AuditHead, Started};
 use keyrack_protocol::names::Owner;
 use keyrack_protocol::peer::{self, Peer};
@@ -23,7 +25,9 @@ use crate::clock::Alarm;
 use crate::daemon::{Act, Daemon, Keys};
 use crate::process::{self, ProcessError, Protections};
 use crate::rack::Rack;
+use crate::reexec::{self, Tampered};
 use crate::replay::Replays;
+use crate::sandbox;
 use crate::scrub::scrub;
 use crate::sealed::{Broken, Sealed};
 use crate::seats::{self, Seats};
@@ -54,17 +58,24 @@ pub(crate) enum LifeError {
     /// What it holds cannot be sealed.
     #[error(transparent)]
     Broken(#[from] Broken),
+    /// No channel can be made.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// Its copy is not what it made.
+    #[error(transparent)]
+    Tampered(#[from] Tampered),
     /// The system refused something else.
     #[error("{0}")]
     System(#[from] std::io::Error),
 }
 
-/// Lives a daemon's life.
+/// Lives a daemon's life. `nonce` is the argument of a second stage.
 ///
 /// # Errors
 /// When it cannot start; the command was told the same.
-pub(crate) fn live() -> Result<(), LifeError> {
+pub(crate) fn live(nonce: Option<&str>) -> Result<(), LifeError> {
     let mut protections = Protections::default();
+    protections.window(reexec::shut_window(nonce)?);
     process::close_inherited(&mut protections);
     let mut commander = Commander::on_stdin()?;
     match prepare(&mut commander, protections) {
@@ -118,8 +129,41 @@ fn prepare(commander: &mut Commander, mut protections: Protections) -> Result<Pr
         // Before the log's thread starts: it inherits which signals are taken over.
         Watch { signals: Signals::new()?, alarm: Alarm::new()?, listeners: listeners(sockets)? }
     };
-    let daemon = daemon(orders, log, arena, protections)?;
+    let daemon = seal(orders, log, arena, protections)?;
     Ok(Prepared::Ready(Box::new(Ready { daemon, watch, runtime, sockets: paths, notes })))
+}
+
+/// Seals the process, and makes it a daemon.
+fn seal(
+    orders: Orders,
+    log: File,
+    arena: Arena,
+    mut protections: Protections,
+) -> Result<Daemon, LifeError> {
+    // Opens where random numbers come from, while files can be opened.
+    let unused = Key::random().map_err(ArenaError::from)?;
+    Handshake::initiator(&unused, &[])?.write(&[])?;
+    let own = Peer { uid: peer::own_uid(), pid: nix::unistd::getpid().as_raw() };
+    let generation = u64::from_be_bytes(unused.expose()[..8].try_into().unwrap_or_default());
+    protections.step("landlock", sandbox::drop_rights());
+    // The log's thread starts without those rights, and gets the filter with this one.
+    let audit = Audit::start(log, orders.audit_key, arena, orders.audit_head)?;
+    protections.step("seccomp", sandbox::drop_system_calls());
+    Ok(Daemon {
+        owner: orders.owner,
+        rack_id: orders.rack,
+        own,
+        arena,
+        keys: orders.keys,
+        // Readers in other languages count to 2^53; half of that leaves room to raise it.
+        rack: RefCell::new(Rack::new(generation >> 12)),
+        replays: RefCell::new(Replays::default()),
+        seats: Seats::default(),
+        audit,
+        protections: protections.into_vec(),
+        changed: Notify::new(),
+        ended: Notify::new(),
+    })
 }
 
 /// A start message with its keys sealed.
@@ -161,40 +205,14 @@ fn listeners(sockets: Vec<Socket>) -> std::io::Result<Vec<UnixListener>> {
     sockets.into_iter().map(|socket| UnixListener::from_std(socket.listener)).collect()
 }
 
-fn daemon(
-    orders: Orders,
-    log: File,
-    arena: Arena,
-    protections: Protections,
-) -> Result<Daemon, LifeError> {
-    let audit = Audit::start(log, orders.audit_key, arena, orders.audit_head)?;
-    let mut generation = [0; 8];
-    getrandom::fill(&mut generation).map_err(ArenaError::from)?;
-    Ok(Daemon {
-        owner: orders.owner,
-        rack_id: orders.rack,
-        arena,
-        keys: orders.keys,
-        // Readers in other languages count to 2^53; half of that leaves room to raise it.
-        rack: RefCell::new(Rack::new(u64::from_be_bytes(generation) >> 12)),
-        replays: RefCell::new(Replays::default()),
-        seats: Seats::default(),
-        audit,
-        protections: protections.into_vec(),
-        changed: Notify::new(),
-        ended: Notify::new(),
-    })
-}
-
 impl Ready {
     fn serve(self) -> Result<(), LifeError> {
-        let own = Peer { uid: peer::own_uid(), pid: 0 };
         let daemon = Rc::new(self.daemon);
+        let own = daemon.own;
         daemon.note(Act::new("start", "ok".to_owned()), own, "none".to_owned());
         let ended = self.runtime.block_on(server::run(Rc::clone(&daemon), self.watch));
         let why = ended.as_ref().map_or("failed", |end| end.name()).to_owned();
         daemon.note(Act::new("end", why), own, "none".to_owned());
-        self.sockets.iter().for_each(|path| bind::remove(path, own.uid));
         // With the runtime go the last callers, and with them all that shares the daemon.
         drop(self.runtime);
         let arena = daemon.arena;

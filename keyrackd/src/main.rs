@@ -5,7 +5,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `args`, `start`, `life` | how it comes to life and how it ends |
-//! | `process`, `harden` | what its process gives up; every `unsafe` line |
+//! | `reexec`, `process`, `sandbox` | what its process gives up, in order |
+//! | `harden` | every `unsafe` line |
 //! | `bind` | where it listens |
 //! | `server`, `seats`, `signals`, `clock` | the accept loop, who is connected, time |
 //! | `connection`, `meet`, `replay`, `session` | one caller: frames, proof, dispatch |
@@ -27,7 +28,9 @@ mod life;
 mod meet;
 mod process;
 mod rack;
+mod reexec;
 mod replay;
+mod sandbox;
 mod scrub;
 mod sealed;
 mod seats;
@@ -53,7 +56,7 @@ fn main() -> ExitCode {
         Args::Version => println!("keyrackd {}", env!("CARGO_PKG_VERSION")),
         Args::Help => print!("{}", args::HELP),
         Args::Unknown => return complain(USAGE, &"it takes no arguments but --version and --help"),
-        Args::Serve(_) => match life::live() {
+        Args::Serve(nonce) => match life::live(nonce.as_deref()) {
             Ok(()) => {}
             Err(e @ life::LifeError::Start(start::StartError::ByHand)) => {
                 return complain(USAGE, &e);

@@ -12,6 +12,7 @@ use nix::sys::stat::{Mode, umask};
 
 use crate::arena::Arena;
 use crate::harden::{self, PageKind};
+use crate::reexec::Window;
 
 /// A daemon that is being traced does not start.
 #[derive(Debug, thiserror::Error)]
@@ -29,15 +30,26 @@ pub(crate) enum ProcessError {
 pub(crate) struct Protections(Vec<Protection>);
 
 impl Protections {
-    /// Notes an ingredient that is in force, or why it is not.
-    pub(crate) fn note(&mut self, name: &str, missing: Option<String>) {
+    fn note(&mut self, name: &str, missing: Option<String>) {
         let on = missing.is_none();
         let state = missing.unwrap_or_else(|| "in force".to_owned());
         self.0.push(Protection { name: name.to_owned(), state, on });
     }
 
-    fn step<E: ToString>(&mut self, name: &str, result: Result<(), E>) {
+    /// Notes a step by how it went.
+    pub(crate) fn step<E: ToString>(&mut self, name: &str, result: Result<(), E>) {
         self.note(name, result.err().map(|e| e.to_string()));
+    }
+
+    /// Whether anybody could look in while the process began.
+    pub(crate) fn window(&mut self, window: Window) {
+        self.note(
+            "start window",
+            match window {
+                Window::Shut => None,
+                Window::Open(why) => Some(format!("open: {why}")),
+            },
+        );
     }
 
     /// How well the locked page is kept.

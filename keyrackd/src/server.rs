@@ -89,8 +89,8 @@ impl Watch {
         let gone = daemon.rack.borrow_mut().sweep(now);
         if gone > 0 {
             harden::trim_heap();
-            let own = peer::Peer { uid: peer::own_uid(), pid: 0 };
-            daemon.note(Act::new("expire", format!("ok {gone}")), own, "none".to_owned());
+            let act = Act::new("expire", format!("ok {gone}"));
+            daemon.note(act, daemon.own, "none".to_owned());
         }
     }
 }
@@ -114,7 +114,7 @@ async fn seat(daemon: &Rc<Daemon>, accepted: io::Result<UnixStream>) {
         return tokio::time::sleep(Duration::from_millis(1)).await;
     };
     let Ok(peer) = peer::of(&stream) else { return };
-    if peer.uid != peer::own_uid() {
+    if peer.uid != daemon.own.uid {
         let act = Act::new("connect", "refused uid".to_owned());
         return daemon.note(act, peer, "none".to_owned());
     }

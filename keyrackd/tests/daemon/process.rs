@@ -1,13 +1,15 @@
 //! The process itself: what it shows, what it keeps, what it leaves.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use keyrack_protocol::message::{Forget, Request, Rights};
 
-use crate::rig::{Daemon, HOUR, Rig, binary, is_root, skip};
+use crate::rig::{BINARY, Daemon, HOUR, Rig, binary, is_root, skip};
 
 fn status_field(daemon: &Daemon, name: &str) -> String {
     let status = fs::read_to_string(daemon.proc("status")).unwrap();
@@ -72,21 +74,126 @@ fn it_shows_nothing_in_proc() {
 }
 
 #[test]
-fn another_process_of_its_user_cannot_look_inside() {
+fn every_other_test_passes_for_an_ordinary_user() {
+    use std::os::unix::process::CommandExt;
     if !is_root() {
-        return skip("needs a second user to act as");
+        return skip("this is an ordinary user");
+    }
+    const NOBODY: u32 = 65_534;
+    let dir = tempfile::Builder::new().prefix("kr").tempdir_in("/tmp").unwrap();
+    fs::set_permissions(&dir, Permissions::from_mode(0o755)).unwrap();
+    let copy = |from: &Path, to: &str| -> PathBuf {
+        let to = dir.path().join(to);
+        fs::copy(from, &to).unwrap();
+        fs::set_permissions(&to, Permissions::from_mode(0o755)).unwrap();
+        to
+    };
+    let daemon = copy(&binary(), "keyrackd");
+    let tests = copy(&std::env::current_exe().unwrap(), "tests");
+    let run = Command::new(tests).env(BINARY, daemon).uid(NOBODY).gid(NOBODY).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+}
+
+#[test]
+fn another_process_of_its_user_cannot_look_inside() {
+    if is_root() {
+        return skip("root can look into every process");
+    }
+    let rig = Rig::new();
+    let daemon = rig.start();
+    rig.grant(&[("o.all.A", b"apple")], HOUR);
+    for file in ["mem", "environ", "maps", "smaps", "auxv", "pagemap", "exe", "fd/0", "cwd/x"] {
+        let error = fs::File::open(daemon.proc(file)).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied, "{file}");
+    }
+    assert!(fs::read_dir(daemon.proc("fd")).is_err() && fs::read_link(daemon.proc("exe")).is_err());
+    for tool in [["gcore", "-o", "/dev/null"], ["strace", "-o", "/dev/null"]] {
+        let mut attach = Command::new(tool[0]);
+        let pid = daemon.pid().to_string();
+        if tool[0] == "strace" {
+            attach.arg("-p");
+        }
+        match attach.arg(&pid).stdout(Stdio::null()).stderr(Stdio::null()).status() {
+            Ok(status) => assert!(!status.success(), "{}", tool[0]),
+            Err(e) => skip(&format!("{}: {e}", tool[0])),
+        }
+    }
+    assert_eq!(rig.value("o.all.A"), b"apple");
+}
+
+#[test]
+fn every_protection_is_in_force_or_says_what_is_missing() {
+    let rig = Rig::new();
+    let daemon = rig.start();
+    let all = rig.bare().unwrap().protections;
+    let names: Vec<&str> = all.iter().map(|protection| protection.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "start window",
+            "no inherited descriptors",
+            "non-dumpable",
+            "no core",
+            "no new privileges",
+            "no writable code",
+            "own keyring",
+            "empty environment",
+            "locked page",
+            "landlock",
+            "seccomp",
+            "audit log",
+        ]
+    );
+    let missing: Vec<&str> = all.iter().filter(|p| !p.on).map(|p| p.state.as_str()).collect();
+    // Nothing else: this is the kernel that the tests are for.
+    let expected: &[&str] = if is_root() { &["open: uid 0 can read every program"] } else { &[] };
+    assert_eq!(missing, expected, "{all:?}");
+    // What the kernel says about it, for each thread.
+    for task in fs::read_dir(daemon.proc("task")).unwrap() {
+        let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        assert!(status.contains("\nSeccomp:\t2\n") && status.contains("\nNoNewPrivs:\t1\n"));
+    }
+}
+
+#[test]
+fn a_program_that_its_user_cannot_read_is_used_as_it_is() {
+    if is_root() {
+        return skip("root can read every program");
     }
     let mut rig = Rig::new();
-    rig.uid = Some(65_534);
-    std::os::unix::fs::chown(rig.dir.path(), Some(65_534), Some(65_534)).unwrap();
-    let (child, started) = rig.try_start();
-    let daemon = rig.expect_ready((child, started));
-    for file in ["mem", "environ", "maps", "auxv", "stack"] {
-        use std::os::unix::process::CommandExt;
-        let run =
-            Command::new("cat").arg(daemon.proc(file)).uid(65_534).gid(65_534).output().unwrap();
-        assert!(!run.status.success() && run.stdout.is_empty(), "{file}");
-    }
+    let is_second_stage = |daemon: &Daemon| {
+        let words = fs::read_to_string(daemon.proc("cmdline")).unwrap();
+        assert!(words.starts_with("keyrackd\0") || words.starts_with('/'), "{words:?}");
+        words.contains("--second-stage=")
+    };
+    let daemon = rig.start();
+    assert!(is_second_stage(&daemon), "a readable one copies itself");
+    rig.lock().unwrap();
+    let installed = rig.dir.path().join("keyrackd");
+    fs::copy(binary(), &installed).unwrap();
+    fs::set_permissions(&installed, Permissions::from_mode(0o111)).unwrap();
+    rig.binary = installed;
+    let daemon = rig.start();
+    assert!(!is_second_stage(&daemon));
+    let window = &rig.bare().unwrap().protections[0];
+    assert!(window.on && window.state == "in force", "{window:?}");
+}
+
+#[test]
+fn a_made_up_second_stage_is_none() {
+    let mut rig = Rig::new();
+    // Whoever claims to be the second stage without being one becomes one.
+    let script = rig.dir.path().join("claim");
+    let text = format!("#!/bin/sh\nexec {} --second-stage=0000\n", binary().display());
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    rig.binary = script;
+    let daemon = rig.start();
+    let words = fs::read_to_string(daemon.proc("cmdline")).unwrap();
+    assert_eq!(words.contains("--second-stage=0000"), is_root(), "{words:?}");
+    // A shell gives its children PWD: the second stage has none of it.
+    let environment = &rig.bare().unwrap().protections[7];
+    assert_eq!(environment.on, !is_root(), "{environment:?}");
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,6 +18,8 @@ use keyrack_protocol::names::{Ask, Owner, Secret, Slug};
 use keyrack_protocol::{CapabilityId, RackId, frame, message};
 use tempfile::TempDir;
 
+/// Names the daemon to test, where these tests run as another user.
+pub const BINARY: &str = "KEYRACKD_TEST_BINARY";
 pub const HOUR: u64 = 60 * 60 * 1000;
 
 pub struct Rig {
@@ -28,7 +29,7 @@ pub struct Rig {
     pub secret: RackSecret,
     pub dirs: Vec<PathBuf>,
     pub self_proof: bool,
-    pub uid: Option<u32>,
+    pub binary: PathBuf,
 }
 
 /// A daemon that is ended, whatever becomes of its test.
@@ -79,7 +80,7 @@ impl Rig {
             rack: RackId::random().unwrap(),
             secret: RackSecret::new(Key::random().unwrap()),
             self_proof: true,
-            uid: None,
+            binary: binary(),
         }
     }
 
@@ -118,12 +119,9 @@ impl Rig {
     pub fn try_start_logging_to(&self, log: File) -> (Child, Started) {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         ours.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let mut command = Command::new(binary());
+        let mut command = Command::new(&self.binary);
         command.env_clear().stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)));
         command.stdout(log).stderr(Stdio::null());
-        if let Some(uid) = self.uid {
-            command.uid(uid).gid(uid);
-        }
         let child = command.spawn().unwrap();
         // The pair's other end must be the child's alone, or its death would not be seen.
         drop(command);
@@ -227,9 +225,10 @@ pub fn registration(id: CapabilityId, key: Option<Key>, rights: Rights) -> Regis
     Registration { id, key, rights, label: "test".to_owned(), scope: Scope::Tree }
 }
 
-/// The daemon under test, where any user may execute it.
-pub fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_keyrackd"))
+/// The daemon under test: the one that was built with the tests, or a copy of it where an
+/// ordinary user can execute it.
+pub fn binary() -> PathBuf {
+    std::env::var_os(BINARY).unwrap_or(env!("CARGO_BIN_EXE_keyrackd").into()).into()
 }
 
 pub fn is_root() -> bool {
