@@ -16,6 +16,7 @@ use crate::when::When;
 /// was unlocked and forgets it in time.
 #[derive(Debug, Parser)]
 #[command(name = "keyrack", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(arg_required_else_help = true)]
 pub struct Cli {
     /// What applies to every command.
     #[command(flatten)]
@@ -339,7 +340,7 @@ pub struct Unlock {
 pub enum Format {
     /// Shell exports
     Export,
-    /// KEY="value" lines
+    /// KEY='value' lines
     Dotenv,
     /// KEY=value lines for docker --env-file
     Docker,

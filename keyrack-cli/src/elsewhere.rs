@@ -1,11 +1,12 @@
 //! A miss explains itself: the same name may be unlocked in this tree for another owner.
 
-use keyrack_names::{Ask, Owner};
+use keyrack_names::{Ask, Owner, Slug};
 use keyrack_protocol::client;
 use keyrack_protocol::message::{Reply, Request};
 
 use crate::access;
 use crate::error::{Code, Failure};
+use crate::opened;
 use crate::settings::Settings;
 use crate::tree;
 
@@ -14,6 +15,10 @@ pub fn explain(failure: Failure, settings: &Settings, owner: &Owner, ask: &Ask) 
     if !matches!(failure.code, Code::Locked | Code::Absent) {
         return failure;
     }
+    let failure = match failure.code {
+        Code::Absent => with_namesakes(failure, settings, owner, ask),
+        _ => failure,
+    };
     match others(settings, owner, ask).as_slice() {
         [] => failure,
         others => {
@@ -27,6 +32,19 @@ pub fn explain(failure: Failure, settings: &Settings, owner: &Owner, ask: &Ask) 
             Failure { message, ..failure }
         }
     }
+}
+
+/// Hints at the owner's own credentials of that name, in another env or org.
+fn with_namesakes(failure: Failure, settings: &Settings, owner: &Owner, ask: &Ask) -> Failure {
+    let Some(manifest) = opened::manifest_without_person(settings, owner) else { return failure };
+    let namesakes: Vec<&Slug> =
+        manifest.keys.keys().filter(|slug| slug.key == ask.key).take(4).collect();
+    if namesakes.is_empty() {
+        return failure;
+    }
+    let hints =
+        namesakes.iter().map(|slug| format!("keyrack get --for {owner} --key {slug}")).collect();
+    Failure { hints, ..failure }
 }
 
 /// The owners of this home whose capability this tree holds and whose daemon has the key.

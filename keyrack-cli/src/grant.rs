@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::args::{Reach, ScopeArg};
 use crate::error::{Code, Failure, Outcome};
+use crate::parent::Parent;
 use crate::settings::Settings;
 use crate::tree::{Entry, Minted, TreeError};
 use crate::ui::Ui;
@@ -61,7 +62,7 @@ impl Capability {
             Holder::Nobody | Holder::Refused(_) => return None,
         };
         let (scope, label) = match self.scope {
-            ScopeArg::Tree => (Scope::Tree, parent()),
+            ScopeArg::Tree => (Scope::Tree, Parent::look().label),
             ScopeArg::Session => (Scope::Session, "login session".to_owned()),
             ScopeArg::User => (Scope::User, "every process of the user (weak)".to_owned()),
             ScopeArg::Env => (Scope::Env, "whoever has KEYRACK_CAPABILITY (weak)".to_owned()),
@@ -82,6 +83,8 @@ impl Capability {
     /// When stdout cannot be written.
     pub fn hand_over(self, entry: Entry, ui: &Ui) -> Outcome<bool> {
         let owner = entry.owner.clone();
+        let parent = Parent::look();
+        let had_one = matches!(&self.holder, Holder::Ring(minted) if minted.is_kept());
         let given = match self.holder {
             Holder::Nobody => return Ok(false),
             Holder::Refused(error) => Err(error),
@@ -93,25 +96,30 @@ impl Capability {
             }
         };
         match (given, self.scope) {
-            (Ok(()), ScopeArg::Tree) => {
-                ui.say(format!("{owner}: given to {} and what it starts", parent()));
+            (Ok(()), ScopeArg::Tree) if had_one => {
+                ui.say(format!(
+                    "{owner}: given to this process tree, which had a capability already"
+                ));
             }
+            (Ok(()), ScopeArg::Tree) => match parent.passing {
+                None => ui.say(format!("{owner}: given to {} and what it starts", parent.label)),
+                Some(why) => {
+                    ui.warn(format!(
+                        "{owner}: given to {}, and {why}: nobody else can read",
+                        parent.label
+                    ));
+                    return Ok(false);
+                }
+            },
             (Ok(()), ScopeArg::Session) => ui.say(format!("{owner}: given to this login session")),
             (Ok(()), _) => ui.warn(format!(
                 "{owner}: this scope is weak: it is no isolation between programs of one user"
             )),
             (Err(error), _) => {
-                ui.warn(format!("{owner}: no capability was given to {}: {error}", parent()));
+                ui.warn(format!("{owner}: no capability was given to {}: {error}", parent.label));
                 return Ok(false);
             }
         }
         Ok(true)
     }
-}
-
-/// The process that gets what this one hands to its parent: `bash (pid 4711)`.
-fn parent() -> String {
-    let pid = nix::unistd::getppid();
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    format!("{} (pid {pid})", name.trim_end())
 }

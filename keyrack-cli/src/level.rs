@@ -3,16 +3,20 @@
 
 use std::fmt;
 
+use keyrack_manifest::IdentityFile;
 use keyrack_names::Owner;
 use serde::Serialize;
 
 use crate::opened;
 use crate::settings::Settings;
 
+/// Keepers of keepers are followed this far.
+const DEEPEST: usize = 8;
+
 /// How well an owner's credentials are kept from other processes of the same user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Level {
-    /// `L0` or `L1`.
+    /// `L0`, `L1` or `unknown`.
     pub name: &'static str,
     /// Why it is no higher.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,11 +32,21 @@ impl fmt::Display for Level {
     }
 }
 
-/// The level of `owner`: authorization is only as strong as the custody of its key.
+/// The level of `owner`: authorization is only as strong as the custody of its key. A kept
+/// identity is as safe as its keeper's.
 pub fn of(settings: &Settings, owner: &Owner) -> Level {
-    if opened::key_needs_no_person(settings, owner) {
-        Level { name: "L0", because: Some("key readable without a person") }
-    } else {
-        Level { name: "L1", because: None }
+    of_custody(settings, owner, 0)
+}
+
+fn of_custody(settings: &Settings, owner: &Owner, depth: usize) -> Level {
+    let pin = opened::pin(settings, owner).ok().flatten();
+    if let Some(keeper) = pin.and_then(|pin| pin.kept_by).filter(|_| depth < DEEPEST) {
+        return of_custody(settings, &keeper, depth + 1);
+    }
+    let files = opened::key_files(settings, owner);
+    match files.iter().all(IdentityFile::needs_person) {
+        _ if files.is_empty() => Level { name: "unknown", because: Some("its key is not at hand") },
+        true => Level { name: "L1", because: None },
+        false => Level { name: "L0", because: Some("key readable without a person") },
     }
 }

@@ -19,12 +19,14 @@ mod keysource;
 mod level;
 mod opened;
 mod ownkey;
+mod parent;
 mod pending;
 mod project;
 mod prompt;
 mod provisional;
 mod provisioner;
 mod push;
+mod ring;
 mod roster;
 mod settings;
 mod sockets;
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
     let code = match usage::parse() {
         Ok(cli) => run(cli),
         Err(usage::Stop::Shown) => Code::Ok,
+        Err(usage::Stop::Helped) => Code::Usage,
         Err(usage::Stop::Wrong(failure, json)) => {
             usage::report(&failure, json);
             failure.code

@@ -210,11 +210,6 @@ pub fn is_provisional(settings: &Settings, owner: &Owner) -> bool {
     pin(settings, owner).ok().flatten().is_some_and(|pin| pin.provisional)
 }
 
-/// Whether some key file at hand opens the manifest without a person.
-pub fn key_needs_no_person(settings: &Settings, owner: &Owner) -> bool {
-    key_files(settings, owner).iter().any(|file| !file.needs_person())
-}
-
 /// The private key files at hand whose public half is one of the owner's recipients.
 pub fn key_files(settings: &Settings, owner: &Owner) -> Vec<IdentityFile> {
     let pin = pin(settings, owner).ok().flatten();

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use keyrack_manifest::Class;
 use keyrack_names::{Env, KeyName, Org};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::error::{Code, Failure, Outcome};
 
@@ -26,6 +27,19 @@ pub struct Project {
     pub org: Option<Org>,
     /// What is needed, by env, in the order written.
     pub env: BTreeMap<Env, Vec<Wanted>>,
+    /// SHA-256 of each file that was read.
+    digests: Vec<[u8; 32]>,
+}
+
+impl Project {
+    /// What all of it says, in one number: the SHA-256 of the file, or, where it extends
+    /// others, of the SHA-256 of each of them.
+    pub fn digest(&self) -> String {
+        match self.digests.as_slice() {
+            [one] => hex::lower::encode_string(one),
+            several => hex::lower::encode_string(&Sha256::digest(several.concat())),
+        }
+    }
 }
 
 /// One credential that a repository needs.
@@ -150,7 +164,9 @@ fn merge(
     if done.len() >= MAX_FILES {
         return Err(problem(&file, &format!("more than {MAX_FILES} files are extended")));
     }
-    let document = parse(&file)?;
+    let text = text(&file)?;
+    into.digests.push(Sha256::digest(&text).into());
+    let document = parse(&file, &text)?;
     trail.push(file.clone());
     let folder = file.parent().unwrap_or(Path::new("/"));
     // The nearer file wins: what it extends only adds.
@@ -175,16 +191,19 @@ fn merge(
     Ok(())
 }
 
-fn parse(file: &Path) -> Outcome<Document> {
+fn text(file: &Path) -> Outcome<String> {
     let size = file.metadata().map_err(|e| problem(file, &e.to_string()))?.len();
     if size > MAX_BYTES {
         return Err(problem(file, "larger than 1 MiB"));
     }
-    let text = std::fs::read_to_string(file).map_err(|e| problem(file, &e.to_string()))?;
+    std::fs::read_to_string(file).map_err(|e| problem(file, &e.to_string()))
+}
+
+fn parse(file: &Path, text: &str) -> Outcome<Document> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Document::default());
     }
-    serde_yaml::from_str(&text).map_err(|e| problem(file, &e.to_string()))
+    serde_yaml::from_str(text).map_err(|e| problem(file, &e.to_string()))
 }
 
 impl Item {
@@ -246,6 +265,19 @@ mod tests {
         assert_eq!(failure.code, Code::Usage);
         let shown = file.canonicalize().unwrap().display().to_string();
         assert!(failure.message.contains(&format!("{shown} -> ")), "{}", failure.message);
+    }
+
+    #[test]
+    fn a_change_in_what_is_extended_is_a_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = write(dir.path(), "keyrack.yml", "org: acme\n");
+        let alone = read(&file).unwrap().digest();
+        assert_eq!(alone, hex::lower::encode_string(&Sha256::digest("org: acme\n")));
+        write(dir.path(), "keyrack.yml", "extends: [base.yml]\n");
+        write(dir.path(), "base.yml", "env.all: [A]\n");
+        let before = read(&file).unwrap().digest();
+        write(dir.path(), "base.yml", "env.all: [A, B]\n");
+        assert_ne!(read(&file).unwrap().digest(), before);
     }
 
     #[test]

@@ -74,6 +74,14 @@ pub fn replace(opened: &Opened, slug: &Slug, value: &Secret, settings: &Settings
     }
 }
 
+/// Tells the daemon what names there are now. Best effort, as [`replace`].
+pub fn known(opened: &Opened, settings: &Settings) {
+    let Ok(mut session) = opened.rack().attach(settings) else { return };
+    let known = opened.manifest.keys.keys().cloned().collect();
+    let push = Push { replace: true, known: Some(known), ..Push::default() };
+    let _ = session.call(&Request::Push(push));
+}
+
 /// Has the daemon forget a credential that is no more. Best effort, as [`replace`].
 pub fn forget(opened: &Opened, slug: &Slug, settings: &Settings) {
     let Ok(mut session) = opened.rack().attach(settings) else { return };

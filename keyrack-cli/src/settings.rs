@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::args::{Global, ScopeArg};
 use crate::asker::Asker;
 
 use crate::error::{Code, Failure, Outcome};
+use crate::sys;
 use crate::ui::Ui;
 
 /// What this run was told, by flags and by the environment.
@@ -105,7 +107,7 @@ impl Settings {
             asker: Arc::new(Asker {
                 no_input: global.no_input || flag("KEYRACK_NO_INPUT"),
                 yes: global.yes,
-                passphrase_fd: parsed("KEYRACK_PASSPHRASE_FD")?,
+                passphrase_fd: passphrase_fd()?,
                 askpass: askpass(),
                 ..Asker::default()
             }),
@@ -179,6 +181,15 @@ fn scope() -> Outcome<Option<ScopeArg>> {
         Ok(scope) => Ok(Some(scope)),
         Err(_) => Err(Failure::new(Code::Usage, "KEYRACK_SCOPE: use tree, session, user or env")),
     }
+}
+
+fn passphrase_fd() -> Outcome<Option<RawFd>> {
+    const NAME: &str = "KEYRACK_PASSPHRASE_FD";
+    let Some(number) = text(NAME) else { return Ok(None) };
+    let bad = |why: String| Failure::new(Code::Usage, format!("{NAME}: {why}"));
+    let fd = number.parse().map_err(|_| bad("use the number of an open descriptor".into()))?;
+    sys::duplicate(fd).map_err(|_| bad(format!("descriptor {fd} is not open")))?;
+    Ok(Some(fd))
 }
 
 fn askpass() -> Option<OsString> {

@@ -1,5 +1,5 @@
-//! Every `unsafe` line of the command: the kernel's key rings (keyctl(2)), and
-//! descriptors that a caller names by number.
+//! Every `unsafe` line of the command but the sandbox's: the kernel's key rings (keyctl(2)),
+//! descriptors that a caller names by number, and the size of a terminal.
 //!
 //! No crate serves for the key rings: `linux-keyutils` has no way to join an anonymous
 //! session, to hand it to the parent or to set a ring's permissions, and passes over
@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::CStr;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_long, c_ulong};
 use nix::errno::Errno;
@@ -32,6 +32,7 @@ const GET_KEYRING_ID: c_ulong = 0;
 const JOIN_SESSION_KEYRING: c_ulong = 1;
 const UPDATE: c_ulong = 2;
 const SETPERM: c_ulong = 5;
+const DESCRIBE: c_ulong = 6;
 const LINK: c_ulong = 8;
 const SEARCH: c_ulong = 10;
 const READ: c_ulong = 11;
@@ -145,6 +146,24 @@ pub fn read(key: Serial) -> nix::Result<Zeroizing<Vec<u8>>> {
     }
 }
 
+/// A key's type and its description.
+///
+/// # Errors
+/// `EACCES` when it may not be seen.
+pub fn describe(key: Serial) -> nix::Result<(String, String)> {
+    let mut buffer = [0u8; 4096];
+    let (start, size) = (buffer.as_mut_ptr() as c_ulong, buffer.len());
+    // SAFETY: the buffer is as long as said.
+    let length = unsafe { keyctl(DESCRIBE, number(key), start, size as c_ulong, 0) }? as usize;
+    // type;uid;gid;permissions;description, which may hold anything, and a NUL.
+    let text = String::from_utf8_lossy(
+        buffer.get(..length.min(size).saturating_sub(1)).unwrap_or_default(),
+    );
+    let mut parts = text.splitn(5, ';');
+    let kind = parts.next().unwrap_or_default().to_owned();
+    Ok((kind, parts.nth(3).unwrap_or_default().to_owned()))
+}
+
 /// What a ring links.
 ///
 /// # Errors
@@ -184,6 +203,28 @@ pub fn end_by_sigpipe() -> ! {
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
     let _ = raise(Signal::SIGPIPE);
     std::process::abort()
+}
+
+/// Keeps the descriptor of that number from the programs this one starts.
+pub fn keep_from_programs(fd: RawFd) {
+    // SAFETY: only the number is read; a wrong one is EBADF.
+    unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+}
+
+/// Gives one terminal the size of another.
+///
+/// # Errors
+/// `ENOTTY` when one of them is none.
+pub fn copy_size(from: impl AsFd, to: impl AsFd) -> nix::Result<()> {
+    // SAFETY: all zeroes is a valid size.
+    let mut size: libc::winsize = unsafe { std::mem::zeroed() };
+    // SAFETY: `size` is a whole `winsize` and outlives both calls.
+    Errno::result(unsafe {
+        libc::ioctl(from.as_fd().as_raw_fd(), libc::TIOCGWINSZ, &raw mut size)
+    })?;
+    // SAFETY: as above.
+    Errno::result(unsafe { libc::ioctl(to.as_fd().as_raw_fd(), libc::TIOCSWINSZ, &raw const size) })
+        .map(drop)
 }
 
 /// A copy of the descriptor that the caller named by number.

@@ -13,15 +13,10 @@ use keyrack_protocol::keys::{Key, TreeSecret};
 use nix::errno::Errno;
 use zeroize::Zeroizing;
 
+use crate::ring::{self, Keep, POSSESSOR_ONLY, TREE, USER};
 use crate::sys::{self, Serial};
 
-/// The key's name in a session ring: it belongs to one process tree.
-const TREE: &CStr = c"keyrack:tree";
-/// The key's name in the user's ring: it belongs to every process of the user.
-const USER: &CStr = c"keyrack:user";
-/// Whoever possesses it may do all; the user, the group and others nothing.
-const POSSESSOR_ONLY: u32 = 0x3f00_0000;
-/// As above, and any process of the user may find and read it.
+/// As [`POSSESSOR_ONLY`], and any process of the user may find and read it.
 const USER_READABLE: u32 = 0x3f0b_0000;
 /// A user's whole quota is 20,000 bytes: leave most of it to others.
 const MAX_PAYLOAD: usize = 8 * 1024;
@@ -106,6 +101,17 @@ impl Tree {
             Some(home) => of_owner.rfind(|entry| entry.home == home),
             None => of_owner.next().filter(|_| of_owner.next().is_none()),
         }
+    }
+
+    /// Puts this process, and what it starts, into a new session whose only secret of ours
+    /// this is.
+    ///
+    /// # Errors
+    /// When the kernel refuses. Then the session may be new and hold no secret.
+    pub fn enter(&self) -> Result<(), TreeError> {
+        ring::begin(Keep::Foreign)?;
+        let key = sys::add(Serial::SESSION, TREE, &self.payload())?;
+        Ok(sys::set_permissions(key, POSSESSOR_ONLY)?)
     }
 
     fn parse(payload: &[u8]) -> Option<Self> {
@@ -263,6 +269,11 @@ impl Minted {
         Ok(Self { tree: Tree { secret, entries: Vec::new() }, kept })
     }
 
+    /// Whether its holder has it already.
+    pub fn is_kept(&self) -> bool {
+        matches!(self.kept, Kept::Already(_))
+    }
+
     /// R, to derive the capability from.
     pub fn secret(&self) -> &TreeSecret {
         &self.tree.secret
@@ -281,7 +292,7 @@ impl Minted {
                 sys::set_permissions(sys::add(ring, name, &payload)?, permissions)?;
             }
             Kept::NewSession => {
-                begin_session()?;
+                ring::begin(Keep::All)?;
                 let key = sys::add(Serial::SESSION, TREE, &payload)?;
                 sys::set_permissions(key, POSSESSOR_ONLY)?;
                 sys::session_to_parent().map_err(TreeError::Parent)?;
@@ -289,26 +300,6 @@ impl Minted {
         }
         Ok(())
     }
-}
-
-/// A new anonymous session ring that holds all the old one did.
-///
-/// The old keys are held in the process ring meanwhile: after joining they are out of
-/// reach, and so would be a Kerberos ticket or an encrypted disk's key.
-fn begin_session() -> Result<(), TreeError> {
-    let old = sys::links(Serial::SESSION).unwrap_or_default();
-    let held: Vec<Serial> =
-        old.into_iter().filter(|key| sys::link(*key, Serial::PROCESS).is_ok()).collect();
-    let user = sys::link(Serial::USER, Serial::PROCESS).is_ok();
-    sys::join_anonymous_session()?;
-    for key in held {
-        let _ = sys::link(key, Serial::SESSION);
-    }
-    if user {
-        let _ = sys::link(Serial::USER, Serial::SESSION);
-    }
-    sys::set_permissions(Serial::SESSION, POSSESSOR_ONLY)?;
-    Ok(())
 }
 
 /// Whether the session ring is the one that every process without a session shares.

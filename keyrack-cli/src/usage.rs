@@ -14,6 +14,8 @@ use crate::ui::stderr;
 pub enum Stop {
     /// Help or the version was asked for, and shown.
     Shown,
+    /// Nothing was asked for; help was shown on stderr.
+    Helped,
     /// The command line does not make sense. Whether `--json` stood in it.
     Wrong(Failure, bool),
 }
@@ -27,6 +29,10 @@ pub fn parse() -> Result<Cli, Stop> {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let _ = error.print();
             Stop::Shown
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            Stop::Helped
         }
         _ => Stop::Wrong(failure(&error), std::env::args_os().any(|arg| arg == "--json")),
     })

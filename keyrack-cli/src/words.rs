@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use keyrack_manifest::{Conflict, IdentityError, StoreError, Tampered, UpdateError};
+use keyrack_manifest::{Conflict, IdentityError, StoreError, Tampered, Tried, UpdateError, Why};
 use keyrack_names::Owner;
 use keyrack_vault::VaultError;
 
@@ -67,6 +67,10 @@ pub fn update(error: UpdateError<Failure>, owner: &Owner) -> Failure {
 pub fn identity(error: IdentityError, owner: &Owner) -> Failure {
     let message = format!("{owner}: {error}");
     let (code, hint) = match &error {
+        IdentityError::NoIdentity { tried } if too_open(tried).is_some() => {
+            let path = too_open(tried).map(|path| path.display().to_string()).unwrap_or_default();
+            (Code::NoIdentity, Some(format!("chmod 600 {path}")))
+        }
         IdentityError::NoIdentity { .. } => {
             (Code::NoIdentity, Some(format!("keyrack unlock --for {owner} --identity FILE")))
         }
@@ -79,6 +83,17 @@ pub fn identity(error: IdentityError, owner: &Owner) -> Failure {
         _ => (Code::NoIdentity, None),
     };
     with(Failure::new(code, message), hint)
+}
+
+/// A key file that was passed over because others may read it.
+fn too_open(tried: &[Tried]) -> Option<&Path> {
+    tried.iter().find_map(|tried| match &tried.why {
+        Why::Unusable(error) => match error.as_ref() {
+            IdentityError::TooOpen { path, .. } => Some(path.as_path()),
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 /// A vault could not be read or written.

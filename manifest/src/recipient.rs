@@ -79,7 +79,7 @@ pub enum RecipientError {
     },
     /// An SSH key type that age cannot seal to.
     #[error(
-        "age cannot seal to a {kind} key: use ssh-ed25519 or ssh-rsa (2048 to 4096 bits), an age1… recipient, or --via yubikey"
+        "age cannot seal to keys of type {kind}: use ssh-ed25519 or ssh-rsa (2048 to 4096 bits), an age1… recipient, or --via yubikey"
     )]
     Unsupported {
         /// The key's type, as OpenSSH names it.

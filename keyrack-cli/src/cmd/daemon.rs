@@ -54,12 +54,15 @@ fn list(settings: &Settings, ui: &Ui) -> Outcome {
     if ui.json {
         return ui.object(&serde_json::json!({ "daemons": rows }));
     }
-    ui.lines(rows.iter().map(|row| {
-        let until = row
-            .next_expiry_ms
-            .map_or("empty".to_owned(), |ms| when::short(Duration::from_millis(ms)));
-        format!("{}\tpid {}\t{until}\t{}", row.owner, row.pid, row.socket.display())
-    }))
+    let cells: Vec<[String; 4]> = rows
+        .into_iter()
+        .map(|row| {
+            let span = |ms| when::short(Duration::from_millis(ms));
+            let next = row.next_expiry_ms.map_or("empty".to_owned(), span);
+            [row.owner, format!("pid {}", row.pid), next, row.socket.display().to_string()]
+        })
+        .collect();
+    ui.table(["OWNER", "PROCESS", "FIRST EXPIRY", "SOCKET"], &cells)
 }
 
 fn stop(args: &DaemonStop, settings: &Settings, ui: &Ui) -> Outcome {

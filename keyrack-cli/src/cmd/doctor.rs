@@ -75,6 +75,14 @@ impl Check {
         let name = name.to_owned();
         match result {
             Ok(words) => Self { name, ok: true, words, code: Code::Ok, hints: Vec::new() },
+            // Not looked at is not "not well".
+            Err(failure) if failure.code == Code::NeedsPerson => Self {
+                name,
+                ok: true,
+                words: format!("not looked at: {}", failure.message),
+                code: Code::Ok,
+                hints: Vec::new(),
+            },
             Err(failure) => Self {
                 name,
                 ok: false,
@@ -210,16 +218,17 @@ fn report(owner: &Owner, checks: &[Check], settings: &Settings, ui: &Ui) -> Outc
         let object = serde_json::json!({ "owner": owner, "level": level, "checks": checks, "notProtected": NEVER });
         ui.object(&object)?;
     } else {
-        let mark = |ok| if ok { "ok" } else { "--" };
-        let lines = checks
-            .iter()
-            .map(|check| format!("{}\t{}\t{}", mark(check.ok), check.name, check.words));
+        let row = |mark: &str, name: &str, words: &str| [mark.into(), name.into(), words.into()];
+        let mut rows: Vec<[String; 3]> = vec![row("--", "level", &level.to_string())];
+        rows[0][0] = if level.because.is_none() { "ok".into() } else { "--".into() };
+        rows.extend(
+            checks
+                .iter()
+                .map(|check| row(if check.ok { "ok" } else { "--" }, &check.name, &check.words)),
+        );
+        rows.extend(NEVER.iter().map(|what| row("--", "not protected from", what)));
+        ui.table(["", "CHECK", "STATE"], &rows)?;
         let hints = checks.iter().filter(|check| !check.ok).flat_map(|check| check.hints.iter());
-        ui.lines(
-            std::iter::once(format!("{owner}\t{level}"))
-                .chain(lines)
-                .chain(NEVER.iter().map(|what| format!("not protected from\t{what}"))),
-        )?;
         hints.for_each(|hint| ui.hint(hint));
     }
     let worst = checks.iter().map(|check| check.code).filter(|code| *code != Code::Ok).max();

@@ -12,6 +12,7 @@ use crate::args::Fill;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::opened::{self, Opened};
 use crate::project::{self, Project, Wanted};
+use crate::push;
 use crate::settings::Settings;
 use crate::ui::Ui;
 use crate::values::{self, NewValue};
@@ -49,6 +50,7 @@ pub fn run(args: &Fill, settings: &Settings, ui: &Ui) -> Outcome {
         }
     }
     store(&mut opened, &filled, settings)?;
+    push::known(&opened, settings);
     filled.iter().for_each(|(slug, ..)| ui.say(format!("{owner}: {slug} is set")));
     left.iter().for_each(|(slug, _)| ui.warn(format!("{owner}: {slug} is still missing")));
     match left.iter().filter(|(_, optional)| !optional).count() {

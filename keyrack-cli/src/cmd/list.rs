@@ -55,9 +55,13 @@ pub fn run(args: &List, settings: &Settings, ui: &Ui) -> Outcome {
             .collect();
         return ui.object(&serde_json::json!({ "owner": owner, "keys": rows, "pending": pending }));
     }
-    let lines = entries.iter().map(|entry| {
-        let exid = entry.exid.as_ref().map(|exid| format!("\t{exid}")).unwrap_or_default();
-        format!("{}\t{}\t{}{exid}", entry.slug, entry.vault, entry.class)
+    let row = |slug: &Slug, vault: &str, class: &str, exid: &str| {
+        [slug.to_string(), vault.to_owned(), class.to_owned(), exid.to_owned()]
+    };
+    let held = entries.iter().map(|entry| {
+        let exid = entry.exid.as_ref().map_or("-", |exid| exid.as_str());
+        row(&entry.slug, entry.vault.as_str(), entry.class.as_str(), exid)
     });
-    ui.lines(lines.chain(pending.iter().map(|slug| format!("{slug}\tpending"))))
+    let waiting = pending.iter().map(|slug| row(slug, "pending", "-", "-"));
+    ui.table(["KEY", "VAULT", "CLASS", "ITEM"], &held.chain(waiting).collect::<Vec<_>>())
 }

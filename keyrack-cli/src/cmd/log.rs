@@ -40,7 +40,12 @@ pub fn run(act: LogAct, settings: &Settings, ui: &Ui) -> Outcome {
 fn show(log: impl BufRead, ui: &Ui, path: &Path) -> Outcome {
     let doing = || path.display().to_string();
     let lines = log.lines().collect::<io::Result<Vec<_>>>().context(doing)?;
-    if ui.json || !io::stdout().is_terminal() {
+    if ui.json {
+        let lines: Vec<serde_json::Value> =
+            lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        return ui.object(&serde_json::json!({ "lines": lines }));
+    }
+    if !io::stdout().is_terminal() {
         return ui.lines(lines);
     }
     let rows: Vec<[String; 5]> =

@@ -47,11 +47,11 @@ fn list(opened: &Opened, ui: &Ui) -> Outcome {
     if ui.json {
         return ui.object(&serde_json::json!({ "owner": opened.owner, "recipients": rows }));
     }
-    ui.lines(
-        rows.iter().map(|row| {
-            format!("{}\t{}\t{}\t{}", row.label, row.via, row.fingerprint, row.recipient)
-        }),
-    )
+    let cells: Vec<[String; 4]> = rows
+        .into_iter()
+        .map(|row| [row.label.to_owned(), row.via, row.fingerprint, row.recipient.to_owned()])
+        .collect();
+    ui.table(["LABEL", "VIA", "FINGERPRINT", "RECIPIENT"], &cells)
 }
 
 fn add(args: &RecipientAdd, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outcome {

@@ -25,7 +25,7 @@ pub fn run(args: &Set, settings: &Settings, ui: &Ui) -> Outcome {
             Code::Usage,
             "a value on the command line is seen by every process and kept in the shell's history",
         )
-        .hint(format!("keyrack set --for {owner} --key … < FILE"))
+        .hint(format!("keyrack set --for {owner} --key {} < FILE", args.key))
         .hint("or leave it out, and type it at the prompt"));
     }
     let slug = wanted::slug(&args.key, args.env.as_ref(), args.org.as_ref())?;

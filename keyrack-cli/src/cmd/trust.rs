@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use keyrack_manifest::atomic;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::args::Trust;
 use crate::error::{Code, Context, Failure, Outcome};
@@ -20,7 +19,7 @@ type Trusted = BTreeMap<PathBuf, String>;
 
 /// Runs `keyrack trust`.
 pub fn run(args: &Trust, settings: &Settings, ui: &Ui) -> Outcome {
-    let store = settings.places.state.join("trusted.json");
+    let store = store(settings);
     let mut trusted = load(&store)?;
     if args.list {
         return list(&trusted, ui);
@@ -42,7 +41,7 @@ pub fn run(args: &Trust, settings: &Settings, ui: &Ui) -> Outcome {
     }
     // What does not parse cannot be judged, and so not trusted.
     let project = project::read(&file)?;
-    let digest = digest(&file)?;
+    let digest = project.digest();
     if trusted.get(&file) == Some(&digest) {
         return done(ui, &file, true, format!("{} is trusted already", file.display()));
     }
@@ -67,11 +66,7 @@ fn list(trusted: &Trusted, ui: &Ui) -> Outcome {
     }
     let rows: Vec<Row> = trusted
         .iter()
-        .map(|(path, sha256)| Row {
-            path,
-            sha256,
-            changed: digest(path).ok().as_ref() != Some(sha256),
-        })
+        .map(|(path, sha256)| Row { path, sha256, changed: digest(path).as_ref() != Some(sha256) })
         .collect();
     if ui.json {
         return ui.object(&serde_json::json!({ "trusted": rows }));
@@ -82,9 +77,21 @@ fn list(trusted: &Trusted, ui: &Ui) -> Outcome {
     }))
 }
 
-fn digest(file: &Path) -> Outcome<String> {
-    let bytes = fs::read(file).context(|| file.display().to_string())?;
-    Ok(hex::lower::encode_string(&Sha256::digest(bytes)))
+/// Whether a person trusted `project` as it is now, with all it extends.
+///
+/// # Errors
+/// When what is trusted cannot be read.
+pub fn is_trusted(project: &project::Project, settings: &Settings) -> Outcome<bool> {
+    let file = project.path.canonicalize().context(|| project.path.display().to_string())?;
+    Ok(load(&store(settings))?.get(&file) == Some(&project.digest()))
+}
+
+fn digest(file: &Path) -> Option<String> {
+    Some(project::read(file).ok()?.digest())
+}
+
+fn store(settings: &Settings) -> PathBuf {
+    settings.places.state.join("trusted.json")
 }
 
 fn load(store: &Path) -> Outcome<Trusted> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use keyrack_manifest::Entry;
+use keyrack_names::Owner;
 use keyrack_protocol::message::Grant;
 use serde::Serialize;
 
@@ -17,7 +18,7 @@ use crate::push::{self, Unlocked};
 use crate::settings::Settings;
 use crate::ui::Ui;
 use crate::wanted::Selection;
-use crate::{access, drops, tree, values, when};
+use crate::{access, drops, level, tree, values, when};
 
 const DEFAULT: Duration = Duration::from_secs(9 * 3600);
 const SUDO: Duration = Duration::from_secs(30 * 60);
@@ -25,27 +26,59 @@ const SUDO: Duration = Duration::from_secs(30 * 60);
 /// Runs `keyrack unlock`.
 pub fn run(args: &Unlock, settings: &Settings, ui: &Ui) -> Outcome {
     let owner = settings.owner()?;
-    let selection = Selection { keys: &args.key, env: args.env.as_ref(), org: args.org.as_ref() };
     if args.key.is_empty() && args.env.as_ref().is_some_and(|env| env.is_sudo()) {
         return Err(Failure::new(Code::Usage, "sudo is only ever unlocked key by key")
             .hint(format!("keyrack unlock --for {owner} --env sudo --key KEY")));
     }
-    let waiting = Waiting::begin(settings, owner, pending::TICKET);
-    let generation = access::bare_status(settings, owner).ok().map(|status| status.generation);
+    let begun = Begun::new(settings, owner);
     let mut opened = opened::open(settings, ui, owner)?;
     drops::merge(&mut opened, settings, ui, args.accept_drops)?;
+    grant(&begun, &opened, args, settings, ui)
+}
 
-    let lines = decide(&opened, &selection, args, settings);
-    if settings.dry_run {
-        lines.iter().for_each(|line| ui.say(format!("{owner}: {}", line.words())));
-        return Ok(());
+/// An unlock that has begun: what is noted before a person is asked anything, so that a
+/// relock in between is not undone.
+#[derive(Debug)]
+pub struct Begun {
+    waiting: Waiting,
+    generation: Option<u64>,
+}
+
+impl Begun {
+    /// Notes it.
+    pub fn new(settings: &Settings, owner: &Owner) -> Self {
+        let waiting = Waiting::begin(settings, owner, pending::TICKET);
+        let generation = access::bare_status(settings, owner).ok().map(|status| status.generation);
+        Self { waiting, generation }
     }
-    if waiting.was_called_off() {
+}
+
+/// Grants from a manifest that is open, and reports.
+///
+/// # Errors
+/// By what every credential that was asked for became.
+pub fn grant(
+    begun: &Begun,
+    opened: &Opened,
+    args: &Unlock,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome {
+    let owner = &opened.owner;
+    let selection = Selection { keys: &args.key, env: args.env.as_ref(), org: args.org.as_ref() };
+    let lines = decide(opened, &selection, args, settings);
+    if settings.dry_run {
+        lines
+            .iter()
+            .for_each(|line| ui.say(format!("{owner}: {} (nothing was done)", line.words())));
+        return ended(opened, &lines, true, settings);
+    }
+    if begun.waiting.was_called_off() {
         return Err(push::relocked(owner));
     }
-    let (lines, given) = hand_over(&opened, lines, generation, args, settings, ui)?;
-    report(&opened, &selection, &lines, ui)?;
-    ended(&opened, &lines, given || args.reach.no_keyring, settings)
+    let (lines, given) = hand_over(opened, lines, begun.generation, args, settings, ui)?;
+    report(opened, &selection, &lines, ui)?;
+    ended(opened, &lines, given || args.reach.no_keyring, settings)
 }
 
 /// What became of one credential.
@@ -143,7 +176,7 @@ fn span(entry: &Entry, asked: Option<Duration>, now: Timestamp) -> Outcome<Durat
         if left.is_zero() {
             return Err(Failure::new(
                 Code::Locked,
-                format!("{} itself expired at {end}", entry.slug),
+                format!("{} itself expired at {end:.0}", entry.slug),
             ));
         }
         span = span.min(left);
@@ -253,7 +286,7 @@ fn ended(opened: &Opened, lines: &[Line], given: bool, settings: &Settings) -> O
     }
     let served = given
         || (opened.manifest.self_proof == keyrack_manifest::OnOff::On
-            && opened::key_needs_no_person(settings, owner));
+            && level::of(settings, owner).name == "L0");
     if served {
         return Ok(());
     }

@@ -1,0 +1,71 @@
+//! The process that gets what this one hands to its parent, and whether that one is only
+//! passing: a `timeout`, or a subshell of `$(…)`, that ends before the robot reads.
+
+use std::fs;
+
+use nix::unistd::{Pid, getppid};
+
+/// Programs that run one command and end with it.
+const WRAPPERS: &[&str] = &[
+    "timeout", "xargs", "make", "gmake", "ninja", "nice", "ionice", "time", "env", "nohup", "sudo",
+    "su", "runuser", "setpriv", "stdbuf", "script", "watch", "parallel", "flock", "chronic",
+];
+
+/// The calling process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parent {
+    /// Its name and process id: `bash (pid 4711)`.
+    pub label: String,
+    /// Why it will be gone before anybody reads, if it will.
+    pub passing: Option<&'static str>,
+}
+
+impl Parent {
+    /// Looks at the calling process.
+    pub fn look() -> Self {
+        let pid = getppid();
+        let name = comm(pid);
+        let passing = if WRAPPERS.contains(&name.as_str()) {
+            Some("it runs one command and ends")
+        } else if is_subshell(pid) {
+            Some("it is a subshell, as of $(…) or a pipe")
+        } else {
+            None
+        };
+        Self { label: format!("{name} (pid {pid})"), passing }
+    }
+}
+
+fn comm(pid: Pid) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
+/// A shell that was forked and never executed anything: it has its parent's arguments.
+fn is_subshell(pid: Pid) -> bool {
+    let Some(parent) = parent_of(pid) else { return false };
+    let arguments = |pid: Pid| fs::read(format!("/proc/{pid}/cmdline")).ok();
+    let is_shell =
+        matches!(comm(pid).as_str(), "bash" | "sh" | "dash" | "zsh" | "ksh" | "fish" | "ash");
+    is_shell
+        && comm(pid) == comm(parent)
+        && arguments(pid).is_some()
+        && arguments(pid) == arguments(parent)
+}
+
+/// Field 4 of proc(5)'s stat; the name in field 2 may hold anything but its last `)`.
+fn parent_of(pid: Pid) -> Option<Pid> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = &stat[stat.rfind(')')? + 2..];
+    after_name.split(' ').nth(1)?.parse().ok().map(Pid::from_raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_parent_is_read_from_stat() {
+        assert_eq!(parent_of(nix::unistd::getpid()), Some(getppid()));
+        assert_eq!(parent_of(Pid::from_raw(i32::MAX)), None);
+    }
+}
