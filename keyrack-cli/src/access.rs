@@ -120,7 +120,12 @@ fn ask(
     let mut best: Option<Reply> = None;
     let mut refused: Option<ClientError> = None;
     let mut attempt = |way: &Way| -> Option<Reply> {
-        match client::first(&way.sockets, |path| client::ask(path, &way.target, request)) {
+        let asked = client::first(&way.sockets, |path| client::ask(path, &way.target, request));
+        settings.log(|| {
+            let came = asked.as_ref().map_or_else(ToString::to_string, |_| "an answer".to_owned());
+            format!("{owner}: asked {:?} as {:?}: {came}", way.sockets, way.target.kind)
+        });
+        match asked {
             Ok(reply) if enough(&reply) => return Some(reply),
             Ok(reply) => drop(best.get_or_insert(reply)),
             Err(error) => drop(refused.get_or_insert(error)),

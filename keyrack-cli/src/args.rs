@@ -310,6 +310,9 @@ pub struct Reach {
     /// Hand no capability to anyone
     #[arg(long, conflicts_with = "scope")]
     pub no_keyring: bool,
+    /// Let a process tree read that `status` shows, such as one whose grants ran out
+    #[arg(long, value_name = "ID", conflicts_with_all = ["scope", "no_keyring"])]
+    pub tree: Option<String>,
 }
 
 /// `keyrack unlock`

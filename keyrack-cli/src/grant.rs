@@ -3,8 +3,9 @@
 
 use keyrack_names::Owner;
 use keyrack_protocol::RackId;
+use keyrack_protocol::client::Session;
 use keyrack_protocol::keys::{Key, TreeSecret};
-use keyrack_protocol::message::{Registration, Rights, Scope};
+use keyrack_protocol::message::{CapabilityStatus, Registration, Reply, Request, Rights, Scope};
 use zeroize::Zeroizing;
 
 use crate::args::{Reach, ScopeArg};
@@ -25,6 +26,8 @@ pub struct Capability {
 enum Holder {
     /// Nobody: `--no-keyring`.
     Nobody,
+    /// A tree that has it already: `--tree`.
+    Tree(CapabilityStatus),
     /// A kernel key ring keeps it.
     Ring(Minted),
     /// An environment variable carries it.
@@ -34,12 +37,15 @@ enum Holder {
 }
 
 impl Capability {
-    /// A new capability, or the one this tree has.
+    /// A new capability, the one this tree has, or that of the tree named.
     ///
     /// # Errors
-    /// When no random numbers can be had.
-    pub fn new(reach: &Reach, settings: &Settings) -> Outcome<Self> {
+    /// When no random numbers can be had, or the daemon knows no such tree.
+    pub fn new(reach: &Reach, session: &mut Session, settings: &Settings) -> Outcome<Self> {
         let scope = reach.scope.or(settings.scope).unwrap_or(ScopeArg::Tree);
+        if let Some(id) = &reach.tree {
+            return Ok(Self { scope, holder: Holder::Tree(tree(id, session)?) });
+        }
         let minted = match scope {
             _ if reach.no_keyring => return Ok(Self { scope, holder: Holder::Nobody }),
             ScopeArg::Tree => Minted::for_tree(),
@@ -59,6 +65,10 @@ impl Capability {
         let secret = match &self.holder {
             Holder::Ring(minted) => minted.secret(),
             Holder::Variable(secret) => secret,
+            Holder::Tree(CapabilityStatus { id, label, scope, rights, .. }) => {
+                let (id, label, scope, rights) = (*id, label.clone(), *scope, *rights);
+                return Some(Registration { id, key: None, rights, label, scope });
+            }
             Holder::Nobody | Holder::Refused(_) => return None,
         };
         let (scope, label) = match self.scope {
@@ -87,6 +97,10 @@ impl Capability {
         let had_one = matches!(&self.holder, Holder::Ring(minted) if minted.is_kept());
         let given = match self.holder {
             Holder::Nobody => return Ok(false),
+            Holder::Tree(tree) => {
+                ui.say(format!("{owner}: given to tree {} of {}", tree.id.short(), tree.label));
+                return Ok(true);
+            }
             Holder::Refused(error) => Err(error),
             Holder::Ring(minted) => minted.keep(entry),
             Holder::Variable(secret) => {
@@ -121,5 +135,20 @@ impl Capability {
             }
         }
         Ok(true)
+    }
+}
+
+/// The capability whose id begins with `id`, as `status` shows it.
+fn tree(id: &str, session: &mut Session) -> Outcome<CapabilityStatus> {
+    let unknown =
+        || Failure::new(Code::Absent, "there is no such tree: status shows those there are");
+    let Ok(Reply::Status(status)) = session.call(&Request::Status) else { return Err(unknown()) };
+    let mut fitting = status
+        .capabilities
+        .into_iter()
+        .filter(|tree| !id.is_empty() && tree.id.to_string().starts_with(id));
+    match (fitting.next(), fitting.next()) {
+        (Some(tree), None) => Ok(tree),
+        _ => Err(unknown()),
     }
 }

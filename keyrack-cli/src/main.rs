@@ -30,6 +30,7 @@ mod ring;
 mod roster;
 mod settings;
 mod sockets;
+mod ssh_agent;
 mod sys;
 mod tree;
 mod ui;

@@ -18,7 +18,7 @@ use crate::daemon::Rack;
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{keeper, pending, values, words};
+use crate::{keeper, pending, ssh_agent, values, words};
 
 /// An opened manifest and the identity that opened it.
 #[derive(Debug)]
@@ -131,6 +131,9 @@ pub fn identity(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity
     }
     match unlock(settings, owner, &prompter_for_nobody()) {
         Err(failure) if failure.code == Code::NeedsPerson => {
+            for other in pending::list(settings, owner) {
+                ui.say(format!("{owner}: {other}, too"));
+            }
             let _waiting = pending::Waiting::begin(settings, owner, "passphrase");
             let prompter: Arc<dyn Prompter> = ui.asker.clone();
             unlock(settings, owner, &prompter)
@@ -175,7 +178,28 @@ fn unlock(settings: &Settings, owner: &Owner, prompter: &Arc<dyn Prompter>) -> O
     let recipients = pin.map(|pin| pin.recipients).unwrap_or_default();
     let sealed = fs::read(settings.places.manifest(owner)).ok();
     let target = Target { recipients: &recipients, sealed: sealed.as_deref() };
-    unlock_for(&target, &candidates, prompter).map_err(|e| words::identity(e, owner))
+    let unlocked = unlock_for(&target, &candidates, prompter);
+    settings.log(|| match &unlocked {
+        Ok(identity) => {
+            let file = identity.path().map(|path| path.display().to_string());
+            format!("{owner}: {} opens the manifest", file.unwrap_or_default())
+        }
+        Err(error) => format!("{owner}: {error}"),
+    });
+    unlocked.map_err(|error| {
+        let failure = words::identity(error, owner);
+        match &settings.ssh_agent {
+            Some(agent) if failure.code == Code::NoIdentity => {
+                ssh_agent::holds(agent, &recipients).iter().fold(failure, |failure, held| {
+                    failure.hint(format!(
+                        "the ssh-agent holds {}, but an agent cannot decrypt: the private key file is needed",
+                        held.fingerprint()
+                    ))
+                })
+            }
+            _ => failure,
+        }
+    })
 }
 
 /// A prompter that reaches nobody.

@@ -17,7 +17,7 @@ use crate::asker::Asker;
 
 use crate::error::{Code, Failure, Outcome};
 use crate::sys;
-use crate::ui::Ui;
+use crate::ui::{Ui, stderr};
 
 /// What this run was told, by flags and by the environment.
 #[derive(Debug)]
@@ -42,6 +42,10 @@ pub struct Settings {
     pub reason: Option<String>,
     /// The file that a GitHub runner reads variables from.
     pub github_env: Option<PathBuf>,
+    /// Where an ssh-agent listens. It cannot decrypt; that is to be said.
+    pub ssh_agent: Option<PathBuf>,
+    /// Say on stderr what is tried and what comes of it.
+    log: bool,
     /// Say what would be done, and do nothing.
     pub dry_run: bool,
 }
@@ -99,6 +103,8 @@ impl Settings {
             capability: variable("KEYRACK_CAPABILITY"),
             reason: text("KEYRACK_REASON"),
             github_env: path("GITHUB_ENV"),
+            ssh_agent: path("SSH_AUTH_SOCK"),
+            log: flag("KEYRACK_LOG"),
             dry_run: global.dry_run,
         };
         let ui = Ui {
@@ -139,6 +145,13 @@ impl Settings {
     /// All owners named; for the commands that take several.
     pub fn owners(&self) -> &[Owner] {
         &self.owners
+    }
+
+    /// Says on stderr what is tried, where `KEYRACK_LOG` asks for it. Never a value.
+    pub fn log(&self, words: impl FnOnce() -> String) {
+        if self.log {
+            stderr("log: ", &words());
+        }
     }
 
     /// What is written into audit lines for this command. Proof of nothing.

@@ -19,7 +19,7 @@ pub fn run(args: &Attach, settings: &Settings, ui: &Ui) -> Outcome {
         ClientError::NotRunning => access::locked(settings, owner),
         error => daemon::failure(&error, owner),
     })?;
-    let capability = Capability::new(&args.reach, settings)?;
+    let capability = Capability::new(&args.reach, &mut session, settings)?;
     if let Some(registration) = capability.registration(owner, rack.id) {
         let request = Request::Mint { capability: registration, slugs: None };
         match session.call(&request).map_err(|e| daemon::failure(&e, owner))? {

@@ -196,7 +196,7 @@ fn unlock_first(args: &Get) -> Unlock {
         org: args.org.clone(),
         key: args.key.clone(),
         duration: None,
-        reach: Reach { scope: None, no_keyring: false },
+        reach: Reach { scope: None, no_keyring: false, tree: None },
         accept_drops: false,
     }
 }

@@ -201,7 +201,7 @@ fn hand_over(
     }
     let rack = opened.rack();
     let mut session = rack.attach_or_start(settings, ui)?;
-    let capability = Capability::new(&args.reach, settings)?;
+    let capability = Capability::new(&args.reach, &mut session, settings)?;
     let unlocked = Unlocked {
         generation,
         grants,
