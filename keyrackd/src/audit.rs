@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use keyrack_protocol::audit_chain::{Line, chain};
 use keyrack_protocol::message::{AuditHead, Protection};
 
 use crate::arena::Arena;
+use crate::queue::Queue;
 use crate::scrub::scrub;
 use crate::sealed::Sealed;
 
@@ -22,16 +22,14 @@ use crate::sealed::Sealed;
 pub(crate) const KEY: &str = "audit key";
 /// How many lines may wait for the disk.
 const WAITING: usize = 256;
+/// The writer's stack, in bytes.
+const STACK: usize = 128 * 1024;
 
 /// The way to the writer.
-pub(crate) struct Audit {
-    lines: SyncSender<Box<Line>>,
-    finished: Receiver<()>,
-    state: Arc<State>,
-}
+pub(crate) struct Audit(Arc<State>);
 
-#[derive(Default)]
 struct State {
+    waiting: Queue<Box<Line>>,
     lost: AtomicU64,
     errno: AtomicI32,
     head: Mutex<AuditHead>,
@@ -43,43 +41,36 @@ impl Audit {
     /// # Errors
     /// When there can be no thread.
     pub(crate) fn start(log: File, key: Sealed, arena: Arena, head: AuditHead) -> io::Result<Self> {
-        let (lines, incoming) = sync_channel::<Box<Line>>(WAITING);
-        // Never sent on: it ends with the writer.
-        let (done, finished) = channel();
-        let (up, is_up) = channel();
-        let state = Arc::new(State { head: Mutex::new(head), ..State::default() });
+        let state = Arc::new(State {
+            waiting: Queue::new(WAITING),
+            lost: AtomicU64::new(0),
+            errno: AtomicI32::new(0),
+            head: Mutex::new(head),
+        });
         let writer = Writer { log, key, arena, state: Arc::clone(&state) };
-        std::thread::Builder::new().name("audit".to_owned()).stack_size(128 * 1024).spawn(
-            move || {
-                let _done: Sender<()> = done;
-                let _ = up.send(());
-                for line in incoming {
-                    writer.write(*line);
-                    scrub();
-                }
-            },
-        )?;
+        let thread = std::thread::Builder::new().name("audit".to_owned()).stack_size(STACK);
+        thread.spawn(move || writer.state.waiting.work(|line| writer.write(*line)))?;
         // What a thread needs to begin, a sealed process does not allow any more.
-        is_up.recv().map_err(io::Error::other)?;
-        Ok(Self { lines, finished, state })
+        state.waiting.await_worker();
+        Ok(Self(state))
     }
 
     /// Hands a line to the writer, or counts it as lost where the disk is too far behind.
     pub(crate) fn write(&self, line: Line) {
-        if self.lines.try_send(Box::new(line)).is_err() {
-            self.state.lost.fetch_add(1, Ordering::Relaxed);
+        if !self.0.waiting.push(Box::new(line)) {
+            self.0.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Where the log on disk ends.
     pub(crate) fn head(&self) -> AuditHead {
-        self.state.head.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.head.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the log is being written.
     pub(crate) fn protection(&self) -> Protection {
-        let lost = self.state.lost.load(Ordering::Relaxed);
-        let errno = self.state.errno.load(Ordering::Relaxed);
+        let lost = self.0.lost.load(Ordering::Relaxed);
+        let errno = self.0.errno.load(Ordering::Relaxed);
         let state = match (lost, errno) {
             (0, _) => "written".to_owned(),
             (lost, 0) => format!("{lost} lines lost: the disk was too slow"),
@@ -88,12 +79,10 @@ impl Audit {
         Protection { name: "audit log".to_owned(), state, on: lost == 0 }
     }
 
-    /// Waits until what was handed over is written, but not longer than `limit`.
-    pub(crate) fn finish(self, limit: Duration) {
-        drop(self.lines);
-        // Ends when the writer does. Where the disk hangs, the lines are lost; the values
-        // are gone already.
-        let _ = self.finished.recv_timeout(limit);
+    /// Waits until what was handed over is written, but not longer than `limit`: where the
+    /// disk hangs, the lines are lost. The values are gone already.
+    pub(crate) fn finish(&self, limit: Duration) {
+        self.0.waiting.close(limit);
     }
 }
 
@@ -105,8 +94,14 @@ struct Writer {
 }
 
 impl Writer {
+    fn write(&self, line: Line) {
+        self.chain_and_append(line);
+        scrub();
+    }
+
+    /// In a frame of its own, which is scrubbed: it sees the log's key.
     #[inline(never)]
-    fn write(&self, mut line: Line) {
+    fn chain_and_append(&self, mut line: Line) {
         line.lost = self.state.lost.load(Ordering::Relaxed);
         let mut head = self.state.head.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Ok(key) = self.key.open_key(&self.arena, KEY) else { return };
@@ -192,11 +187,10 @@ mod tests {
         for action in ["start", "get", "lock"] {
             audit.write(line(action));
         }
-        let state = Arc::clone(&audit.state);
         audit.finish(Duration::from_secs(10));
         let (head, seen) = read(file.path());
         assert_eq!(seen, [("start".to_owned(), 0), ("get".to_owned(), 0), ("lock".to_owned(), 0)]);
-        assert_eq!(*state.head.lock().unwrap(), head);
+        assert_eq!(audit.head(), head);
     }
 
     /// Calls `done` until it says so.
@@ -224,7 +218,7 @@ mod tests {
     fn the_next_line_says_how_many_are_missing() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let audit = start(file.reopen().unwrap());
-        audit.state.lost.store(3, Ordering::Relaxed);
+        audit.0.lost.store(3, Ordering::Relaxed);
         audit.write(line("get"));
         eventually(|| audit.protection().on);
         audit.write(line("lock"));

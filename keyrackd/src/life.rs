@@ -213,13 +213,10 @@ impl Ready {
         let ended = self.runtime.block_on(server::run(Rc::clone(&daemon), self.watch));
         let why = ended.as_ref().map_or("failed", |end| end.name()).to_owned();
         daemon.note(Act::new("end", why), own, "none".to_owned());
-        // With the runtime go the last callers, and with them all that shares the daemon.
+        // With the runtime go the last callers.
         drop(self.runtime);
-        let arena = daemon.arena;
-        if let Some(daemon) = Rc::into_inner(daemon) {
-            daemon.audit.finish(LAST_LINES);
-        }
-        arena.wipe();
+        daemon.audit.finish(LAST_LINES);
+        daemon.arena.wipe();
         ended?;
         Ok(())
     }

@@ -13,7 +13,7 @@
 //! | `daemon` | what all callers share |
 //! | `rack`, `capability` | what is held, until when, for whom: pure |
 //! | `arena`, `sealed`, `scrub` | the locked page, values at rest under it, the stack wiped |
-//! | `audit` | the log |
+//! | `audit`, `queue` | the log, and the way to its writer |
 
 mod arena;
 mod args;
@@ -27,6 +27,7 @@ mod harden;
 mod life;
 mod meet;
 mod process;
+mod queue;
 mod rack;
 mod reexec;
 mod replay;

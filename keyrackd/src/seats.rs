@@ -2,7 +2,6 @@
 //! proved itself gives way, so that a flood of half-open connections delays nobody.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use keyrack_protocol::CapabilityId;
@@ -15,6 +14,7 @@ pub(crate) const MAX_UNPROVEN: usize = 128;
 pub(crate) const MAX: usize = 512;
 
 struct Taken {
+    id: u64,
     proven: Option<KeyKind>,
     hang_up: Option<AbortHandle>,
 }
@@ -26,7 +26,14 @@ pub(crate) struct Seats(Rc<RefCell<Table>>);
 #[derive(Default)]
 struct Table {
     next: u64,
-    taken: BTreeMap<u64, Taken>,
+    /// The oldest first.
+    taken: Vec<Taken>,
+}
+
+impl Table {
+    fn find(&mut self, id: u64) -> Option<&mut Taken> {
+        self.taken.iter_mut().find(|taken| taken.id == id)
+    }
 }
 
 /// One connection's seat. Dropped with the connection, which frees it.
@@ -40,24 +47,23 @@ impl Seats {
     /// taken by callers that proved themselves.
     pub(crate) fn take(&self) -> Option<Seat> {
         let mut table = self.0.borrow_mut();
-        let mut unproven = table.taken.iter().filter(|(_, taken)| taken.proven.is_none());
-        let oldest = unproven.next().map(|(id, _)| *id);
-        let full = table.taken.len() >= MAX || unproven.count() + 1 >= MAX_UNPROVEN;
-        if full {
-            let left = table.taken.remove(&oldest?);
-            if let Some(Taken { hang_up: Some(task), .. }) = left {
+        let is_unproven = |taken: &Taken| taken.proven.is_none();
+        let unproven = table.taken.iter().filter(|taken| is_unproven(taken)).count();
+        if table.taken.len() >= MAX || unproven >= MAX_UNPROVEN {
+            let oldest = table.taken.iter().position(is_unproven)?;
+            if let Some(task) = table.taken.remove(oldest).hang_up {
                 task.abort();
             }
         }
         let id = table.next;
         table.next += 1;
-        table.taken.insert(id, Taken { proven: None, hang_up: None });
+        table.taken.push(Taken { id, proven: None, hang_up: None });
         Some(Seat { id, seats: self.clone() })
     }
 
     /// Remembers how to hang up on the caller in seat `id`.
     pub(crate) fn serve(&self, id: u64, hang_up: AbortHandle) {
-        match self.0.borrow_mut().taken.get_mut(&id) {
+        match self.0.borrow_mut().find(id) {
             Some(taken) => taken.hang_up = Some(hang_up),
             None => hang_up.abort(),
         }
@@ -76,8 +82,8 @@ impl Seats {
     }
 
     fn close(&self, whom: impl Fn(u64, Option<KeyKind>) -> bool) {
-        self.0.borrow_mut().taken.retain(|id, taken| {
-            let leaves = whom(*id, taken.proven);
+        self.0.borrow_mut().taken.retain(|taken| {
+            let leaves = whom(taken.id, taken.proven);
             if let (true, Some(task)) = (leaves, &taken.hang_up) {
                 task.abort();
             }
@@ -94,7 +100,7 @@ impl Seats {
 impl Seat {
     /// The caller proved itself: it does not give way any more.
     pub(crate) fn proven(&self, kind: KeyKind) {
-        if let Some(taken) = self.seats.0.borrow_mut().taken.get_mut(&self.id) {
+        if let Some(taken) = self.seats.0.borrow_mut().find(self.id) {
             taken.proven = Some(kind);
         }
     }
@@ -102,7 +108,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.seats.0.borrow_mut().taken.remove(&self.id);
+        self.seats.0.borrow_mut().taken.retain(|taken| taken.id != self.id);
     }
 }
 
@@ -116,7 +122,7 @@ mod tests {
         let proven = seats.take().unwrap();
         proven.proven(KeyKind::Attach);
         let mut flood: Vec<Seat> = (0..MAX_UNPROVEN).map(|_| seats.take().unwrap()).collect();
-        let taken = |id| seats.0.borrow().taken.contains_key(&id);
+        let taken = |id| seats.0.borrow_mut().find(id).is_some();
         assert!(flood.iter().all(|seat| taken(seat.id)));
         let newest = seats.take().unwrap();
         assert!(!taken(flood[0].id) && taken(flood[1].id) && taken(newest.id) && taken(proven.id));
@@ -152,7 +158,7 @@ mod tests {
             seat
         });
         seats.close_ended(&[a], asker.id);
-        let left: Vec<u64> = seats.0.borrow().taken.keys().copied().collect();
+        let left: Vec<u64> = seats.0.borrow().taken.iter().map(|taken| taken.id).collect();
         assert_eq!(left, [two.id, asker.id]);
         seats.close_all_but(None);
         assert!(seats.is_empty());

@@ -14,7 +14,7 @@ use keyrack_protocol::peer::Peer;
 
 use crate::clock;
 use crate::daemon::{Act, Daemon, channel_name};
-use crate::rack::{Denial, NewGrant, Pushed, Verdict};
+use crate::rack::{Denial, NewGrant, Pushed, Verdict, set};
 use crate::sealed::{Broken, Sealed};
 
 /// What a caller says it is, cut to this many characters.
@@ -225,7 +225,7 @@ impl Session<'_> {
         note.caller = tidy(&about.label);
         note.slugs = slugs.clone().unwrap_or_default();
         let (about, key) = self.sealed_key(about)?;
-        let slugs = slugs.map(|slugs| slugs.into_iter().collect());
+        let slugs = slugs.map(set);
         let count = self.daemon.rack.borrow_mut().mint(self.asker, about, key, slugs, now)?;
         Ok(Reply::Done { count })
     }

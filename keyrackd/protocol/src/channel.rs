@@ -7,10 +7,14 @@
 //! A message that fits rides in the handshake. Longer ones follow as *chunks*: the
 //! first begins with the whole length as a `u32`, each is one Noise message.
 
+use snow::params::{CipherChoice, DHChoice, HashChoice};
+use snow::resolvers::{CryptoResolver, DefaultResolver};
+use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, HandshakeState, TransportState};
 use zeroize::Zeroizing;
 
 use crate::keys::Key;
+use crate::random;
 
 const PATTERN: &str = "Noise_NNpsk0_25519_ChaChaPoly_SHA256";
 /// Noise ends a message here, tag included.
@@ -194,9 +198,40 @@ impl Partial {
     }
 }
 
+/// snow's own ciphers with our random numbers.
+struct Resolver;
+
+impl CryptoResolver for Resolver {
+    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
+        Some(Box::new(SystemRandom))
+    }
+
+    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
+        DefaultResolver.resolve_dh(choice)
+    }
+
+    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
+        DefaultResolver.resolve_hash(choice)
+    }
+
+    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
+        DefaultResolver.resolve_cipher(choice)
+    }
+}
+
+struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), snow::Error> {
+        random::fill(bytes).map_err(|_| snow::Error::Rng)
+    }
+}
+
 fn builder<'a>(key: &'a Key, prologue: &'a [u8]) -> Result<Builder<'a>, ChannelError> {
     let pattern = PATTERN.parse()?;
-    Ok(Builder::new(pattern).psk(0, key.expose())?.prologue(prologue)?)
+    Ok(Builder::with_resolver(pattern, Box::new(Resolver))
+        .psk(0, key.expose())?
+        .prologue(prologue)?)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use keyrack_names::{Owner, Secret};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::random::{self, NoRandom};
 use crate::{CapabilityId, RackId};
 
 /// A 32-byte key. Wiped when dropped, never shown.
@@ -23,9 +24,9 @@ impl Key {
     ///
     /// # Errors
     /// When the operating system gives no random numbers.
-    pub fn random() -> Result<Self, getrandom::Error> {
+    pub fn random() -> Result<Self, NoRandom> {
         let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes)?;
+        random::fill(&mut bytes)?;
         Ok(Self(bytes))
     }
 

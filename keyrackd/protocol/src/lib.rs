@@ -23,6 +23,7 @@ pub mod keys;
 pub mod message;
 pub mod paths;
 pub mod peer;
+pub mod random;
 
 pub use id::{CapabilityId, RackId};
 pub use keyrack_names as names;

@@ -30,6 +30,13 @@ pub(crate) struct Pushed<V> {
     pub(crate) capability: Option<(Registration, Option<V>)>,
 }
 
+/// A set made by insertion: collecting would sort first, which costs more code than time.
+pub(crate) fn set(slugs: impl IntoIterator<Item = Slug>) -> BTreeSet<Slug> {
+    let mut set = BTreeSet::new();
+    set.extend(slugs);
+    set
+}
+
 impl<V> Rack<V> {
     /// Takes values in. Returns how many are held because of it.
     ///
@@ -47,12 +54,12 @@ impl<V> Rack<V> {
         if asker != KeyKind::Attach {
             self.check_pusher(asker, &push)?;
         }
-        let slugs: BTreeSet<Slug> = push.grants.iter().map(|grant| grant.slug.clone()).collect();
         if let Some((about, key)) = push.capability {
+            let slugs = set(push.grants.iter().map(|grant| grant.slug.clone()));
             self.mint(asker, about, key, Some(slugs), now)?;
         }
         if let Some(known) = push.known {
-            self.known = known.into_iter().collect();
+            self.known = set(known);
         }
         let hold = |grant| self.hold(grant, push.replace, now);
         let count = push.grants.into_iter().filter_map(hold).count();
@@ -78,7 +85,7 @@ impl<V> Rack<V> {
     ) -> Result<usize, Denial> {
         let slugs = match slugs {
             Some(slugs) => slugs,
-            None => self.grants.keys().filter(|s| self.may_read(asker, s, now)).cloned().collect(),
+            None => set(self.grants.keys().filter(|s| self.may_read(asker, s, now)).cloned()),
         };
         let parent = match asker {
             KeyKind::Attach => None,
@@ -124,15 +131,17 @@ impl<V> Rack<V> {
                     || forget.envs.contains(&slug.env)
                     || vault.is_some_and(|vault| forget.vaults.contains(vault)))
         };
-        let gone: BTreeSet<Slug> = self
+        // Sorted, as the grants are.
+        let gone: Vec<Slug> = self
             .grants
             .iter()
             .filter(|(slug, held)| meant(slug, Some(&held.vault)))
             .map(|(slug, _)| slug.clone())
             .collect();
-        self.grants.retain(|slug, _| !gone.contains(slug));
+        let is_gone = |slug: &Slug| gone.binary_search(slug).is_ok();
+        self.grants.retain(|slug, _| !is_gone(slug));
         self.expired.retain(|slug, _| !meant(slug, None));
-        self.capabilities.drop_slugs(|slug| gone.contains(slug) || meant(slug, None));
+        self.capabilities.drop_slugs(|slug| is_gone(slug) || meant(slug, None));
         self.generation += 1;
         self.find_first_end();
         Ok(gone.len())

@@ -4,10 +4,8 @@
 //! means the same credential: an `org.prod.KEY` that has run out is told as expired, and
 //! never quietly answered with `org.all.KEY`.
 
-use std::collections::BTreeMap;
-
 use keyrack_protocol::hello::KeyKind;
-use keyrack_protocol::names::{Ask, AskError, Env, KeyName, Org, Slug};
+use keyrack_protocol::names::{Ask, AskError, Env, KeyName, Slug};
 
 use super::Rack;
 
@@ -70,15 +68,18 @@ impl<V> Rack<V> {
                 .cloned()
                 .collect();
         };
-        let fits = |slug: &&Slug| slug.env == *env || (slug.env.is_all() && !env.is_sudo());
-        let mut best: BTreeMap<(&Org, &KeyName), &Slug> = BTreeMap::new();
-        for slug in self.grants.keys().filter(fits).filter(may_read) {
-            let winner = best.entry((&slug.org, &slug.key)).or_insert(slug);
-            if slug.env == *env {
-                *winner = slug;
-            }
-        }
-        best.into_values().cloned().collect()
+        // What falls back gives way to what need not.
+        let is_best = |slug: &&Slug| {
+            slug.env == *env
+                || (slug.env.is_all()
+                    && !env.is_sudo()
+                    && !self.may_read(
+                        asker,
+                        &Slug::new(slug.org.clone(), env.clone(), slug.key.clone()),
+                        now,
+                    ))
+        };
+        self.grants.keys().filter(is_best).filter(may_read).cloned().collect()
     }
 
     /// Whether the owner has `slug`, as far as the daemon was told.

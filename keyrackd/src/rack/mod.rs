@@ -16,7 +16,7 @@ use keyrack_protocol::names::Slug;
 
 use crate::capability::{Capabilities, Capability};
 
-pub(crate) use change::{NewGrant, Pushed};
+pub(crate) use change::{NewGrant, Pushed, set};
 pub(crate) use lookup::Verdict;
 
 /// The longest that anything is held.

@@ -218,7 +218,7 @@ fn everything_of_an_env_with_its_fallback_and_never_sudo() {
         all(None),
         ["@all.all.K", "@all.all.L", "a.all.K", "a.all.M", "a.dev.K", "a.prod.K"]
     );
-    assert_eq!(all(Some("dev")), ["@all.all.K", "@all.all.L", "a.dev.K", "a.all.M"]);
+    assert_eq!(all(Some("dev")), ["@all.all.K", "@all.all.L", "a.all.M", "a.dev.K"]);
     assert_eq!(all(Some("all")), ["@all.all.K", "@all.all.L", "a.all.K", "a.all.M"]);
     assert_eq!(all(Some("sudo")), ["a.sudo.K"]);
     assert_eq!(all(Some("test")), ["@all.all.K", "@all.all.L", "a.all.K", "a.all.M"]);

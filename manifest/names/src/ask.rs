@@ -3,6 +3,8 @@
 //! `sudo` is only ever reached exactly. Every other env falls back to `all`, and every
 //! org to `@all`.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Env, KeyName, Org, Slug};
@@ -87,15 +89,14 @@ impl Ask {
         if self.env.is_some() {
             return Err(AskError::Absent);
         }
-        let mut fitting: Vec<Slug> = all
-            .filter(|slug| slug.key == self.key && !slug.env.is_sudo() && has(slug))
-            .cloned()
-            .collect();
-        fitting.sort();
+        // A set of them sorts as it grows.
+        let mut fitting = BTreeSet::new();
+        fitting.extend(
+            all.filter(|slug| slug.key == self.key && !slug.env.is_sudo() && has(slug)).cloned(),
+        );
         match fitting.len() {
-            0 => Err(AskError::Absent),
-            1 => Ok(fitting.remove(0)),
-            _ => Err(AskError::Ambiguous(fitting)),
+            0 | 1 => fitting.pop_first().ok_or(AskError::Absent),
+            _ => Err(AskError::Ambiguous(fitting.into_iter().collect())),
         }
     }
 }
