@@ -24,10 +24,10 @@ pub struct Granted {
 pub fn granted(owner: &Owner, ask: &Ask, answer: Answer) -> Outcome<Granted> {
     let again = |slug: &Slug| {
         let (env, key) = (&slug.env, &slug.key);
-        let whole = if slug.org == ask.org {
-            format!("--env {env} --key {key}")
-        } else {
-            format!("--key {slug}")
+        let whole = match slug.org == ask.org {
+            true if env.is_all() => format!("--key {key}"),
+            true => format!("--env {env} --key {key}"),
+            false => format!("--key {slug}"),
         };
         format!("keyrack unlock --for {owner} {whole}")
     };

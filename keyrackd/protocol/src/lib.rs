@@ -10,6 +10,7 @@
 //! | [`audit_chain`] | the daemon's log: each line chained to the one before |
 //! | [`paths`] | where a daemon's sockets lie |
 //! | [`client`] | a blocking client for the command |
+//! | [`random`] | random numbers by system call alone |
 //!
 //! No async runtime, no file but sockets, and no secret that outlives its use.
 
