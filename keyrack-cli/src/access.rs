@@ -93,8 +93,16 @@ pub fn status(settings: &Settings, owner: &Owner) -> Outcome<Status> {
 /// # Errors
 /// As [`get`].
 pub fn session(settings: &Settings, owner: &Owner) -> Outcome<Session> {
-    let open = |way: Way| client::first(&way.sockets, |path| Session::open(path, &way.target)).ok();
-    capabilities(settings, owner).find_map(open).ok_or_else(|| nobody(settings, owner))
+    let found = by_capability(settings, owner).map(|(session, _)| session);
+    found.ok_or_else(|| nobody(settings, owner))
+}
+
+/// The same, with the rack it is a channel to, where there is one.
+pub fn by_capability(settings: &Settings, owner: &Owner) -> Option<(Session, RackId)> {
+    capabilities(settings, owner).find_map(|way| {
+        let session = client::first(&way.sockets, |path| Session::open(path, &way.target)).ok()?;
+        Some((session, way.target.rack))
+    })
 }
 
 /// What any process of the user may know of `owner`'s daemon. Not proven.

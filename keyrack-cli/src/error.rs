@@ -1,10 +1,12 @@
 //! Exit codes and what a failure looks like. The words are chosen where the failure is
 //! known; here is only their shape.
 
-use serde::Serialize;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
 
 /// Why the command ends as it does. The one table of exit codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Code {
     /// Done.
@@ -33,8 +35,12 @@ pub enum Code {
     Conflict = 11,
     /// A file was changed, damaged or rolled back.
     Tampered = 12,
-    /// A sandbox is in the way.
+    /// A sandbox is in the way, or none can be made.
     Blocked = 13,
+    /// `exec` found the program and could not run it. As a shell says it.
+    NotRunnable = 126,
+    /// `exec` found no such program. As a shell says it.
+    NotFound = 127,
 }
 
 impl Code {
@@ -54,6 +60,8 @@ impl Code {
         (Self::Conflict, "conflict"),
         (Self::Tampered, "tampered or rolled back"),
         (Self::Blocked, "blocked by a sandbox"),
+        (Self::NotRunnable, "the program cannot be run (exec)"),
+        (Self::NotFound, "the program is not found (exec)"),
     ];
 
     /// The code of a batch: theirs if all agree, else [`Code::Partly`].
@@ -64,8 +72,14 @@ impl Code {
     }
 }
 
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}
+
 /// A failure: its exit code, what to say, and what to type next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// How the command ends.
     pub code: Code,
@@ -127,7 +141,7 @@ mod tests {
     #[test]
     fn the_table_is_in_order_and_whole() {
         let codes: Vec<u8> = Code::TABLE.iter().map(|(code, _)| *code as u8).collect();
-        assert_eq!(codes, (0..=13).collect::<Vec<u8>>());
+        assert_eq!(codes, (0..=13).chain([126, 127]).collect::<Vec<u8>>());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod deliver;
 mod drops;
 mod elsewhere;
 mod error;
+mod exec;
 mod grant;
 mod harden;
 mod keeper;
@@ -28,6 +29,7 @@ mod provisioner;
 mod push;
 mod ring;
 mod roster;
+mod sandbox;
 mod settings;
 mod sockets;
 mod ssh_agent;
@@ -53,32 +55,28 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
 
 fn main() -> ExitCode {
     harden::harden();
-    let code = match usage::parse() {
+    match usage::parse() {
         Ok(cli) => run(cli),
-        Err(usage::Stop::Shown) => Code::Ok,
-        Err(usage::Stop::Helped) => Code::Usage,
+        Err(usage::Stop::Shown) => ExitCode::SUCCESS,
+        Err(usage::Stop::Helped) => Code::Usage.into(),
         Err(usage::Stop::Wrong(failure, json)) => {
             usage::report(&failure, json);
-            failure.code
+            failure.code.into()
         }
-    };
-    ExitCode::from(code as u8)
+    }
 }
 
-fn run(mut cli: Cli) -> Code {
+fn run(mut cli: Cli) -> ExitCode {
     let global: Global = cli.global.and(cli.command.take_global());
     let (settings, ui) = match Settings::read(&global) {
         Ok(read) => read,
         Err(failure) => {
             usage::report(&failure, global.json);
-            return failure.code;
+            return failure.code.into();
         }
     };
-    match cmd::run(&cli.command, &settings, &ui) {
-        Ok(()) => Code::Ok,
-        Err(failure) => {
-            ui.fail(&failure);
-            failure.code
-        }
-    }
+    cmd::run(&cli.command, &settings, &ui).unwrap_or_else(|failure| {
+        ui.fail(&failure);
+        failure.code.into()
+    })
 }

@@ -1,5 +1,6 @@
 //! The one place that reads the environment. Flag over environment over file.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::os::fd::RawFd;
@@ -173,6 +174,13 @@ impl Settings {
     pub fn named_home_tag(&self) -> Option<String> {
         self.home_is_named.then(|| self.home_tag())
     }
+}
+
+/// The environment for a program: ours, without our own secret variables.
+pub fn inherited() -> BTreeMap<OsString, OsString> {
+    env::vars_os()
+        .filter(|(name, _)| SECRET_VARIABLES.iter().all(|secret| name != secret))
+        .collect()
 }
 
 /// The login name of whoever runs this: `human`'s handle in teams.

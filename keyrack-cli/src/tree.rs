@@ -11,6 +11,7 @@ use keyrack_names::Owner;
 use keyrack_protocol::RackId;
 use keyrack_protocol::keys::{Key, TreeSecret};
 use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::ring::{self, Keep, POSSESSOR_ONLY, TREE, USER};
@@ -23,7 +24,7 @@ const MAX_PAYLOAD: usize = 8 * 1024;
 const MAGIC: &str = "keyrack/1";
 
 /// Where one owner's rack is found, as the tree remembers it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The owner.
     pub owner: Owner,

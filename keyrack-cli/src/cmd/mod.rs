@@ -1,5 +1,7 @@
 //! One file a subcommand.
 
+use std::process::ExitCode;
+
 use crate::args::Command;
 use crate::error::Outcome;
 use crate::settings::Settings;
@@ -12,6 +14,7 @@ mod del;
 mod demo;
 mod destroy;
 mod doctor;
+mod exec;
 mod fill;
 mod generate;
 mod get;
@@ -23,16 +26,17 @@ mod relock;
 mod set;
 mod source;
 mod status;
-mod trust;
-mod unlock;
+pub mod trust;
+pub mod unlock;
 mod version;
 
-/// Runs the subcommand.
+/// Runs the subcommand. Its exit status is a program's only for `exec`.
 ///
 /// # Errors
 /// What it fails with is how the command ends.
-pub fn run(command: &Command, settings: &Settings, ui: &Ui) -> Outcome {
+pub fn run(command: &Command, settings: &Settings, ui: &Ui) -> Outcome<ExitCode> {
     match command {
+        Command::Exec(with) => return exec::run(&with.own, settings, ui),
         Command::Init(with) => init::run(&with.own, settings, ui),
         Command::Set(with) => set::run(&with.own, settings, ui),
         Command::Unlock(with) => unlock::run(&with.own, settings, ui),
@@ -55,4 +59,5 @@ pub fn run(command: &Command, settings: &Settings, ui: &Ui) -> Outcome {
         Command::Generate(with) => generate::run(&with.own.what, ui),
         Command::Version(_) => version::run(ui),
     }
+    .map(|()| ExitCode::SUCCESS)
 }

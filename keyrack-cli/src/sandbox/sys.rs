@@ -70,6 +70,14 @@ pub fn make_read_only(path: &Path) -> nix::Result<()> {
     set_read_only(AT_FDCWD, &c_path(path)?, AT_RECURSIVE)
 }
 
+/// Makes the mount at `path` read-only, and leaves those below it.
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.12.
+pub fn make_read_only_here(path: &Path) -> nix::Result<()> {
+    set_read_only(AT_FDCWD, &c_path(path)?, 0)
+}
+
 /// The same for a copy that is not attached yet.
 ///
 /// # Errors
@@ -131,6 +139,24 @@ pub fn in_a_copy(work: impl FnOnce()) -> nix::Result<nix::unistd::Pid> {
             work();
             // SAFETY: ends the copy without running what the original will run at its end.
             unsafe { libc::_exit(0) }
+        }
+    }
+}
+
+/// Lets the next program inherit, beyond the first three, only descriptors that lead
+/// nowhere: pipes and plain files. A directory would be a way around the mounts, a socket
+/// around everything.
+pub fn keep_pipes_and_files() {
+    use nix::sys::stat::SFlag;
+    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return };
+    let numbers: Vec<i32> = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        // SAFETY: borrowed for one fstat; a number that was closed meanwhile is EBADF.
+        let found = nix::sys::stat::fstat(unsafe { BorrowedFd::borrow_raw(number) });
+        let kind = found.map_or(0, |found| found.st_mode & SFlag::S_IFMT.bits());
+        if kind != SFlag::S_IFIFO.bits() && kind != SFlag::S_IFREG.bits() {
+            // SAFETY: only the number is read; a wrong one is EBADF.
+            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
         }
     }
 }

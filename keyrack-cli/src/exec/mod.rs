@@ -1,0 +1,20 @@
+//! What `keyrack exec` is made of: which credentials a program gets, how they reach it,
+//! and who stays with it while it runs.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `declared` | which credentials are meant |
+//! | `fetch` | their values, and a capability for them alone |
+//! | `apart` | fetching in a process of its own, where this one is about to change |
+//! | `environment` | what the program finds in its environment, pure |
+//! | `files` | values as files |
+//! | `supervise` | signals, job control and status, where this process has to stay |
+//! | `redact` | values replaced in what the program prints, pure |
+
+pub mod apart;
+pub mod declared;
+pub mod environment;
+pub mod fetch;
+pub mod files;
+pub mod redact;
+pub mod supervise;

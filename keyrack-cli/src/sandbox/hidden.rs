@@ -1,0 +1,158 @@
+//! What a sandbox hides on this machine: keys, other owners' files, and every socket by
+//! which somebody could be asked to do what the sandboxed program may not.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use keyrack_names::Owner;
+
+use super::layout::Wishes;
+use crate::opened;
+use crate::settings::Settings;
+
+/// Below a person's home: what opens doors, and is a directory.
+const DIRECTORIES: &[&str] = &[
+    ".ssh", ".gnupg", ".password-store", ".aws", ".azure", ".kube", ".docker", ".config/gcloud", ".config/gh",
+    ".config/op", ".config/sops", ".config/systemd", ".config/tmux", ".1password", ".pki", ".screen",
+    ".local/share/keyrings", ".local/share/containers",
+];
+/// The same, single files.
+const FILES: &[&str] = &[
+    ".netrc", ".git-credentials", ".config/git/credentials", ".pypirc", ".cargo/credentials.toml", ".vault-token",
+    ".pgpass",
+];
+/// Directories that every program of the machine writes to. `/run` holds little but
+/// sockets: the buses, the agents, docker, the smart card daemon.
+const PRIVATE: &[&str] = &["/tmp", "/var/tmp", "/dev/shm", "/run", "/var/run"];
+/// What of `/run` programs need to run at all: names of hosts, and where NixOS keeps them.
+const OF_RUN: &[&str] = &[
+    "/run/systemd/resolve", "/run/NetworkManager/resolv.conf", "/run/resolvconf", "/run/nscd",
+    "/run/current-system", "/run/booted-system", "/run/wrappers", "/run/opengl-driver",
+];
+/// Variables that lead to what is hidden; a program does better without them.
+const VARIABLES: &[&str] = &[
+    "SSH_AUTH_SOCK", "SSH_AGENT_PID", "GPG_AGENT_INFO", "DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS",
+    "TMUX", "TMUX_PANE", "TMUX_TMPDIR", "STY", "DOCKER_HOST", "CONTAINER_HOST", "DISPLAY", "WAYLAND_DISPLAY",
+    "XAUTHORITY", "XDG_RUNTIME_DIR", "KEYRACK_IDENTITY", "KEYRACK_ASKPASS", "SSH_ASKPASS", "VSCODE_IPC_HOOK_CLI",
+];
+
+/// Whether a sandboxed program is better off without this variable.
+pub fn leads_outside(variable: &OsStr) -> bool {
+    VARIABLES.iter().any(|name| variable == *name)
+}
+
+/// What to hide and to show when `owner`'s program runs in `work`, as far as these exist.
+pub fn wishes(settings: &Settings, owner: &Owner, work: PathBuf, environment: &BTreeMap<OsString, OsString>) -> Wishes {
+    let home = environment.get(OsStr::new("HOME")).map(PathBuf::from);
+    let homes: Vec<PathBuf> = home.into_iter().chain(home_of_account()).collect();
+    let in_homes = |names: &'static [&'static str]| {
+        homes.iter().flat_map(|home| names.iter().map(|name| home.join(name))).collect::<Vec<_>>()
+    };
+    let places = &settings.places;
+    let mut hidden_dirs = in_homes(DIRECTORIES);
+    hidden_dirs.extend([places.home.clone(), places.state.clone()]);
+    // Anybody's sockets lie here.
+    hidden_dirs.extend(settings.sockets.iter().map(PathBuf::from).filter(|dir| !is_private(dir)));
+    let mut hidden_files = in_homes(FILES);
+    hidden_files.extend(private_keys(settings));
+    hidden_files.extend(sockets_of(environment));
+    let mut own = vec![places.manifest(owner), places.pin(owner), places.personal_vault(owner)];
+    own.extend(OF_RUN.iter().map(PathBuf::from));
+    Wishes {
+        work,
+        own: real(own),
+        hidden_dirs: real(hidden_dirs),
+        hidden_files: real(hidden_files),
+        private: real(PRIVATE.iter().map(PathBuf::from)),
+        sockets: listening(),
+        ..Wishes::default()
+    }
+}
+
+/// Those that exist, each as it is without symbolic links, once.
+pub fn real(paths: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let mut real: Vec<PathBuf> = paths.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
+    real.sort();
+    real.dedup();
+    real
+}
+
+fn is_private(dir: &Path) -> bool {
+    PRIVATE.iter().any(|private| dir == Path::new(private))
+}
+
+fn home_of_account() -> Option<PathBuf> {
+    nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.dir)
+}
+
+/// Every private key that opens some owner's manifest here, wherever it lies: the owner's
+/// own too, for a program gets values and never the key.
+fn private_keys(settings: &Settings) -> Vec<PathBuf> {
+    let owners = settings.places.owners().unwrap_or_default();
+    let of = |owner: &Owner| {
+        let pin = opened::pin(settings, owner).ok().flatten();
+        settings.search.candidates(owner, pin.as_ref(), &settings.places)
+    };
+    owners.iter().flat_map(of).collect()
+}
+
+/// The sockets that the environment names.
+fn sockets_of(environment: &BTreeMap<OsString, OsString>) -> Vec<PathBuf> {
+    let text = |name: &str| environment.get(OsStr::new(name)).and_then(|value| value.to_str());
+    let mut paths: Vec<PathBuf> = text("SSH_AUTH_SOCK").map(PathBuf::from).into_iter().collect();
+    // SOCKET,PID,SESSION
+    paths.extend(["TMUX", "GPG_AGENT_INFO"].iter().filter_map(|name| Some(text(name)?.split([',', ':']).next()?.into())));
+    for name in ["DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"] {
+        let addresses = text(name).unwrap_or_default().split([';', ',']);
+        paths.extend(addresses.filter_map(|address| address.strip_prefix("unix:path=")).map(PathBuf::from));
+    }
+    paths.extend(["DOCKER_HOST", "CONTAINER_HOST"].iter().filter_map(|name| Some(text(name)?.strip_prefix("unix://")?.into())));
+    paths
+}
+
+/// Every socket of this network namespace that has a path.
+fn listening() -> Vec<PathBuf> {
+    let table = fs::read("/proc/net/unix").unwrap_or_default();
+    let table = String::from_utf8_lossy(&table);
+    // Num RefCount Protocol Flags Type St Inode Path
+    let paths = table.lines().filter_map(|line| line.split_ascii_whitespace().nth(7)).filter(|path| path.starts_with('/'));
+    let mut found = real(paths.map(PathBuf::from));
+    found.retain(|path| path.metadata().is_ok_and(|found| found.file_type().is_socket()));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_are_read_from_what_programs_call_them() {
+        let environment: BTreeMap<OsString, OsString> = [
+            ("SSH_AUTH_SOCK", "/tmp/ssh-x/agent.1"),
+            ("TMUX", "/tmp/tmux-0/default,4711,0"),
+            ("DBUS_SESSION_BUS_ADDRESS", "unix:path=/run/user/7/bus,guid=1;unix:abstract=x"),
+            ("DOCKER_HOST", "unix:///run/docker.sock"),
+            ("CONTAINER_HOST", "tcp://localhost:1"),
+        ]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into();
+        let expected = ["/tmp/ssh-x/agent.1", "/tmp/tmux-0/default", "/run/user/7/bus", "/run/docker.sock"];
+        assert_eq!(sockets_of(&environment), expected.map(PathBuf::from));
+    }
+
+    #[test]
+    fn what_listens_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.sock");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert!(listening().contains(&path.canonicalize().unwrap()));
+    }
+
+    #[test]
+    fn variables_that_lead_outside_are_named() {
+        assert!(leads_outside(OsStr::new("SSH_AUTH_SOCK")) && !leads_outside(OsStr::new("PATH")));
+    }
+}

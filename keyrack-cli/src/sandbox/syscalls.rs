@@ -1,0 +1,68 @@
+//! What neither mounts nor Landlock see: typing into the terminal from inside, a second
+//! way to make system calls, and giving the shell outside a key ring.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
+
+/// Of <linux/keyctl.h>.
+const KEYCTL_SESSION_TO_PARENT: u64 = 18;
+/// Set in the numbers of the x32 way to call a 64-bit kernel.
+const X32: i64 = 0x4000_0000;
+
+/// Why there is no filter.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// It could not be built.
+    #[error("building the system call filter: {0}")]
+    Build(#[from] BackendError),
+    /// The kernel did not take it.
+    #[error("the kernel refuses the system call filter: {0}")]
+    Apply(#[from] seccompiler::Error),
+}
+
+/// Refuses these calls, to this process and all it starts, with `EPERM`. A program of
+/// another architecture, such as i386, is killed: its calls have other numbers.
+///
+/// # Errors
+/// See [`FilterError`].
+pub fn refuse() -> Result<(), FilterError> {
+    Ok(seccompiler::apply_filter(&filter()?)?)
+}
+
+fn filter() -> Result<BpfProgram, FilterError> {
+    // The kernel reads 32 bits of an ioctl's number: a comparison of all 64 is passed by
+    // setting one of the others.
+    let is = |argument: u8, value: u64| -> Result<SeccompRule, BackendError> {
+        let compare = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?;
+        SeccompRule::new(vec![compare])
+    };
+    let typing = || Ok::<_, BackendError>(vec![is(1, libc::TIOCSTI as u64)?, is(1, libc::TIOCLINUX as u64)?]);
+    let giving = || Ok::<_, BackendError>(vec![is(0, KEYCTL_SESSION_TO_PARENT)?]);
+    let mut rules = BTreeMap::from([
+        (libc::SYS_ioctl, typing()?),
+        (libc::SYS_keyctl, giving()?),
+        (libc::SYS_io_uring_setup, Vec::new()),
+    ]);
+    if cfg!(target_arch = "x86_64") {
+        // 514 is the ioctl of x32.
+        for (number, rule) in [(514, typing()?), (libc::SYS_ioctl, typing()?), (libc::SYS_keyctl, giving()?)] {
+            rules.insert(X32 | number, rule);
+        }
+        rules.insert(X32 | libc::SYS_io_uring_setup, Vec::new());
+    }
+    let refuse = SeccompAction::Errno(libc::EPERM as u32);
+    let arch = std::env::consts::ARCH.try_into()?;
+    Ok(SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch)?.try_into()?)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_filter_is_built() {
+        assert!(super::filter().unwrap().len() > 10);
+    }
+}
