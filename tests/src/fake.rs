@@ -9,27 +9,36 @@ use std::time::Duration;
 
 use keyrack_protocol::frame;
 
-/// A listener that answers every connection with the same bytes and keeps what it was told.
+/// A listener that answers as it is told and keeps what was said to it.
 #[derive(Debug)]
 pub struct FakeDaemon {
     heard: Arc<Mutex<Vec<u8>>>,
 }
 
 impl FakeDaemon {
-    /// Listens on `path`. `answer` is sent after the first bytes came; then the connection
-    /// is closed, unless `answer` is `None`: then nothing is ever said.
-    pub fn listen(path: &Path, answer: Option<Vec<u8>>) -> Self {
+    /// Listens on `path`. `answer` is given what one read brought; its answer is sent and
+    /// the connection closed, unless it is `None`: then nothing is ever said.
+    pub fn listen<A>(path: &Path, answer: A) -> Self
+    where
+        A: Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync + 'static,
+    {
         let listener = UnixListener::bind(path).expect("a free path");
         let heard = Arc::new(Mutex::new(Vec::new()));
         let notes = Arc::clone(&heard);
+        let answer = Arc::new(answer);
         // Ends with the test's process.
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (notes, answer) = (Arc::clone(&notes), answer.clone());
-                thread::spawn(move || hear(stream, &notes, answer));
+                let (notes, answer) = (Arc::clone(&notes), Arc::clone(&answer));
+                thread::spawn(move || hear(stream, &notes, &*answer));
             }
         });
         Self { heard }
+    }
+
+    /// The same answer to everything.
+    pub fn saying(path: &Path, answer: Option<Vec<u8>>) -> Self {
+        Self::listen(path, move |_| answer.clone())
     }
 
     /// Everything that was ever said to it.
@@ -38,16 +47,12 @@ impl FakeDaemon {
     }
 }
 
-fn hear(mut stream: UnixStream, notes: &Mutex<Vec<u8>>, answer: Option<Vec<u8>>) {
+fn hear(mut stream: UnixStream, notes: &Mutex<Vec<u8>>, answer: &dyn Fn(&[u8]) -> Option<Vec<u8>>) {
     let mut buffer = [0; 65_536];
-    let keep = answer.is_none();
-    let mut answer = answer;
     while let Ok(length @ 1..) = stream.read(&mut buffer) {
         notes.lock().expect("no panic while held").extend_from_slice(&buffer[..length]);
-        if let Some(answer) = answer.take() {
+        if let Some(answer) = answer(&buffer[..length]) {
             let _ = stream.write_all(&answer);
-        }
-        if !keep {
             return;
         }
     }

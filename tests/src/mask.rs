@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 use regex_lite::Regex;
 
+use crate::binaries;
+
 /// Each pattern, and what stands for it.
 const MASKS: &[(&str, &str)] = &[
     (r"\bpid \d+", "pid N"),
@@ -15,9 +17,13 @@ const MASKS: &[(&str, &str)] = &[
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?UTC|Z)?", "TIME"),
     (r"\b[0-9a-f]{32,128}\b", "ID"),
     (r"@[0-9a-f]{8}\.sock", "@RACK.sock"),
+    (r"\btree [0-9a-f]{8}\b", "tree ID"),
+    (r#""id":"[0-9a-f]{8}""#, r#""id":"ID""#),
+    (r#""(\w*[mM]s|generation|pid|uid)":\d+"#, "\"$1\":N"),
     // What is left of a grant begins to shrink at once.
     (r"\b8 ?h ?59 ?m(in)?( ?\d+ ?s)?", "9h"),
     (r"\b29 ?m(in)?( ?\d+ ?s)?\b", "30m"),
+    (r"\b54m59s\b", "55m"),
 ];
 
 /// `text` with what differs masked; `root` is the sandbox it was printed in.
@@ -30,6 +36,7 @@ pub fn mask(text: &str, root: Option<&Path>) -> String {
     if let Some(root) = root {
         let root = root.display().to_string();
         text = text.replace(&format!("{root}/home"), "/home/you").replace(&root, "/sandbox");
+        text = text.replace(&binaries::dir().display().to_string(), "/usr/local/bin");
     }
     for (pattern, to) in masks {
         text = pattern.replace_all(&text, *to).into_owned();

@@ -173,6 +173,16 @@ impl Rack {
         self.script(text).run()
     }
 
+    /// Runs `command` in so many processes at once, each with its number as `$i`; fails
+    /// unless all succeed.
+    #[track_caller]
+    pub fn parallel(&self, count: usize, command: &str) -> Finished {
+        self.sh(&format!(
+            "for i in $(seq {count}); do {command} & pids+=($!); done
+             for pid in \"${{pids[@]}}\"; do wait $pid || exit 1; done"
+        ))
+    }
+
     /// Runs a bash script on a terminal.
     pub fn terminal(&self, text: &str) -> Terminal {
         Terminal::new(self.command("setsid"), text)
@@ -203,9 +213,10 @@ impl Rack {
     /// Asserts that no daemon listens in this rack, or does not in a moment.
     #[track_caller]
     pub fn no_daemon(&self) {
-        daemons::until(|| self.daemons().is_empty());
-        let left = self.daemons();
-        assert!(left.is_empty(), "daemons {left:?} still listen");
+        // A look at the kernel's list: a connection would keep an idle daemon awake.
+        let left = || daemons::sockets(|path| path.starts_with(self.root()));
+        daemons::until(|| left().is_empty());
+        assert!(left().is_empty(), "{:?} are still listened on", left());
     }
 
     fn search_path(&self) -> std::ffi::OsString {

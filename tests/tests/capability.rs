@@ -23,6 +23,18 @@ const UNLOCK: &str =
     "KEYRACK_PASSPHRASE_FD=3 keyrack unlock --quiet --for bot --accept-drops 3<<<'open sesame'";
 const GET: &str = "keyrack get --for bot --key TOKEN";
 
+/// In a tree's script: says that it got so far, and waits for [`meanwhile`].
+const MEANWHILE: &str = "touch here; until [ -e there ]; do sleep 0.02; done";
+
+/// Runs `command` in a sibling tree while another waits at [`MEANWHILE`].
+#[track_caller]
+fn meanwhile(rack: &Rack, command: &str) {
+    rack.sh("until [ -e here ]; do sleep 0.02; done").ok();
+    let done = rack.sh(command);
+    rack.sh("touch there").ok();
+    done.ok();
+}
+
 #[test]
 fn the_tree_reads_however_it_is_shaped() {
     let rack = passphrased();
@@ -79,19 +91,21 @@ fn relock_revokes_every_capability_at_once() {
     let script = format!("{UNLOCK}; {GET}; echo; keyrack relock --quiet --for bot; {GET}");
     rack.sh(&script).code(3).bytes(b"value\n");
     // Unlocked again by another tree, the first does not come back to life.
-    let script =
-        format!("{UNLOCK}; keyrack relock --quiet --for bot; bash -c \"$AGAIN; :\"; {GET}");
-    rack.script(&script).env("AGAIN", UNLOCK).run().code(5).bytes(b"");
+    let script = format!("{UNLOCK}; keyrack relock --quiet --for bot; {MEANWHILE}; {GET}");
+    let first = rack.script(&script).start();
+    meanwhile(&rack, UNLOCK);
+    first.finish().code(5).bytes(b"");
 }
 
 #[test]
 fn a_tree_has_what_its_own_unlock_granted() {
     let rack = passphrased();
     rack.sh("printf other | keyrack set --for bot --key OTHER").ok();
-    let script = format!(
-        "{UNLOCK} --key TOKEN; bash -c \"$ALL; :\"; {GET}; echo; keyrack get --for bot --key OTHER"
-    );
-    rack.script(&script).env("ALL", UNLOCK).run().code(5).bytes(b"value\n");
+    let other = "keyrack get --for bot --key OTHER";
+    let script = format!("{UNLOCK} --key TOKEN; {MEANWHILE}; {GET}; echo; {other}");
+    let first = rack.script(&script).start();
+    meanwhile(&rack, &format!("{UNLOCK}; {other} >/dev/null"));
+    first.finish().code(5).bytes(b"value\n");
 }
 
 #[test]
@@ -149,8 +163,14 @@ fn an_unlock_from_a_program_with_threads_says_what_to_do() {
     let node = "node -e 'const r = require(\"child_process\").spawnSync(\"keyrack\", [\"unlock\", \"--for\", \"bot\", \"--accept-drops\"], \
                 {stdio: [\"ignore\", \"inherit\", \"inherit\", 3], env: {...process.env, KEYRACK_PASSPHRASE_FD: \"3\"}}); process.exit(r.status)' 3<<<'open sesame'";
     let done = rack.sh(node);
-    done.code(10);
-    assert!(done.errors().contains("keyrack exec --for bot"), "{done}");
+    done.code(10).stderr(
+        "keyrack: bot: @all.all.TOKEN merged from a drop\n\
+         keyrack: warning: bot: no capability was given to node (pid 4711): the kernel does not let \
+         the calling program take it (EPERM: Operation not permitted)\n\
+         keyrack: bot: @all.all.TOKEN granted for 9h\n\
+         keyrack: error: bot is unlocked, but the calling program has no capability to read\n\
+         keyrack: hint: keyrack exec --for bot -- PROGRAM\n",
+    );
 }
 
 #[test]

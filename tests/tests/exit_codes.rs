@@ -20,7 +20,7 @@ fn code_0_ok() {
 fn code_1_unexpected() {
     let done =
         rack().sh("keyrack unlock --quiet --for bot; keyrack get --for bot --key TOKEN >/dev/full");
-    done.fails(1, "keyrack: error: writing to stdout: No space left on device (os error 28)\n");
+    done.fails(1, "keyrack: error: stdout: No space left on device (os error 28)\n");
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn code_6_no_usable_identity() {
 #[test]
 fn code_7_daemon_unreachable() {
     let rack = rack();
-    FakeDaemon::listen(&rack.socket("bot"), Some(vec![0xff; 8]));
+    FakeDaemon::saying(&rack.socket("bot"), Some(vec![0xff; 8]));
     rack.sh("keyrack get --for bot --key TOKEN").code(7).bytes(b"");
 }
 

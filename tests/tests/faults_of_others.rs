@@ -125,9 +125,7 @@ fn a_removed_recipient_could_still_read_the_vault_and_a_new_one_could_not() {
 #[test]
 fn of_five_parallel_sets_three_survived_and_all_exited_0() {
     let rack = rack(&["bot"]);
-    let sets = "for i in 1 2 3 4 5; do printf $i | keyrack set --for bot --key K$i & done; \
-                for job in $(jobs -p); do wait $job || exit 1; done";
-    rack.sh(sets).ok();
+    rack.parallel(5, "printf $i | keyrack set --for bot --key K$i").ok();
     rack.sh("keyrack unlock --for bot").ok();
     for i in 1..=5 {
         rack.sh(&format!("keyrack get --for bot --key K{i}")).ok().stdout(&format!("{i}\n"));
@@ -200,9 +198,7 @@ fn a_truncated_manifest_had_no_repair() {
 #[test]
 fn six_parallel_unlocks_left_several_daemons_and_an_orphan() {
     let rack = rack(&["bot"]);
-    let unlocks = "for i in 1 2 3 4 5 6; do keyrack unlock --for bot & done; \
-                   for job in $(jobs -p); do wait $job || exit 1; done";
-    rack.sh(unlocks).ok();
+    rack.parallel(6, "keyrack unlock --for bot").ok();
     assert_eq!(rack.daemons().len(), 1);
     rack.sh("keyrack relock --for bot").ok();
     rack.no_daemon();
@@ -213,7 +209,7 @@ fn six_parallel_unlocks_left_several_daemons_and_an_orphan() {
 fn a_fake_socket_was_given_the_plaintext() {
     for answer in [None, Some(b"\0\0\0\x02{}".to_vec()), Some(vec![0xff; 64])] {
         let rack = rack(&["bot"]);
-        let fake = FakeDaemon::listen(&rack.socket("bot"), answer);
+        let fake = FakeDaemon::saying(&rack.socket("bot"), answer);
         rack.sh("keyrack unlock --for bot").code(7).bytes(b"");
         rack.sh("printf canary-2 | keyrack set --for bot --key TOKEN");
         rack.sh("keyrack get --for bot --key TOKEN").code(7).bytes(b"");

@@ -133,8 +133,15 @@ fn another_users_file_on_the_first_path_is_stepped_around() {
     need!(root);
     let owner = unique("squat");
     let first = std::path::PathBuf::from(format!("/tmp/keyrack-daemon.{owner}.sock"));
-    let squatter = std::os::unix::net::UnixListener::bind(&first).expect("a free path");
-    std::os::unix::fs::chown(&first, Some(12345), Some(12345)).expect("root may");
+    let bind = format!(
+        "import socket, time; s = socket.socket(socket.AF_UNIX); s.bind('{}'); s.listen(); time.sleep(99)",
+        first.display()
+    );
+    let mut squatter = std::process::Command::new("setpriv")
+        .args(["--reuid=12345", "--regid=12345", "--clear-groups", "python3", "-c", &bind])
+        .spawn()
+        .expect("setpriv and python3 are there");
+    daemons::until(|| first.exists());
     let rack = Rack::new().with_real_sockets();
     rack.key(&owner);
     rack.sh(&format!("keyrack init --for {owner}; printf v | keyrack set --for {owner} --key K"))
@@ -144,7 +151,8 @@ fn another_users_file_on_the_first_path_is_stepped_around() {
     rack.sh(&format!("keyrack get --for {owner} --key K")).ok().bytes(b"v");
     rack.sh(&format!("keyrack relock --for {owner}")).ok();
     assert!(first.exists(), "it is not ours to remove");
-    drop(squatter);
+    squatter.kill().expect("our child");
+    squatter.wait().expect("our child");
     std::fs::remove_file(&first).expect("root may");
     let own = |path: &std::path::Path| path.to_string_lossy().contains(&owner);
     assert_eq!(daemons::kill(own), [] as [std::path::PathBuf; 0]);
