@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use keyrack_protocol::random::{self, NoRandom};
 use nix::errno::Errno;
 use zeroize::Zeroizing;
 
@@ -17,8 +18,8 @@ pub(crate) enum ArenaError {
     #[error("no memory for the locked page ({0})")]
     Memory(#[from] Errno),
     /// No random numbers.
-    #[error("no random numbers: {0}")]
-    Random(#[from] getrandom::Error),
+    #[error(transparent)]
+    Random(#[from] NoRandom),
 }
 
 /// The page. Copies are the same page.
@@ -37,9 +38,9 @@ impl Arena {
     pub(crate) fn new() -> Result<Self, ArenaError> {
         static SEALED: AtomicU64 = AtomicU64::new(0);
         let (key, kind) = harden::key_page()?;
-        let mut random = Zeroizing::new([0; 32]);
-        getrandom::fill(&mut *random)?;
-        for (word, bytes) in key.iter().zip(random.chunks_exact(8)) {
+        let mut bytes = Zeroizing::new([0; 32]);
+        random::fill(&mut *bytes)?;
+        for (word, bytes) in key.iter().zip(bytes.chunks_exact(8)) {
             word.store(u64::from_ne_bytes(bytes.try_into().unwrap_or_default()), Ordering::Relaxed);
         }
         Ok(Self { key, sealed: &SEALED, kind })

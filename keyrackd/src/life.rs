@@ -7,13 +7,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use keyrack_protocol::RackId;
-use keyrack_protocol::channel::{ChannelError, Handshake};
 use keyrack_protocol::client::Target;
 use keyrack_protocol::hello::KeyKind;
-use keyrack_protocol::keys::Key;
 use keyrack_protocol::message::{AuditHead, Started};
 use keyrack_protocol::names::Owner;
 use keyrack_protocol::peer::{self, Peer};
+use keyrack_protocol::random;
 use tokio::net::UnixListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
@@ -58,9 +57,6 @@ pub(crate) enum LifeError {
     /// What it holds cannot be sealed.
     #[error(transparent)]
     Broken(#[from] Broken),
-    /// No channel can be made.
-    #[error(transparent)]
-    Channel(#[from] ChannelError),
     /// Its copy is not what it made.
     #[error(transparent)]
     Tampered(#[from] Tampered),
@@ -140,11 +136,9 @@ fn seal(
     arena: Arena,
     mut protections: Protections,
 ) -> Result<Daemon, LifeError> {
-    // Opens where random numbers come from, while files can be opened.
-    let unused = Key::random().map_err(ArenaError::from)?;
-    Handshake::initiator(&unused, &[])?.write(&[])?;
+    let mut generation = [0; 8];
+    random::fill(&mut generation).map_err(ArenaError::from)?;
     let own = Peer { uid: peer::own_uid(), pid: nix::unistd::getpid().as_raw() };
-    let generation = u64::from_be_bytes(unused.expose()[..8].try_into().unwrap_or_default());
     protections.step("landlock", sandbox::drop_rights());
     // The log's thread starts without those rights, and gets the filter with this one.
     let audit = Audit::start(log, orders.audit_key, arena, orders.audit_head)?;
@@ -156,7 +150,7 @@ fn seal(
         arena,
         keys: orders.keys,
         // Readers in other languages count to 2^53; half of that leaves room to raise it.
-        rack: RefCell::new(Rack::new(generation >> 12)),
+        rack: RefCell::new(Rack::new(u64::from_be_bytes(generation) >> 12)),
         replays: RefCell::new(Replays::default()),
         seats: Seats::default(),
         audit,

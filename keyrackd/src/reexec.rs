@@ -70,7 +70,7 @@ fn name(nonce: &str) -> String {
 
 fn execute_copy() -> io::Result<Infallible> {
     let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|e| io::Error::other(e.to_string()))?;
+    keyrack_protocol::random::fill(&mut random).map_err(io::Error::other)?;
     let nonce = hex::lower::encode_string(&random);
     let mut copy = executable_memory(&name(&nonce))?;
     io::copy(&mut File::open("/proc/self/exe")?, &mut copy)?;

@@ -1,0 +1,64 @@
+//! How the command hands a new daemon what it needs, over a socket pair.
+
+use std::path::PathBuf;
+
+use keyrack_names::Owner;
+use serde::{Deserialize, Serialize};
+
+use crate::RackId;
+use crate::keys::Key;
+
+/// What the command hands a new daemon over its standard input, a socket pair.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Start {
+    /// Whose daemon it is.
+    pub owner: Owner,
+    /// Which rack.
+    pub rack: RackId,
+    /// [`RackSecret::attach_key`](crate::keys::RackSecret::attach_key).
+    pub attach_key: Key,
+    /// [`RackSecret::self_proof_key`](crate::keys::RackSecret::self_proof_key); `None`
+    /// where the manifest turns self-proof off.
+    #[serde(default)]
+    pub self_proof_key: Option<Key>,
+    /// [`RackSecret::drop_key`](crate::keys::RackSecret::drop_key).
+    pub drop_key: Key,
+    /// [`RackSecret::audit_key`](crate::keys::RackSecret::audit_key).
+    pub audit_key: Key,
+    /// Where the audit log ended: the next line's number and the last line's MAC.
+    pub audit_head: AuditHead,
+    /// Where to listen: directory by directory, best first.
+    pub socket_dirs: Vec<PathBuf>,
+}
+
+/// Where a chained log stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditHead {
+    /// The next line's number, from 0.
+    pub seq: u64,
+    /// The last line's MAC in hex; empty before the first.
+    pub mac: String,
+}
+
+/// What a new daemon answers, once, over the same socket pair.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Started {
+    /// It listens.
+    Ready {
+        /// Where.
+        sockets: Vec<PathBuf>,
+        /// What a person should know, such as who holds the first path.
+        notes: Vec<String>,
+    },
+    /// Another daemon of this rack lives; talk to that.
+    AlreadyRunning {
+        /// Where it listens.
+        socket: PathBuf,
+    },
+    /// It could not start.
+    Failed {
+        /// Why.
+        message: String,
+    },
+}
