@@ -61,6 +61,8 @@ pub fn wishes(settings: &Settings, owner: &Owner, work: PathBuf, environment: &B
     hidden_files.extend(sockets_of(environment));
     let mut own = vec![places.manifest(owner), places.pin(owner), places.personal_vault(owner)];
     own.extend(OF_RUN.iter().map(PathBuf::from));
+    // The program's own `keyrack get`, wherever it is installed.
+    own.extend(std::env::current_exe());
     Wishes {
         work,
         own: real(own),
