@@ -68,6 +68,25 @@ impl Daemon {
     }
 }
 
+/// A process that waits for its start message.
+pub struct Starting {
+    child: Child,
+    pair: UnixStream,
+}
+
+impl Starting {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the start comes to.
+    pub fn hand_over(mut self, start: &Start) -> (Child, Started) {
+        frame::write(&mut self.pair, &message::encode(start)).unwrap();
+        let started = message::decode(&frame::read(&mut self.pair).unwrap()).unwrap();
+        (self.child, started)
+    }
+}
+
 impl Rig {
     pub fn new() -> Self {
         // Short, for a socket's path ends at 107 bytes.
@@ -112,22 +131,27 @@ impl Rig {
 
     /// What a start comes to, and the process.
     pub fn try_start(&self) -> (Child, Started) {
-        let log = File::options().create(true).append(true).open(self.log()).unwrap();
-        self.try_start_logging_to(log)
+        self.spawn().hand_over(&self.start_message())
     }
 
     pub fn try_start_logging_to(&self, log: File) -> (Child, Started) {
-        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        self.spawn_logging_to(log).hand_over(&self.start_message())
+    }
+
+    /// A process that has not been told yet whose daemon it is.
+    pub fn spawn(&self) -> Starting {
+        let log = File::options().create(true).append(true).open(self.log()).unwrap();
+        self.spawn_logging_to(log)
+    }
+
+    fn spawn_logging_to(&self, log: File) -> Starting {
+        let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let mut command = Command::new(&self.binary);
         command.env_clear().stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)));
-        command.stdout(log).stderr(Stdio::null());
-        let child = command.spawn().unwrap();
-        // The pair's other end must be the child's alone, or its death would not be seen.
-        drop(command);
-        frame::write(&mut ours, &message::encode(&self.start_message())).unwrap();
-        let started = message::decode(&frame::read(&mut ours).unwrap()).unwrap();
-        (child, started)
+        // The pair's other end ends with the command: it must be the child's alone.
+        let child = command.stdout(log).stderr(Stdio::null()).spawn().unwrap();
+        Starting { child, pair: ours }
     }
 
     pub fn start(&self) -> Daemon {
