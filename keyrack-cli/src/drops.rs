@@ -209,6 +209,10 @@ fn take(
     now: Timestamp,
 ) -> Outcome {
     let payload = &dropped.payload;
+    // Merged by somebody else since it was judged.
+    if manifest.dropped.contains(&payload.id) {
+        return Ok(());
+    }
     let old = manifest.keys.get(&payload.slug);
     let mut entry = Entry::new(payload.slug.clone(), VaultName::personal(), now);
     entry.class = payload.class;

@@ -51,7 +51,7 @@ pub fn key(settings: &Settings, ui: &Ui, owner: &Owner, keeper: &Owner) -> Outco
     let slug = slug(owner)?;
     let mut kept = opened::open(settings, ui, keeper)?;
     if kept.manifest.keys.contains_key(&slug) {
-        let identity = Identity::from_text(&values::personal(&kept, settings, &slug)?);
+        let identity = Identity::from_text(&values::personal(&mut kept, settings, &slug)?);
         let public = identity.ok().and_then(|identity| identity.publics().first().cloned());
         let recipient = public.ok_or_else(|| damaged(keeper, owner))?;
         return Ok(Key { recipient, private: None });
@@ -76,8 +76,8 @@ pub fn identity(settings: &Settings, ui: &Ui, owner: &Owner, keeper: &Owner) -> 
     let value = match unlocked(settings, keeper, &slug) {
         Some(value) => value,
         None => {
-            let kept = opened::open(settings, ui, keeper)?;
-            values::personal(&kept, settings, &slug)?
+            let mut kept = opened::open(settings, ui, keeper)?;
+            values::personal(&mut kept, settings, &slug)?
         }
     };
     Identity::from_text(&value).map_err(|_| damaged(keeper, owner))

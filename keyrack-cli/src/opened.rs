@@ -1,6 +1,5 @@
 //! An owner's manifest, opened with the owner's key: with a person where one is needed.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use keyrack_manifest::{
 use keyrack_names::Owner;
 use keyrack_protocol::RackId;
 use keyrack_protocol::keys::{Key, RackSecret};
+use keyrack_protocol::message::{Reply, Request, Status};
 
 use crate::asker::Asker;
 use crate::daemon::Rack;
@@ -35,6 +35,21 @@ impl Opened {
     /// What it says about the owner's daemon.
     pub fn rack(&self) -> Rack {
         rack(&self.owner, &self.manifest)
+    }
+
+    /// Opens the manifest again if somebody wrote it meanwhile: what it named may have been
+    /// replaced and removed since. Says whether it was.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn refresh(&mut self, settings: &Settings) -> Outcome<bool> {
+        let is_newer = |pin: Pin| pin.counter > self.manifest.counter;
+        if !pin(settings, &self.owner)?.is_some_and(is_newer) {
+            return Ok(false);
+        }
+        let opened = store(settings).open(&self.owner, &self.identity);
+        self.manifest = opened.map_err(|e| words::store(e, &self.owner))?.manifest;
+        Ok(true)
     }
 
     /// Changes the manifest on disk: reads it again under the lock, so that no other
@@ -142,6 +157,18 @@ pub fn identity(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity
     }
 }
 
+/// All that `owner`'s daemon holds, where the manifest opens without a person; a
+/// passphrase handed over by descriptor counts as none.
+pub fn full_status(settings: &Settings, ui: &Ui, owner: &Owner) -> Option<Status> {
+    let identity = silent_identity(settings, ui, owner).ok()?;
+    let opened = store(settings).open(owner, &identity).ok()?;
+    let mut session = rack(owner, &opened.manifest).attach(settings).ok()?;
+    match session.call(&Request::Status).ok()? {
+        Reply::Status(status) => Some(*status),
+        _ => None,
+    }
+}
+
 /// Why no identity could be had without a person.
 #[derive(Debug)]
 pub enum Silent {
@@ -176,7 +203,7 @@ fn unlock(settings: &Settings, owner: &Owner, prompter: &Arc<dyn Prompter>) -> O
     let pin = pin(settings, owner)?;
     let candidates = settings.search.candidates(owner, pin.as_ref(), &settings.places);
     let recipients = pin.map(|pin| pin.recipients).unwrap_or_default();
-    let sealed = fs::read(settings.places.manifest(owner)).ok();
+    let sealed = store(settings).sealed(owner).ok();
     let target = Target { recipients: &recipients, sealed: sealed.as_deref() };
     let unlocked = unlock_for(&target, &candidates, prompter);
     settings.log(|| match &unlocked {

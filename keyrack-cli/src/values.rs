@@ -7,7 +7,7 @@ use keyrack_names::{Secret, Slug};
 use keyrack_vault::{RecordMeta, Vault};
 
 use crate::error::{Code, Failure, Outcome};
-use crate::opened::Opened;
+use crate::opened::{self, Opened};
 use crate::settings::Settings;
 use crate::words;
 
@@ -48,13 +48,16 @@ pub fn open_personal(manifest: &Manifest, settings: &Settings) -> Outcome<Vault>
 ///
 /// # Errors
 /// [`Code::Absent`] when there is no such entry.
-pub fn personal(opened: &Opened, settings: &Settings, slug: &Slug) -> Outcome<Secret> {
-    let entry = opened
-        .manifest
-        .keys
-        .get(slug)
-        .ok_or_else(|| Failure::new(Code::Absent, format!("{} has no {slug}", opened.owner)))?;
-    value(entry, &open_personal(&opened.manifest, settings)?, &opened.manifest)
+pub fn personal(opened: &mut Opened, settings: &Settings, slug: &Slug) -> Outcome<Secret> {
+    let read = |opened: &Opened| {
+        let absent = || Failure::new(Code::Absent, format!("{} has no {slug}", opened.owner));
+        let entry = opened.manifest.keys.get(slug).ok_or_else(absent)?;
+        value(entry, &open_personal(&opened.manifest, settings)?, &opened.manifest)
+    };
+    match read(opened) {
+        Err(failure) if failure.code == Code::Tampered && opened.refresh(settings)? => read(opened),
+        other => other,
+    }
 }
 
 /// The value of one entry.
@@ -128,17 +131,17 @@ pub fn put(
 }
 
 /// Removes the files that `before` named and `after`, which is committed, does not. Best
-/// effort: what stays is ciphertext that nobody names.
+/// effort: what stays is ciphertext that nobody names, and the next writer's to remove.
 pub fn discard(before: &Manifest, after: &Manifest, settings: &Settings) {
-    let (Ok(vault), Some((_, successor))) =
-        (open_personal(before, settings), after.personal_vault())
-    else {
-        return;
-    };
-    let named = |slug: &Slug| after.keys.get(slug).and_then(|entry| entry.cred);
-    let dropped = before
-        .keys
-        .values()
-        .filter_map(|entry| entry.cred.filter(|cred| named(&entry.slug) != Some(*cred)));
-    let _ = vault.discard(successor, dropped);
+    let Ok(vault) = open_personal(after, settings) else { return };
+    let epoch = |manifest: &Manifest| manifest.personal_vault().map(|(id, v)| (*id, v.epoch));
+    if epoch(before) == epoch(after) {
+        let named = |slug: &Slug| after.keys.get(slug).and_then(|entry| entry.cred);
+        let dropped = before
+            .keys
+            .values()
+            .filter_map(|entry| entry.cred.filter(|cred| named(&entry.slug) != Some(*cred)));
+        let _ = vault.discard(dropped);
+    }
+    let _ = opened::store(settings).at_rest(after, || vault.tidy());
 }

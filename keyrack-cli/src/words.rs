@@ -34,6 +34,9 @@ pub fn store(error: StoreError, owner: &Owner) -> Failure {
         StoreError::Conflict { conflict: Conflict::OtherBackups { .. }, .. } => {
             (Code::Conflict, Some(format!("keyrack recipient add --for {owner} RECIPIENT")))
         }
+        StoreError::Conflict { conflict: Conflict::BackupOnly { .. }, .. } => {
+            (Code::Conflict, Some(format!("keyrack doctor --for {owner} --fix")))
+        }
         StoreError::Conflict { .. } => {
             (Code::Conflict, Some(format!("keyrack recipient list --for {owner}")))
         }
@@ -79,7 +82,7 @@ pub fn identity(error: IdentityError, owner: &Owner) -> Failure {
             Some("run it in a terminal, or give the passphrase by KEYRACK_PASSPHRASE_FD or KEYRACK_ASKPASS".to_owned()),
         ),
         IdentityError::TooOpen { path, .. } => (Code::NoIdentity, Some(format!("chmod 600 {}", path.display()))),
-        IdentityError::Random(_) => (Code::Unexpected, None),
+        IdentityError::Random(_) | IdentityError::File(_) => (Code::Unexpected, None),
         _ => (Code::NoIdentity, None),
     };
     with(Failure::new(code, message), hint)

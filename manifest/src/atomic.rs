@@ -6,6 +6,10 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 
 /// What could not be done to which file, and what the system said.
 #[derive(Debug)]
@@ -22,6 +26,12 @@ impl FileError {
     /// Puts the three together.
     pub fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self { action, path: path.to_owned(), source }
+    }
+
+    /// Whether something is there that we do not write: a link, a fifo, a directory, or a
+    /// file that is too large.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge)
     }
 }
 
@@ -53,13 +63,39 @@ impl Staged {
     /// The directory is missing and cannot be made, is read-only, or the disk is full; no
     /// temporary file is left then.
     pub fn create(target: &Path, bytes: &[u8]) -> Result<Self, FileError> {
-        make_dir(parent(target))?;
         let mut random = [0; 8];
         getrandom::fill(&mut random)
             .map_err(|error| FileError::new("name", target, io::Error::other(error)))?;
-        let name = format!("{}{}.tmp", temp_prefix(target), hex::lower::encode_string(&random));
-        let staged =
-            Self { target: target.to_owned(), temp: parent(target).join(name), done: false };
+        let random = hex::lower::encode_string(&random);
+        Self::write(target, temp_beside(target, &random), bytes)
+    }
+
+    /// As [`Staged::create`], for who holds the lock of every writer of `target`: what a
+    /// killed one left of its temporary file is replaced.
+    ///
+    /// # Errors
+    /// As [`Staged::create`].
+    pub fn alone(target: &Path, bytes: &[u8]) -> Result<Self, FileError> {
+        let temp = temp_beside(target, "new");
+        remove(&temp)?;
+        Self::write(target, temp, bytes)
+    }
+
+    /// As [`Staged::create`], for who holds the lock of every writer of the directory: all
+    /// its files come from the same temporary one, so that killed writers leave no more
+    /// than that.
+    ///
+    /// # Errors
+    /// As [`Staged::create`].
+    pub fn alone_in_directory(target: &Path, bytes: &[u8]) -> Result<Self, FileError> {
+        let temp = parent(target).join(".~new.tmp");
+        remove(&temp)?;
+        Self::write(target, temp, bytes)
+    }
+
+    fn write(target: &Path, temp: PathBuf, bytes: &[u8]) -> Result<Self, FileError> {
+        make_dir(parent(target))?;
+        let staged = Self { target: target.to_owned(), temp, done: false };
         write_new(&staged.temp, bytes, 0o600)
             .map_err(|error| FileError::new("write", target, error))?;
         Ok(staged)
@@ -88,9 +124,52 @@ impl Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         if !self.done {
-            // Nothing can be done about it, and the next writer sweeps what is left.
+            // Nothing can be done about it, and the next writer replaces what is left.
             let _ = fs::remove_file(&self.temp);
         }
+    }
+}
+
+/// Many new files in a directory that nobody reads yet: all are written, then all are made
+/// to last, which costs a journal once and not for each.
+#[derive(Debug)]
+pub struct Batch {
+    dir: PathBuf,
+    written: Vec<PathBuf>,
+}
+
+impl Batch {
+    /// Begins with a directory, which is made if it is missing.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn new(dir: &Path) -> Result<Self, FileError> {
+        make_dir(dir)?;
+        Ok(Self { dir: dir.to_owned(), written: Vec::new() })
+    }
+
+    /// Writes one of them (0600).
+    ///
+    /// # Errors
+    /// It is there already, or cannot be written.
+    pub fn create(&mut self, target: &Path, bytes: &[u8]) -> Result<(), FileError> {
+        let written = new_file(target, 0o600).and_then(|mut file| file.write_all(bytes));
+        written.map_err(|error| FileError::new("create", target, error))?;
+        self.written.push(target.to_owned());
+        Ok(())
+    }
+
+    /// Makes all of them last.
+    ///
+    /// # Errors
+    /// One cannot be synced.
+    pub fn sync(self) -> Result<(), FileError> {
+        for path in &self.written {
+            File::open(path)
+                .and_then(|file| file.sync_all())
+                .map_err(|error| FileError::new("sync", path, error))?;
+        }
+        sync_dir(&self.dir)
     }
 }
 
@@ -120,8 +199,9 @@ pub fn create_new(target: &Path, bytes: &[u8], mode: u32) -> Result<(), FileErro
 /// The backup cannot be written.
 pub fn keep(target: &Path, backup: &Path) -> Result<(), FileError> {
     let failed = |error| FileError::new("keep a backup as", backup, error);
-    let mut staged = Staged { target: backup.to_owned(), temp: temp_beside(backup), done: false };
-    let _ = fs::remove_file(&staged.temp);
+    let temp = temp_beside(backup, "new");
+    let mut staged = Staged { target: backup.to_owned(), temp, done: false };
+    remove(&staged.temp)?;
     match fs::hard_link(target, &staged.temp) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -139,17 +219,33 @@ pub fn keep(target: &Path, backup: &Path) -> Result<(), FileError> {
 /// Reads at most `limit` bytes of a file. `None` if there is none.
 ///
 /// # Errors
-/// The file cannot be read, or is larger.
+/// The file cannot be read, is larger, or is no regular file.
 pub fn read_limited(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
+    read_with(path, limit, 0)
+}
+
+/// As [`read_limited`], where somebody else may have put the file: a symbolic link is
+/// refused.
+///
+/// # Errors
+/// As [`read_limited`]; the file is a symbolic link.
+pub fn read_shared(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
+    read_with(path, limit, OFlag::O_NOFOLLOW.bits())
+}
+
+fn read_with(path: &Path, limit: u64, flags: i32) -> Result<Option<Vec<u8>>, FileError> {
     let failed = |error| FileError::new("read", path, error);
-    let file = match File::open(path) {
+    // Without O_NONBLOCK a fifo in the file's place would hold the reader for ever.
+    let flags = flags | OFlag::O_NONBLOCK.bits();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if is_special(&error) => return Err(failed(not_a_file())),
         Err(error) => return Err(failed(error)),
     };
     let about = file.metadata().map_err(failed)?;
     if !about.is_file() {
-        return Err(failed(io::Error::other("not a regular file")));
+        return Err(failed(not_a_file()));
     }
     let mut bytes = Vec::with_capacity(about.len().min(limit) as usize + 1);
     file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
@@ -175,19 +271,23 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Makes a directory (0700) and what it lies in.
+/// Makes a directory (0700) and what it lies in, and makes that last.
 ///
 /// # Errors
 /// It cannot be made.
 pub fn make_dir(path: &Path) -> Result<(), FileError> {
-    if path.is_dir() {
-        return Ok(());
+    let make = || DirBuilder::new().mode(0o700).create(path);
+    let mut made = if path.is_dir() { return Ok(()) } else { make() };
+    if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        make_dir(parent(path))?;
+        made = make();
     }
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|error| FileError::new("make", path, error))
+    match made {
+        Ok(()) => sync_dir(parent(path)),
+        // Somebody else made it just now.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(FileError::new("make", path, error)),
+    }
 }
 
 /// Makes what was renamed, made or removed in a directory last.
@@ -200,21 +300,43 @@ pub fn sync_dir(path: &Path) -> Result<(), FileError> {
         .map_err(|error| FileError::new("sync", path, error))
 }
 
-/// Removes what killed writers of `target` left. For who holds the lock of its writers.
-pub(crate) fn sweep(target: &Path) {
-    let prefix = temp_prefix(target);
-    // A directory that cannot be listed or written is the next write's to report.
-    let Ok(entries) = fs::read_dir(parent(target)) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(".tmp")) {
-            let _ = fs::remove_file(entry.path());
+/// Removes the temporary files in a directory that were last written before `then`: those
+/// of writers that were killed.
+///
+/// # Errors
+/// The directory cannot be read, or a file stays.
+pub fn sweep(dir: &Path, then: SystemTime) -> Result<usize, FileError> {
+    let failed = |error| FileError::new("read", dir, error);
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut swept = 0;
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let is_temp = entry.file_name().to_str().is_some_and(is_temp);
+        let written = entry.metadata().and_then(|about| about.modified());
+        if is_temp && written.is_ok_and(|written| written < then) {
+            remove(&entry.path())?;
+            swept += 1;
         }
     }
+    Ok(swept)
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "not a regular file")
+}
+
+/// What opening answers to a link (where none is followed), a socket or a device.
+fn is_special(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV))
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let mut file = new_file(path, mode)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     if written.is_err() {
         let _ = fs::remove_file(path);
@@ -222,16 +344,20 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     written
 }
 
+fn new_file(path: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
+}
+
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// What the names of `target`'s temporary files begin with. No other file's do: `~` is in
-/// no name of ours.
-fn temp_prefix(target: &Path) -> String {
-    format!(".{}~", target.file_name().unwrap_or_default().to_string_lossy())
+/// The name of a temporary file beside `target`. `~` is in no name of ours.
+fn temp_beside(target: &Path, which: &str) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    parent(target).join(format!(".{name}~{which}.tmp"))
 }
 
-fn temp_beside(target: &Path) -> PathBuf {
-    parent(target).join(format!("{}link.tmp", temp_prefix(target)))
+fn is_temp(name: &str) -> bool {
+    name.starts_with('.') && name.contains('~') && name.ends_with(".tmp")
 }

@@ -68,7 +68,7 @@ impl Store<'_> {
                 self.compare(new, &sealed)?;
                 return Ok(Created::Same);
             }
-            Err(StoreError::Absent { .. }) => {}
+            Err(StoreError::Absent { .. }) => self.nothing_is_left(&new.owner)?,
             Err(error) => return Err(error.into()),
         }
         let key = SigningKey::generate().map_err(StoreError::from)?;
@@ -82,11 +82,26 @@ impl Store<'_> {
 
         let staged = self.stage(&manifest, new.identity)?;
         atomic::replace(&self.places.card(&new.handle), &card.bytes).map_err(StoreError::from)?;
-        staged.commit().map_err(StoreError::from)?;
+        // The pin first: nothing else says who keeps the identity. Killed in between, it
+        // is a pin without a manifest, and the next try replaces it.
         Pin { kept_by: new.kept_by.clone(), ..Pin::of(&manifest, new.identity_path.clone()) }
             .write(self.places)
             .map_err(StoreError::from)?;
+        staged.commit().map_err(StoreError::from)?;
         Ok(Created::New)
+    }
+
+    /// A manifest that is gone, with its backup still there, is to be restored: a new one
+    /// would take the backup's place at its second write.
+    fn nothing_is_left(&self, owner: &Owner) -> Result<(), StoreError> {
+        let backup = self.places.backup(owner);
+        match backup.symlink_metadata() {
+            Ok(_) => Err(StoreError::Conflict {
+                owner: owner.clone(),
+                conflict: Conflict::BackupOnly { path: backup },
+            }),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Whether the manifest that is there is the one asked for, as far as can be told.

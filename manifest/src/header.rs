@@ -16,6 +16,9 @@ pub(crate) const MAGIC: &[u8] = b"age-encryption.org/v1\n";
 /// Longest header that is read, in bytes: room for 100 RSA recipients.
 const LONGEST: usize = 128 << 10;
 
+/// Most stanzas of a file that is opened: three times the recipients a file of ours has.
+const MOST: usize = 64;
+
 /// The stanzas of an age file, each a type and its arguments.
 #[derive(Debug)]
 pub struct Header<'a> {
@@ -58,6 +61,15 @@ impl<'a> Header<'a> {
         }
     }
 
+    /// Whether opening `sealed` would take more time than any file of ours is worth: each
+    /// stanza may cost the reader an operation with its private key.
+    pub(crate) fn is_excessive(sealed: &[u8]) -> bool {
+        match Header::read(sealed) {
+            Some(header) => header.stanzas.len() > MOST,
+            None => sealed.len() > LONGEST,
+        }
+    }
+
     fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Vec<&'a str>> {
         self.stanzas.iter().filter(move |stanza| stanza.first() == Some(&kind))
     }
@@ -88,6 +100,19 @@ mod tests {
     use crate::seal;
 
     #[test]
+    fn a_header_that_would_take_minutes_is_excessive() {
+        let stanza = "-> X25519 AAAA\nAAAA\n";
+        let file = |stanzas| {
+            let magic = std::str::from_utf8(MAGIC).unwrap();
+            format!("{magic}{}--- AAAA\n", stanza.repeat(stanzas)).into_bytes()
+        };
+        assert!(!Header::is_excessive(&file(MOST)));
+        assert!(Header::is_excessive(&file(MOST + 1)));
+        assert!(Header::is_excessive(&file(100_000)));
+        assert!(!Header::is_excessive(b"short"));
+    }
+
+    #[test]
     fn shows_ssh_recipients_and_hides_age_ones() {
         let ssh = Recipient::parse(crate::testing::ED25519).unwrap();
         let rsa = Recipient::parse(crate::testing::RSA).unwrap();
@@ -97,7 +122,7 @@ mod tests {
         assert_eq!(header.sealed_to(&ssh), Some(true));
         assert_eq!(header.sealed_to(&rsa), Some(false));
         assert_eq!(header.sealed_to(&age), None);
-        let sealed = seal::seal(&[rsa.clone()], b"x").unwrap();
+        let sealed = seal::seal(std::slice::from_ref(&rsa), b"x").unwrap();
         let header = Header::read(&sealed).unwrap();
         assert_eq!(header.sealed_to(&rsa), Some(true));
         assert_eq!(header.sealed_to(&age), Some(false));

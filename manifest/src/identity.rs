@@ -28,7 +28,7 @@ impl Identity {
         Self { keys, publics, path: None, asked: false, asks_again: false }
     }
 
-    pub(crate) fn from_file(self, path: &Path) -> Self {
+    pub(crate) fn read_from(self, path: &Path) -> Self {
         Self { path: Some(path.to_owned()), ..self }
     }
 

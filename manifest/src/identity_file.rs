@@ -97,7 +97,7 @@ impl IdentityFile {
     pub fn unlock(&self, prompter: &Arc<dyn Prompter>) -> Result<Identity, IdentityError> {
         use age::ssh::Identity as Ssh;
 
-        let identity = |keys| Identity::new(keys, self.publics.clone()).from_file(&self.path);
+        let identity = |keys| Identity::new(keys, self.publics.clone()).read_from(&self.path);
         match &self.parsed {
             Parsed::Ssh(Ssh::Encrypted(key)) => {
                 let key = self.decrypt(key, &**prompter)?;

@@ -54,6 +54,7 @@ pub use pin::{Pin, PinError};
 pub use places::Places;
 pub use prompter::{PromptError, Prompter};
 pub use recipient::{Recipient, RecipientError, Via};
+pub use repair::Restored;
 pub use seal::{OpenError, SealError};
 pub use search::{Search, Target, unlock_for};
 pub use sign::{BadKey, BadSignature, Namespace, PublicKey, SigningKey, to_pem};

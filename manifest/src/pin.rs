@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use keyrack_names::Owner;
 use serde::{Deserialize, Serialize};
 
-use crate::atomic::{self, FileError};
-use crate::{Manifest, MemberId, Places, PublicKey, RackId, Recipient, Via};
+use crate::atomic::{self, FileError, Staged};
+use crate::{Manifest, MemberId, Places, PublicKey, RackId, Recipient, Tampered, Via};
 
 /// Largest pin, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -47,6 +47,10 @@ pub struct Pin {
     /// not seen since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub provisional: bool,
+    /// What this device was about to write in place of all that, when it differs in more
+    /// than the counter. A writer that was killed leaves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<Box<Self>>,
 }
 
 /// A pin cannot be read, or does not read as one.
@@ -81,7 +85,80 @@ impl Pin {
             member: manifest.signing.member,
             counter: manifest.counter,
             provisional: manifest.signing.provisional,
+            next: None,
         }
+    }
+
+    /// The same pin, with what is about to be written besides.
+    pub(crate) fn announcing(&self, next: Self) -> Self {
+        Self { next: Some(Box::new(Self { next: None, ..next })), ..self.clone() }
+    }
+
+    /// Holds a manifest against what is remembered of it, or else against what this device
+    /// was about to make of it.
+    ///
+    /// # Errors
+    /// In which way the manifest is not what was last written here.
+    pub(crate) fn check(&self, manifest: &Manifest) -> Result<(), Tampered> {
+        let one = |pin: &Self| {
+            pin.check_counter(manifest)?;
+            pin.check_hand(manifest)?;
+            let (added, removed) = pin.changed_recipients(manifest);
+            if added.is_empty() && removed.is_empty() {
+                Ok(())
+            } else {
+                Err(Tampered::RecipientsChanged { added, removed })
+            }
+        };
+        one(self).or_else(|kind| match &self.next {
+            Some(next) => one(next).map_err(|_| kind),
+            None => Err(kind),
+        })
+    }
+
+    /// Holds a backup against the same: it is older by nature, and a key that was added
+    /// since is not in it. A key that was removed must not come back with it.
+    ///
+    /// # Errors
+    /// In which way the backup is no earlier state of what was last written here.
+    pub(crate) fn check_backup(&self, manifest: &Manifest) -> Result<(), Tampered> {
+        self.check_hand(manifest)?;
+        match self.changed_recipients(manifest) {
+            (added, _) if added.is_empty() => Ok(()),
+            (added, removed) => Err(Tampered::RecipientsChanged { added, removed }),
+        }
+    }
+
+    fn check_counter(&self, manifest: &Manifest) -> Result<(), Tampered> {
+        if manifest.counter < self.counter {
+            return Err(Tampered::Rollback { seen: manifest.counter, pinned: self.counter });
+        }
+        Ok(())
+    }
+
+    /// Whether the owner signed it, and for the same rack.
+    fn check_hand(&self, manifest: &Manifest) -> Result<(), Tampered> {
+        // What a host made up on the owner's behalf is the owner's to replace, elsewhere too.
+        if self.provisional && !manifest.signing.provisional {
+            return Ok(());
+        }
+        let signer = manifest.signing.key.public();
+        if signer != self.signer {
+            return Err(Tampered::OtherSigner {
+                seen: Box::new(signer),
+                pinned: Box::new(self.signer),
+            });
+        }
+        if manifest.rack.id == self.rack_id { Ok(()) } else { Err(Tampered::OtherRack) }
+    }
+
+    /// Who can open it and could not before, and the other way round.
+    fn changed_recipients(&self, manifest: &Manifest) -> (Vec<Recipient>, Vec<Recipient>) {
+        let now = manifest.all_recipients();
+        let lacking = |all: &[Recipient], from: &[Recipient]| -> Vec<Recipient> {
+            from.iter().filter(|one| !all.contains(one)).cloned().collect()
+        };
+        (lacking(&self.recipients, &now), lacking(&now, &self.recipients))
     }
 
     /// Reads `owner`'s pin. `None` if this device remembers nothing.
@@ -105,6 +182,6 @@ impl Pin {
         let mut text = serde_json::to_vec_pretty(self)
             .map_err(|_| PinError::Damaged { path: places.pin(&self.owner) })?;
         text.push(b'\n');
-        Ok(atomic::replace(&places.pin(&self.owner), &text)?)
+        Ok(Staged::alone(&places.pin(&self.owner), &text)?.commit()?)
     }
 }

@@ -9,9 +9,20 @@ use jiff::Timestamp;
 use keyrack_names::Owner;
 
 use crate::atomic::{self, FileError};
-use crate::store::{LARGEST_FILE, decode, pin_after};
+use crate::card::{self, Card};
+use crate::store::{LARGEST_FILE, decode};
 use crate::update::Old;
 use crate::{Identity, Manifest, Pin, Store, StoreError};
+
+/// What became of [`Store::restore_backup`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// Where the damaged file is kept, if there was one.
+    pub aside: Option<PathBuf>,
+    /// How many writes this device saw that the backup does not hold. One is what the
+    /// damaged file was.
+    pub lost: u64,
+}
 
 impl Store<'_> {
     /// Believes `owner`'s manifest as it lies there, though it is older than this device
@@ -34,22 +45,27 @@ impl Store<'_> {
         Ok(manifest)
     }
 
-    /// Puts the `.bak` in the place of a manifest that cannot be read. The damaged file is
-    /// kept beside it, under the name that is returned.
+    /// Puts the `.bak` in the place of a manifest that cannot be read.
     ///
     /// # Errors
     /// [`StoreError::Absent`] when there is no `.bak`; [`StoreError`] when it does not
-    /// open either.
+    /// open either, or is no earlier state of what this device remembers.
     pub fn restore_backup(
         &self,
         owner: &Owner,
         identity: &Identity,
-    ) -> Result<Option<PathBuf>, StoreError> {
+    ) -> Result<Restored, StoreError> {
         let _lock = self.lock(owner)?;
         let backup = self.places.backup(owner);
         let sealed = atomic::read_limited(&backup, LARGEST_FILE)?
             .ok_or_else(|| StoreError::Absent { owner: owner.clone(), path: backup.clone() })?;
         let mut manifest = decode(&backup, &sealed, owner, identity)?;
+        let pin = self.pin_if_whole(owner)?;
+        if let Some(pin) = &pin {
+            // Whoever can damage the manifest can put a file of their own beside it.
+            pin.check_backup(&manifest)
+                .map_err(|kind| StoreError::Tampered { path: backup, kind })?;
+        }
         let path = self.places.manifest(owner);
         let aside = match path.symlink_metadata() {
             Ok(_) => {
@@ -59,12 +75,13 @@ impl Store<'_> {
             }
             Err(_) => None,
         };
-        let pin = self.pin_if_whole(owner)?;
-        manifest.counter = pin.as_ref().map_or(0, |pin| pin.counter).max(manifest.counter) + 1;
+        let seen = pin.as_ref().map_or(0, |pin| pin.counter);
+        let lost = seen.saturating_sub(manifest.counter);
+        manifest.counter = seen.max(manifest.counter) + 1;
         // The backup stays what it is: the damaged file must not take its place.
-        self.stage(&manifest, Some(identity))?.commit()?;
-        pin_after(&manifest, pin.as_ref(), identity).write(self.places)?;
-        Ok(aside)
+        let staged = self.stage(&manifest, Some(identity))?;
+        self.commit(staged, &manifest, pin.as_ref(), identity)?;
+        Ok(Restored { aside, lost })
     }
 
     /// Removes everything of `owner` that lies in the home and state directories: the
@@ -77,15 +94,15 @@ impl Store<'_> {
         let _lock = self.lock(owner)?;
         let pin = self.pin_if_whole(owner)?;
         let places = self.places;
-        atomic::sweep(&places.manifest(owner));
+        // The backup first: a backup alone would be taken for what is left of a manifest.
         let mut paths = vec![
-            places.manifest(owner),
             places.backup(owner),
+            places.manifest(owner),
             places.personal_vault(owner),
             places.drops(owner),
             places.age_key(owner),
         ];
-        paths.extend(pin.map(|pin| places.card(&pin.handle)));
+        paths.extend(pin.filter(|pin| self.is_card_of(pin)).map(|pin| places.card(&pin.handle)));
         paths.extend([places.pin(owner), places.pending(owner), places.lock(owner)]);
         let mut removed = Vec::new();
         for path in paths {
@@ -95,6 +112,14 @@ impl Store<'_> {
         }
         atomic::sync_dir(&places.home)?;
         Ok(removed)
+    }
+
+    /// Whether the card that bears the owner's handle is the owner's: handles are not
+    /// unique in a home.
+    fn is_card_of(&self, pin: &Pin) -> bool {
+        let card = atomic::read_limited(&self.places.card(&pin.handle), card::LARGEST);
+        let card = card.ok().flatten().and_then(|bytes| Card::read(&bytes).ok());
+        card.is_some_and(|signed| signed.card.sig_key == pin.signer)
     }
 
     /// What this device remembers, if that is whole: a damaged pin is what is being mended.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::header::MAGIC;
 use crate::recipient::Kind;
-use crate::{Identity, Recipient};
+use crate::{Header, Identity, Recipient};
 
 /// Most recipients of one file: beyond, age's header handling grows with their square.
 const MOST: usize = 20;
@@ -88,6 +88,9 @@ pub fn open(identity: &Identity, sealed: &[u8], limit: usize) -> Result<Secret, 
     if !sealed.starts_with(MAGIC) {
         let cut = MAGIC.starts_with(sealed);
         return Err(if cut { OpenError::Truncated } else { OpenError::NotAge });
+    }
+    if Header::is_excessive(sealed) {
+        return Err(OpenError::Damaged);
     }
     let decryptor = age::Decryptor::new_buffered(sealed).map_err(open_error)?;
     let reader = decryptor.decrypt(identity.keys()).map_err(open_error)?;

@@ -1,6 +1,8 @@
 //! One line of a `.pub` or `authorized_keys` file: options, type, key, comment. Text
 //! only: what the key is worth is decided by whoever asked.
 
+use crate::yaml::is_control;
+
 /// Longest comment that is kept, in characters.
 const LONGEST_COMMENT: usize = 128;
 
@@ -21,7 +23,7 @@ pub(crate) fn split(line: &str) -> Option<SshLine<'_>> {
         let (word, after) = next_word(rest);
         if is_key_type(word) {
             let (key, comment) = next_word(after);
-            let comment = comment.chars().filter(|c| !c.is_control()).take(LONGEST_COMMENT);
+            let comment = comment.chars().filter(|c| !is_control(*c)).take(LONGEST_COMMENT);
             let comment = comment.collect::<String>().trim().to_owned();
             return Some(SshLine { kind: word, key, comment });
         }

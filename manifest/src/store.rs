@@ -156,9 +156,9 @@ pub enum Tampered {
     #[error("it is signed by {seen}, where {pinned} signed before")]
     OtherSigner {
         /// Who signed it.
-        seen: PublicKey,
+        seen: Box<PublicKey>,
         /// Who did before.
-        pinned: PublicKey,
+        pinned: Box<PublicKey>,
     },
     /// It names another rack.
     #[error("it names another rack than before")]
@@ -188,6 +188,11 @@ pub enum Conflict {
     },
     /// Neither the file nor this device shows whom it is sealed to.
     CannotTell,
+    /// It is gone, and its backup is there.
+    BackupOnly {
+        /// The backup.
+        path: PathBuf,
+    },
 }
 
 impl Conflict {
@@ -200,6 +205,9 @@ impl Conflict {
             Self::CannotTell => {
                 ", and whether it is sealed to the same key cannot be told without opening it"
                     .to_owned()
+            }
+            Self::BackupOnly { path } => {
+                format!(", which is gone; its backup {} is there", path.display())
             }
         }
     }
@@ -250,12 +258,42 @@ impl<'a> Store<'a> {
     /// # Errors
     /// [`StoreError`], but nothing that only writing causes.
     pub fn open(&self, owner: &Owner, identity: &Identity) -> Result<Opened, StoreError> {
-        let (manifest, pin) = self.read(owner, identity)?;
-        let first_sight = pin.is_none();
-        if pin.is_none_or(|pin| is_behind(&pin, &manifest, identity)) {
-            self.remember(&manifest, identity)?;
+        let pin = self.pin(owner)?;
+        let (manifest, pin) = match self.read_against(pin.as_ref(), owner, identity) {
+            Ok(manifest) => (manifest, pin),
+            Err(error) => self.read_at_rest(error, pin.as_ref(), owner, identity)?,
+        };
+        // What a host made up and said of a provisional manifest says nothing of this one.
+        let first_sight =
+            pin.as_ref().is_none_or(|pin| pin.provisional && !manifest.signing.provisional);
+        if pin.as_ref().is_none_or(|pin| is_behind(pin, &manifest, identity)) {
+            match self.remember(&manifest, identity) {
+                // Whoever is writing remembers more than there is to remember of this.
+                Err(StoreError::Busy { .. }) if pin.is_some() => {}
+                other => other?,
+            }
         }
         Ok(Opened { manifest, first_sight })
+    }
+
+    /// Reads again while nobody writes, if what contradicted the pin may have been written
+    /// after the pin was read.
+    fn read_at_rest(
+        &self,
+        error: StoreError,
+        seen: Option<&Pin>,
+        owner: &Owner,
+        identity: &Identity,
+    ) -> Result<(Manifest, Option<Pin>), StoreError> {
+        if !matches!(error, StoreError::Tampered { .. }) {
+            return Err(error);
+        }
+        let Ok(_lock) = self.lock(owner) else { return Err(error) };
+        let pin = self.pin(owner)?;
+        if pin.as_ref() == seen {
+            return Err(error);
+        }
+        Ok((self.read_against(pin.as_ref(), owner, identity)?, pin))
     }
 
     pub(crate) fn lock(&self, owner: &Owner) -> Result<Lock, StoreError> {
@@ -265,22 +303,31 @@ impl<'a> Store<'a> {
         })
     }
 
-    /// Opens and checks; changes nothing.
+    /// Opens and checks; changes nothing. For who holds the lock.
     pub(crate) fn read(
         &self,
         owner: &Owner,
         identity: &Identity,
     ) -> Result<(Manifest, Option<Pin>), StoreError> {
-        // The pin first: a writer replaces the manifest before the pin, so that the other
-        // order could hold a manifest against its own successor.
         let pin = self.pin(owner)?;
-        let sealed = self.sealed(owner)?;
+        Ok((self.read_against(pin.as_ref(), owner, identity)?, pin))
+    }
+
+    /// Opens the manifest and holds it against a pin that was read before: a writer
+    /// replaces the manifest before the pin, so that the other order could hold a manifest
+    /// against its own successor.
+    fn read_against(
+        &self,
+        pin: Option<&Pin>,
+        owner: &Owner,
+        identity: &Identity,
+    ) -> Result<Manifest, StoreError> {
         let path = self.places.manifest(owner);
-        let manifest = decode(&path, &sealed, owner, identity)?;
-        if let Some(pin) = &pin {
-            compare(pin, &manifest).map_err(|kind| StoreError::Tampered { path, kind })?;
+        let manifest = decode(&path, &self.sealed(owner)?, owner, identity)?;
+        match pin.map(|pin| pin.check(&manifest)) {
+            Some(Err(kind)) => Err(StoreError::Tampered { path, kind }),
+            None | Some(Ok(())) => Ok(manifest),
         }
-        Ok((manifest, pin))
     }
 
     fn remember(&self, manifest: &Manifest, identity: &Identity) -> Result<(), StoreError> {
@@ -319,31 +366,6 @@ pub(crate) fn decode(
         TextError::BadSignature => tampered(Tampered::BadSignature),
         other => tampered(Tampered::Garbage(other)),
     })
-}
-
-/// Holds a manifest against what was remembered of it.
-fn compare(pin: &Pin, manifest: &Manifest) -> Result<(), Tampered> {
-    if manifest.counter < pin.counter {
-        return Err(Tampered::Rollback { seen: manifest.counter, pinned: pin.counter });
-    }
-    // What a host made up on the owner's behalf is the owner's to replace, elsewhere too.
-    let replaced = pin.provisional && !manifest.signing.provisional;
-    let signer = manifest.signing.key.public();
-    if signer != pin.signer && !replaced {
-        return Err(Tampered::OtherSigner { seen: signer, pinned: pin.signer });
-    }
-    if manifest.rack.id != pin.rack_id && !replaced {
-        return Err(Tampered::OtherRack);
-    }
-    let now = manifest.all_recipients();
-    let lacks = |all: &[Recipient], one: &Recipient| !all.contains(one);
-    let added: Vec<_> = now.iter().filter(|r| lacks(&pin.recipients, r)).cloned().collect();
-    let removed: Vec<_> = pin.recipients.iter().filter(|r| lacks(&now, r)).cloned().collect();
-    if added.is_empty() && removed.is_empty() {
-        Ok(())
-    } else {
-        Err(Tampered::RecipientsChanged { added, removed })
-    }
 }
 
 /// Whether the pin has something to learn from a manifest it does not contradict.

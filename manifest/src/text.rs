@@ -16,6 +16,10 @@ pub const VERSION: u32 = 1;
 /// Largest manifest, decrypted, in bytes: about 40,000 keys.
 pub(crate) const LARGEST: usize = 16 << 20;
 
+/// Where counters and versions end, so that one more is a number too. JSON readers in
+/// other languages know no larger ones.
+const LAST: u64 = (1 << 53) - 1;
+
 const SIGNATURE: &str = "signature: ";
 
 /// Why a decrypted text is not a manifest of the owner.
@@ -61,13 +65,15 @@ pub enum TextError {
 /// Writes `manifest` down and signs it with its own signing key.
 ///
 /// # Errors
-/// [`TextError::Inconsistent`] when it would not be read back: it is larger than
-/// [`LARGEST`], or its parts disagree.
+/// [`TextError::Inconsistent`], [`TextError::Yaml`] when it would not be read back: it is
+/// larger than [`LARGEST`], or its parts disagree.
 pub(crate) fn write(manifest: &Manifest) -> Result<Zeroizing<String>, TextError> {
     consistent(manifest)?;
     let yaml = serde_yaml::to_string(manifest)
         .map_err(|_| TextError::Inconsistent("it cannot be written as YAML"))?;
     let mut text = Zeroizing::new(yaml);
+    // What is written is read again, whatever a name or a comment holds.
+    yaml::check(&text)?;
     let signature = manifest.signing.key.sign(Namespace::Manifest, text.as_bytes());
     text.reserve_exact(SIGNATURE.len() + signature.len() + 1);
     for part in [SIGNATURE, &signature, "\n"] {
@@ -142,13 +148,14 @@ fn consistent(manifest: &Manifest) -> Result<(), TextError> {
     let twice = |at: usize| recipients[..at].contains(&recipients[at]);
     let wrong = [
         (manifest.version != VERSION, "its version"),
-        (manifest.counter == 0, "its counter"),
+        (!(1..=LAST).contains(&manifest.counter), "its counter"),
         (manifest.rack.secret.len() != 32, "its rack secret"),
         (manifest.owner.via != manifest.owner.pubkey.via(), "its owner's kind of key"),
         (manifest.recipients.iter().any(|b| b.via != b.recipient.via()), "a backup's kind of key"),
         (labels.len() != manifest.recipients.len(), "a backup's label comes twice"),
         ((1..recipients.len()).any(twice), "a recipient comes twice"),
         (manifest.keys.iter().any(|(k, e)| *k != e.slug || !e.is_consistent()), "a key's name"),
+        (manifest.keys.values().any(|e| e.cred.is_some_and(|c| c.version > LAST)), "a version"),
         (manifest.vaults.values().any(|vault| !vault.is_consistent()), "a vault's key"),
     ];
     match wrong.into_iter().find(|(wrong, _)| *wrong) {

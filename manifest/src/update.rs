@@ -1,11 +1,13 @@
 //! Changing a manifest: read, change and write again under the owner's lock, so that two
 //! writers never lose an update and a killed one leaves the old file or the new.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use keyrack_names::Owner;
 
 use crate::atomic::{self, Staged};
-use crate::card::Card;
+use crate::card::{self, Card, SignedCard};
 use crate::seal;
 use crate::store::pin_after;
 use crate::text;
@@ -45,6 +47,26 @@ impl Store<'_> {
         let result = change(&mut manifest).map_err(UpdateError::Refused)?;
         self.write(&mut manifest, pin.as_ref(), identity, now)?;
         Ok(result)
+    }
+
+    /// Runs `work` under the lock if nobody is writing now and `manifest` is still what this
+    /// device wrote or saw last. `None` if not: then somebody else comes after.
+    ///
+    /// # Errors
+    /// [`StoreError::File`]; [`Tampered::DamagedPin`](crate::Tampered::DamagedPin).
+    pub fn at_rest<T>(
+        &self,
+        manifest: &Manifest,
+        work: impl FnOnce() -> T,
+    ) -> Result<Option<T>, StoreError> {
+        let owner = &manifest.owner.name;
+        let now = Store { patience: Duration::ZERO, ..*self };
+        let _lock = match now.lock(owner) {
+            Err(StoreError::Busy { .. }) => return Ok(None),
+            other => other?,
+        };
+        let is_last = self.pin(owner)?.is_some_and(|pin| pin.counter == manifest.counter);
+        Ok(is_last.then(work))
     }
 
     /// Replaces everything a host made up for an owner that only now opens its manifest:
@@ -110,14 +132,28 @@ impl Store<'_> {
             // Before the rename: killed in between, the old manifest is still whole.
             Old::Destroy => atomic::remove(&backup)?,
         }
-        staged.commit()?;
-        let new_pin = pin_after(manifest, pin, identity);
-        if pin
-            .is_none_or(|pin| pin.signer != new_pin.signer || pin.recipients != new_pin.recipients)
-        {
+        if self.card_is_stale(manifest) {
             self.write_card(manifest, now)?;
         }
-        Ok(new_pin.write(self.places)?)
+        self.commit(staged, manifest, pin, identity)
+    }
+
+    /// Puts a manifest in its place and pins it. What the pin would not let pass (another
+    /// signer, other recipients) is announced in the pin before: killed in between, the
+    /// next reader knows that it was this device.
+    pub(crate) fn commit(
+        &self,
+        staged: Staged,
+        manifest: &Manifest,
+        pin: Option<&Pin>,
+        identity: &Identity,
+    ) -> Result<(), StoreError> {
+        let next = pin_after(manifest, pin, identity);
+        if let Some(pin) = pin.filter(|pin| pin.check(manifest).is_err()) {
+            pin.announcing(next.clone()).write(self.places)?;
+        }
+        staged.commit()?;
+        Ok(next.write(self.places)?)
     }
 
     /// Signs and seals `manifest` into a temporary file, and opens that again where an
@@ -131,8 +167,7 @@ impl Store<'_> {
         let recipients = manifest.all_recipients();
         let text = text::write(manifest).map_err(StoreError::Unwritable)?;
         let sealed = seal::seal(&recipients, text.as_bytes())?;
-        atomic::sweep(&path);
-        let staged = Staged::create(&path, &sealed)?;
+        let staged = Staged::alone(&path, &sealed)?;
         let written = staged.read_back()?;
         let opens_it = |id: &&Identity| {
             !id.asks_again() && id.publics().iter().any(|public| recipients.contains(public))
@@ -145,7 +180,18 @@ impl Store<'_> {
         if same { Ok(staged) } else { Err(StoreError::ReadBack { path }) }
     }
 
-    /// Writes the owner's card anew: a convenience for others, so it comes last.
+    /// Whether the card that lies there says something else than the manifest, or nothing.
+    fn card_is_stale(&self, manifest: &Manifest) -> bool {
+        let there = atomic::read_limited(&self.places.card(&manifest.owner.handle), card::LARGEST);
+        let there = there.ok().flatten().and_then(|bytes| Card::read(&bytes).ok());
+        there.is_none_or(|SignedCard { card, .. }| {
+            card.sig_key != manifest.signing.key.public()
+                || card.recipients != manifest.all_recipients()
+        })
+    }
+
+    /// Writes the owner's card anew. Before the manifest: if nothing comes of that, the
+    /// next write finds the card stale.
     fn write_card(&self, manifest: &Manifest, now: Timestamp) -> Result<(), StoreError> {
         let card = Card::issue(
             &manifest.owner.handle,
@@ -154,7 +200,7 @@ impl Store<'_> {
             now,
         )
         .map_err(|_| self.unwritable())?;
-        Ok(atomic::replace(&self.places.card(&manifest.owner.handle), &card.bytes)?)
+        Ok(Staged::alone(&self.places.card(&manifest.owner.handle), &card.bytes)?.commit()?)
     }
 
     pub(crate) fn unwritable(&self) -> StoreError {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{CredId, Digest, VaultName};
 
-/// One version of one credential's record in a vault.
+/// One version of one credential's record in a vault. The manifest is signed and counted,
+/// and so is what it names by its digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecordRef {
@@ -17,6 +18,8 @@ pub struct RecordRef {
     pub id: CredId,
     /// Which version; the first is 1.
     pub version: u64,
+    /// SHA-256 of the record's file.
+    pub sha256: Digest,
 }
 
 /// An epoch of a vault: a number that grows when the keys change, and a random part, so

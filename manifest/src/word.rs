@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::yaml::is_control;
+
 /// Why a text is none of these. The text itself is not shown: it may be a value that was
 /// put in the wrong place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -91,7 +93,7 @@ word! {
     |text| {
         (1..=1024).contains(&text.len())
             && !text.starts_with('-')
-            && !text.chars().any(char::is_control)
+            && !text.chars().any(is_control)
     }
 }
 
@@ -139,7 +141,7 @@ mod tests {
         for good in ["seaturtle/github-pat", "op://vault/item name/field", "é"] {
             assert_eq!(good.parse::<Exid>().unwrap().as_str(), good);
         }
-        for bad in ["", "-rf", "a\nb", "a\0", "a\u{85}", &"x".repeat(1025)] {
+        for bad in ["", "-rf", "a\nb", "a\0", "a\u{85}", "a\u{2028}b", &"x".repeat(1025)] {
             assert!(bad.parse::<Exid>().is_err(), "{bad:?}");
         }
         assert!(!"hunter2\n".parse::<Exid>().unwrap_err().to_string().contains("hunter2"));

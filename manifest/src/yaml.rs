@@ -26,12 +26,17 @@ pub(crate) fn check(text: &str) -> Result<(), YamlError> {
     Ok(())
 }
 
+/// Whether a character has no place in a manifest. U+2028 and U+2029 are no control
+/// characters to Unicode, but YAML ends a line at them.
+pub(crate) fn is_control(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+}
+
 fn check_line(line: &str) -> Result<(), &'static str> {
     if line.len() > LONGEST {
         return Err("too long");
     }
-    // U+2028 and U+2029 are no control characters, but YAML ends a line at them.
-    if line.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')) {
+    if line.chars().any(is_control) {
         return Err("a control character");
     }
     let mut rest = line.trim_start_matches(' ');

@@ -47,8 +47,8 @@ fn read(
     if let Some(granted) = held.and_then(|held| answer::granted(&args.from, &ask, held).ok()) {
         return Ok((granted.value, held_class(settings, args, slug)));
     }
-    let from = opened::open(settings, ui, &args.from)?;
-    let value = values::personal(&from, settings, slug)?;
+    let mut from = opened::open(settings, ui, &args.from)?;
+    let value = values::personal(&mut from, settings, slug)?;
     let class = from.manifest.keys.get(slug).map(|entry| entry.class).unwrap_or_default();
     Ok((value, class))
 }

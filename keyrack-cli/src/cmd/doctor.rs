@@ -1,7 +1,7 @@
 //! `keyrack doctor`: what protects this owner on this machine, what does not, and what
 //! can be mended.
 
-use keyrack_manifest::{StoreError, Tampered};
+use keyrack_manifest::{Restored, StoreError, Tampered};
 use keyrack_names::Owner;
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ pub fn run(args: &Doctor, settings: &Settings, ui: &Ui) -> Outcome {
     let manifest = manifest(owner, settings, ui);
     if let Err(failure) = &manifest
         && args.fix
-        && failure.code == Code::Tampered
+        && failure.hints.iter().any(|hint| hint.ends_with("--fix"))
     {
         fix(owner, settings, ui)?;
         checks.push(Check::of("manifest", Ok("restored from its backup".to_owned())));
@@ -132,10 +132,13 @@ fn fix(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
         return Err(Failure::new(Code::NeedsPerson, "nothing was changed"));
     }
     let identity = opened::identity(settings, ui, owner)?;
-    let aside = opened::store(settings)
+    let Restored { aside, lost } = opened::store(settings)
         .restore_backup(owner, &identity)
         .map_err(|e| words::store(e, owner))?;
-    ui.say(format!("{owner}: the manifest before the last write is back"));
+    match lost {
+        0 | 1 => ui.say(format!("{owner}: the manifest before the last write is back")),
+        lost => ui.warn(format!("{owner}: the backup is back, and lacks the last {lost} writes")),
+    }
     if let Some(aside) = aside {
         ui.say(format!("{owner}: the damaged one is kept as {}", aside.display()));
     }

@@ -33,7 +33,7 @@ pub fn run(args: &Unlock, settings: &Settings, ui: &Ui) -> Outcome {
     let begun = Begun::new(settings, owner);
     let mut opened = opened::open(settings, ui, owner)?;
     drops::merge(&mut opened, settings, ui, args.accept_drops)?;
-    grant(&begun, &opened, args, settings, ui)
+    grant(&begun, &mut opened, args, settings, ui)
 }
 
 /// An unlock that has begun: what is noted before a person is asked anything, so that a
@@ -59,14 +59,18 @@ impl Begun {
 /// By what every credential that was asked for became.
 pub fn grant(
     begun: &Begun,
-    opened: &Opened,
+    opened: &mut Opened,
     args: &Unlock,
     settings: &Settings,
     ui: &Ui,
 ) -> Outcome {
-    let owner = &opened.owner;
     let selection = Selection { keys: &args.key, env: args.env.as_ref(), org: args.org.as_ref() };
-    let lines = decide(opened, &selection, args, settings);
+    let mut lines = decide(opened, &selection, args, settings);
+    // What another writer replaced while it was read is not tampering.
+    if lines.iter().any(|line| line.code() == Code::Tampered) && opened.refresh(settings)? {
+        lines = decide(opened, &selection, args, settings);
+    }
+    let owner = &opened.owner;
     if settings.dry_run {
         lines
             .iter()
@@ -294,5 +298,6 @@ fn ended(opened: &Opened, lines: &[Line], given: bool, settings: &Settings) -> O
         Code::Partly,
         format!("{owner} is unlocked, but the calling program has no capability to read"),
     )
-    .hint(format!("eval \"$(keyrack unlock --for {owner} --scope env)\"")))
+    .hint(format!("keyrack unlock --for {owner}, run plainly in the shell that is to read"))
+    .hint(format!("keyrack exec --for {owner} -- PROGRAM")))
 }

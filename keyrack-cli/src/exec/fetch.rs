@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 
 use keyrack_names::{Ask, AskError, KeyName, Owner, Secret, Slug};
+use keyrack_protocol::RackId;
 use keyrack_protocol::client::Session;
 use keyrack_protocol::keys::{Key, TreeSecret};
 use keyrack_protocol::message::{Answer, Refusal, Registration, Reply, Request, Rights, Scope};
-use keyrack_protocol::RackId;
 use serde::{Deserialize, Serialize};
 
 use super::declared::{Declared, Item};
@@ -52,7 +52,13 @@ impl Given {
 ///
 /// # Errors
 /// By what is missing, as `get` and `unlock`.
-pub fn fetch(declared: &Declared, owner: &Owner, label: &str, settings: &Settings, ui: &Ui) -> Outcome<Fetched> {
+pub fn fetch(
+    declared: &Declared,
+    owner: &Owner,
+    label: &str,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome<Fetched> {
     if let Some((session, rack)) = access::by_capability(settings, owner) {
         let mut source = Source { session, rack, owner, label, settings };
         if let Some(fetched) = source.by_capability(declared, ui)? {
@@ -93,7 +99,9 @@ impl Source<'_> {
                 Answer::Absent | Answer::Ambiguous { .. } => {
                     answer::granted(self.owner, &item.ask, answer)?;
                 }
-                Answer::Locked { .. } | Answer::Expired { .. } | Answer::Denied { .. } => return Ok(None),
+                Answer::Locked { .. } | Answer::Expired { .. } | Answer::Denied { .. } => {
+                    return Ok(None);
+                }
             }
         }
         self.given(values, &seen).map(Some)
@@ -112,7 +120,8 @@ impl Source<'_> {
     fn given(&mut self, values: Vec<(Slug, Secret)>, held: &BTreeSet<Slug>) -> Outcome<Fetched> {
         let slugs: Vec<Slug> = values.iter().map(|(slug, _)| slug.clone()).collect();
         let others: BTreeSet<KeyName> = held.iter().map(|slug| slug.key.clone()).collect();
-        let others = others.into_iter().filter(|name| slugs.iter().all(|slug| slug.key != *name)).collect();
+        let others =
+            others.into_iter().filter(|name| slugs.iter().all(|slug| slug.key != *name)).collect();
         let capability = if slugs.is_empty() { None } else { self.mint(slugs)? };
         Ok(Fetched { values, others, capability })
     }
@@ -149,13 +158,23 @@ impl Source<'_> {
     fn unexpected(&self, reply: Reply) -> Failure {
         let owner = self.owner;
         match reply {
-            Reply::Refused { message, .. } => Failure::new(Code::Denied, format!("{owner}: {message}")),
-            _ => Failure::new(Code::Unreachable, format!("{owner}'s daemon answered something else")),
+            Reply::Refused { message, .. } => {
+                Failure::new(Code::Denied, format!("{owner}: {message}"))
+            }
+            _ => {
+                Failure::new(Code::Unreachable, format!("{owner}'s daemon answered something else"))
+            }
         }
     }
 }
 
-fn by_key(declared: &Declared, owner: &Owner, label: &str, settings: &Settings, ui: &Ui) -> Outcome<Fetched> {
+fn by_key(
+    declared: &Declared,
+    owner: &Owner,
+    label: &str,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome<Fetched> {
     let begun = unlock::Begun::new(settings, owner);
     let mut opened = opened::open(settings, ui, owner)?;
     drops::merge(&mut opened, settings, ui, false)?;
@@ -178,7 +197,7 @@ fn by_key(declared: &Declared, owner: &Owner, label: &str, settings: &Settings, 
         .map(|(_, item)| KeyArg::Slug(item.ask.best()))
         .collect();
     if !missing.is_empty() {
-        let unlocked = unlock::grant(&begun, &opened, &first(missing), settings, &quiet(ui));
+        let unlocked = unlock::grant(&begun, &mut opened, &first(missing), settings, &quiet(ui));
         match (unlocked, declared) {
             // Of all, what can be had.
             (Err(failure), Declared::All { .. }) => ui.warn(&failure.message),
@@ -227,7 +246,10 @@ fn items(declared: &Declared, seen: &BTreeSet<Slug>, ui: &Ui) -> Vec<Item> {
             Err(AskError::Absent) => {}
             Err(AskError::Ambiguous(slugs)) => {
                 let names: Vec<String> = slugs.iter().map(Slug::to_string).collect();
-                ui.warn(format!("{name} is left out: it is in several envs ({})", names.join(", ")));
+                ui.warn(format!(
+                    "{name} is left out: it is in several envs ({})",
+                    names.join(", ")
+                ));
             }
         }
     }
@@ -241,12 +263,15 @@ fn exactly(items: Vec<Item>, opened: &Opened) -> Outcome<Vec<Item>> {
     for item in items {
         match item.ask.find(|slug| keys.contains_key(slug), keys.keys()) {
             Ok(slug) => {
-                let class = keys.get(&slug).map(|entry| entry.class.to_string()).unwrap_or_default();
+                let class =
+                    keys.get(&slug).map(|entry| entry.class.to_string()).unwrap_or_default();
                 item.fits(&slug, &class)?;
                 exact.push(Item { ask: Ask::exactly(slug), ..item });
             }
             Err(AskError::Absent) if item.optional => {}
-            Err(AskError::Absent) => drop(answer::granted(&opened.owner, &item.ask, Answer::Absent)?),
+            Err(AskError::Absent) => {
+                drop(answer::granted(&opened.owner, &item.ask, Answer::Absent)?)
+            }
             Err(AskError::Ambiguous(slugs)) => {
                 answer::granted(&opened.owner, &item.ask, Answer::Ambiguous { slugs })?;
             }

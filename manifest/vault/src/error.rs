@@ -34,6 +34,12 @@ pub enum VaultError {
         /// The newest version there is.
         found: u64,
     },
+    /// A file is not the one the manifest names by its digest.
+    #[error("{} was altered: it is not what the manifest names", path.display())]
+    Altered {
+        /// The file.
+        path: PathBuf,
+    },
     /// A signed object is damaged, or signed by somebody else.
     #[error("{}: {source}", path.display())]
     Signed {
@@ -72,14 +78,16 @@ pub enum VaultError {
 impl VaultError {
     /// Whether somebody changed, moved or removed what was written.
     pub fn is_tampering(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Missing { .. }
-                | Self::RolledBack { .. }
-                | Self::Signed { .. }
-                | Self::Moved { .. }
-                | Self::Sealed { .. }
-                | Self::OtherKeys
-        )
+            | Self::RolledBack { .. }
+            | Self::Altered { .. }
+            | Self::Signed { .. }
+            | Self::Moved { .. }
+            | Self::Sealed { .. }
+            | Self::OtherKeys => true,
+            Self::File(error) => error.is_foreign(),
+            Self::Seal(_) | Self::Random(_) | Self::TooLong { .. } => false,
+        }
     }
 }

@@ -1,10 +1,18 @@
 //! The link a vault begins with: it names its owner and commits to its keys, and its hash
 //! is the vault's id.
 
+use std::path::Path;
+
 use jiff::Timestamp;
-use keyrack_manifest::{Digest, MemberId, Namespace, PublicKey, SigningKey, VaultId, signed};
+use keyrack_manifest::signed::{self, Signed};
+use keyrack_manifest::{Digest, MemberId, Namespace, PublicKey, SigningKey, VaultId};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
+
+use crate::error::VaultError;
+
+/// Largest link, in bytes.
+pub(crate) const LARGEST: u64 = 1 << 20;
 
 /// What the first link says. It names no keys: those are wrapped under the vault's id,
 /// which is the hash of this.
@@ -44,4 +52,19 @@ pub(crate) fn begin(
         .unwrap_or_else(|e| unreachable!("a genesis link is always JSON: {e}"));
     let id = VaultId::from_bytes(*Digest::of(&payload).as_bytes());
     Ok((id, signed::sign(&payload, Namespace::Link, key)))
+}
+
+/// Checks that a link is the one that the vault `id` begins with, signed by the key it
+/// names.
+///
+/// # Errors
+/// [`VaultError::Signed`], [`VaultError::Moved`]. `path` is for the error only.
+pub(crate) fn check(bytes: &[u8], id: &VaultId, path: &Path) -> Result<(), VaultError> {
+    let damaged = |source| VaultError::Signed { path: path.to_owned(), source };
+    let link = Signed::split(bytes).map_err(damaged)?;
+    if link.digest().as_bytes() != id.as_bytes() {
+        return Err(VaultError::Moved { path: path.to_owned(), what: "vault" });
+    }
+    let genesis: Genesis = link.read().map_err(damaged)?;
+    link.verify(Namespace::Link, &genesis.sig_key).map_err(damaged)
 }

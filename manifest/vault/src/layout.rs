@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use keyrack_manifest::{CredId, Digest, EpochId, FileError, RecordRef};
+use keyrack_manifest::{CredId, Digest, EpochId, FileError};
 
 /// The directory of one vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +43,8 @@ impl Layout {
     }
 
     /// One version of a record.
-    pub(crate) fn record(&self, epoch: &EpochId, record: &RecordRef) -> PathBuf {
-        self.records(epoch).join(format!("{}.{}.cred", record.id, record.version))
+    pub(crate) fn record(&self, epoch: &EpochId, id: &CredId, version: u64) -> PathBuf {
+        self.records(epoch).join(format!("{id}.{version}.cred"))
     }
 
     /// Every version of every record of an epoch.
@@ -52,29 +52,52 @@ impl Layout {
         self.epoch(epoch).join("creds")
     }
 
-    /// What is there of an epoch's records, in no order. Files that have no record's name
-    /// are passed over.
-    pub(crate) fn list(&self, epoch: &EpochId) -> Result<Vec<RecordRef>, FileError> {
-        let dir = self.records(epoch);
-        let failed = |error| FileError::new("read", &dir, error);
-        let entries = match fs::read_dir(&dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed(error)),
-        };
-        let mut records = Vec::new();
-        for entry in entries {
-            records.extend(entry.map_err(failed)?.file_name().to_str().and_then(parse));
-        }
-        Ok(records)
+    /// Every directory that files of the vault are written to.
+    pub(crate) fn directories(&self, epoch: &EpochId) -> [PathBuf; 4] {
+        [
+            self.dir.clone(),
+            self.dir.join("chain"),
+            self.epoch(epoch).join("keys"),
+            self.records(epoch),
+        ]
+    }
+
+    /// What is there of an epoch's records, in no order.
+    pub(crate) fn list(&self, epoch: &EpochId) -> Result<Vec<(CredId, u64)>, FileError> {
+        list(&self.records(epoch), parse)
+    }
+
+    /// Every epoch there is, in no order.
+    pub(crate) fn epochs(&self) -> Result<Vec<EpochId>, FileError> {
+        list(&self.dir.join("epochs"), |name| name.parse().ok())
+    }
+
+    /// Every wrap of an epoch's keys, in no order.
+    pub(crate) fn wraps(&self, epoch: &EpochId) -> Result<Vec<Digest>, FileError> {
+        list(&self.epoch(epoch).join("keys"), |name| name.strip_suffix(".age")?.parse().ok())
     }
 }
 
-fn parse(name: &str) -> Option<RecordRef> {
+/// What is in a directory; names that are not read are passed over.
+fn list<T>(dir: &Path, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, FileError> {
+    let failed = |error| FileError::new("read", dir, error);
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        found.extend(entry.map_err(failed)?.file_name().to_str().and_then(&read));
+    }
+    Ok(found)
+}
+
+fn parse(name: &str) -> Option<(CredId, u64)> {
     let (id, version) = name.strip_suffix(".cred")?.split_once('.')?;
-    let record = RecordRef { id: id.parse::<CredId>().ok()?, version: version.parse().ok()? };
+    let (id, version): (CredId, u64) = (id.parse().ok()?, version.parse().ok()?);
     // `007` and `+7` are not how versions are written.
-    (format!("{}.{}.cred", record.id, record.version) == name).then_some(record)
+    (format!("{id}.{version}.cred") == name).then_some((id, version))
 }
 
 #[cfg(test)]
@@ -85,7 +108,7 @@ mod tests {
     fn record_names_are_read_back_exactly() {
         let id = CredId::from_bytes([0xab; 16]);
         let name = |version: &str| format!("{id}.{version}.cred");
-        assert_eq!(parse(&name("7")), Some(RecordRef { id, version: 7 }));
+        assert_eq!(parse(&name("7")), Some((id, 7)));
         for bad in
             [name("07"), name("+7"), name(""), name("x"), format!("{id}.cred"), "x.1.cred".into()]
         {

@@ -5,15 +5,18 @@
 //! team's. Opening the wrap is the manifest's business: it carries the keys.
 
 mod aead;
+mod check;
 mod error;
 mod genesis;
 mod keys;
 mod layout;
 pub mod personal;
 mod record;
+mod tidy;
 mod vault;
 mod wrap;
 
 pub use error::VaultError;
 pub use record::RecordMeta;
+pub use tidy::GRACE;
 pub use vault::Vault;

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use keyrack_manifest::{
-    EpochId, MemberId, Recipient, SigningKey, VaultId, VaultName, VaultRef, atomic,
-};
+use keyrack_manifest::atomic::Staged;
+use keyrack_manifest::{EpochId, MemberId, Recipient, SigningKey, VaultId, VaultName, VaultRef};
 
 use crate::error::VaultError;
 use crate::keys::Keys;
@@ -30,10 +29,11 @@ pub fn create(
     let keys = Keys::random(id, EpochId::first()?)?;
     let wrap = wrap::wrap(&keys, id, member, recipients)?;
     // A vault that a killed `init` began has no manifest that names it: it is written over.
-    atomic::replace(&layout.marker(), format!("keyrack vault, format 1\n{id}\n").as_bytes())?;
-    atomic::replace(&layout.attributes(), b"* -text -merge\n")?;
-    atomic::replace(&layout.wrap(keys.epoch(), &wrap.digest), &wrap.bytes)?;
-    atomic::replace(&layout.genesis(), &link)?;
+    let write = |path: &Path, bytes: &[u8]| Staged::alone_in_directory(path, bytes)?.commit();
+    write(&layout.marker(), format!("keyrack vault, format 1\n{id}\n").as_bytes())?;
+    write(&layout.attributes(), b"* -text -merge\n")?;
+    write(&layout.wrap(keys.epoch(), &wrap.digest), &wrap.bytes)?;
+    write(&layout.genesis(), &link)?;
     let carried = VaultRef {
         name,
         location: None,

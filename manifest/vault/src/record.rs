@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use keyrack_manifest::signed::{self, Signed};
 use keyrack_manifest::{
-    Class, Digest, EpochId, MemberId, Namespace, PublicKey, RecordRef, SigningKey, VaultId, Word,
+    Class, CredId, Digest, EpochId, MemberId, Namespace, PublicKey, SigningKey, VaultId, Word,
 };
 use keyrack_names::{Secret, Slug};
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ struct Payload {
     v: u32,
     vault_id: VaultId,
     epoch: EpochId,
-    cred_id: keyrack_manifest::CredId,
+    cred_id: CredId,
     version: u64,
     name: Slug,
     owner: MemberId,
@@ -78,7 +78,8 @@ impl std::fmt::Debug for Base64 {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) vault: VaultId,
-    pub(crate) record: RecordRef,
+    pub(crate) cred: CredId,
+    pub(crate) version: u64,
     pub(crate) name: &'a Slug,
     pub(crate) member: MemberId,
 }
@@ -104,8 +105,8 @@ pub(crate) fn write(
         v: 1,
         vault_id: place.vault,
         epoch: *keys.epoch(),
-        cred_id: place.record.id,
-        version: place.record.version,
+        cred_id: place.cred,
+        version: place.version,
         name: place.name.clone(),
         owner: place.member,
         author: place.member,
@@ -129,9 +130,11 @@ pub(crate) fn write(
 pub(crate) struct Opened {
     pub(crate) value: Secret,
     pub(crate) meta: RecordMeta,
+    pub(crate) version: u64,
 }
 
-/// Checks a record against its place and opens it.
+/// Checks a record against its place and opens it: signed by `author`, or vouched for by
+/// the caller where there is `None`.
 ///
 /// # Errors
 /// In which way it is not what belongs there. `path` is for the error only.
@@ -139,13 +142,15 @@ pub(crate) fn open(
     bytes: &[u8],
     place: Place<'_>,
     keys: &Keys,
-    author: &PublicKey,
+    author: Option<&PublicKey>,
     path: &std::path::Path,
 ) -> Result<Opened, VaultError> {
     let damaged = |source| VaultError::Signed { path: path.to_owned(), source };
     let signed = Signed::split(bytes).map_err(damaged)?;
     // Nothing is believed before the signature holds.
-    signed.verify(Namespace::Cred, author).map_err(damaged)?;
+    if let Some(author) = author {
+        signed.verify(Namespace::Cred, author).map_err(damaged)?;
+    }
     let payload: Payload = signed.read().map_err(damaged)?;
     let moved = |what| Err(VaultError::Moved { path: path.to_owned(), what });
     let sealed = || VaultError::Sealed { path: path.to_owned() };
@@ -153,8 +158,8 @@ pub(crate) fn open(
         p if p.v != 1 => return moved("format"),
         p if p.vault_id != place.vault => return moved("vault"),
         p if p.epoch != *keys.epoch() => return moved("epoch"),
-        p if p.cred_id != place.record.id => return moved("credential"),
-        p if p.version != place.record.version => return moved("version"),
+        p if p.cred_id != place.cred => return moved("credential"),
+        p if p.version != place.version => return moved("version"),
         p if p.name != *place.name => return moved("name"),
         p if p.owner != place.member || p.author != place.member => return moved("owner"),
         p if p.compartment != Compartment::of(p.class) => return moved("compartment"),
@@ -174,26 +179,26 @@ pub(crate) fn open(
         obtained_via: payload.obtained_via,
         expires_at: payload.expires_at,
     };
-    Ok(Opened { value, meta })
+    Ok(Opened { value, meta, version: place.version })
 }
 
 /// What the value is bound to.
 fn body_data(place: Place<'_>, class: Class, compartment: Compartment) -> Associated {
     Associated::purpose("keyrack/v1/body")
         .and(place.vault.as_bytes())
-        .and(place.record.id.as_bytes())
+        .and(place.cred.as_bytes())
         .and(place.name.to_string())
         .and(class.as_str())
         .and(compartment.as_str())
-        .and_number(place.record.version)
+        .and_number(place.version)
 }
 
 /// What the record's key is bound to.
 fn wrap_data(place: Place<'_>, epoch: &EpochId) -> Associated {
     Associated::purpose("keyrack/v1/wrap")
         .and(place.vault.as_bytes())
-        .and(place.record.id.as_bytes())
-        .and_number(place.record.version)
+        .and(place.cred.as_bytes())
+        .and_number(place.version)
         .and(place.member.as_bytes())
         .and("shared")
         .and(epoch.to_string())

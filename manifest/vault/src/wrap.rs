@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::Keys;
 
+/// Largest wrap, in bytes: a page of JSON, and a header for twenty RSA keys.
+pub(crate) const LARGEST: u64 = 256 << 10;
+
 /// What is inside the age file: one line of JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
