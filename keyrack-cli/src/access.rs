@@ -107,7 +107,30 @@ pub fn by_capability(settings: &Settings, owner: &Owner) -> Option<(Session, Rac
 
 /// What any process of the user may know of `owner`'s daemon. Not proven.
 pub fn bare_status(settings: &Settings, owner: &Owner) -> Result<BareStatus, ClientError> {
-    client::first(&bare_sockets(settings, owner), |path| client::bare(path, BareRequest::Status))
+    let rack = opened::pinned_rack(settings, owner);
+    client::first(&bare_sockets(settings, owner), |path| {
+        let status = client::bare(path, BareRequest::Status)?;
+        // The plain path may be another home's.
+        match rack {
+            Some(rack) if rack != status.rack => Err(ClientError::NotRunning),
+            _ => Ok(status),
+        }
+    })
+}
+
+/// Has `owner`'s daemon forget everything and end. Needs no key; not proven either.
+///
+/// # Errors
+/// When no daemon of this home's rack answers.
+pub fn lock(settings: &Settings, owner: &Owner) -> Result<(), ClientError> {
+    let rack = opened::pinned_rack(settings, owner);
+    client::first(&bare_sockets(settings, owner), |path| {
+        let status = client::bare(path, BareRequest::Status)?;
+        if rack.is_some_and(|rack| rack != status.rack) {
+            return Err(ClientError::NotRunning);
+        }
+        client::bare(path, BareRequest::Lock).map(drop)
+    })
 }
 
 /// Every path `owner`'s daemon may be on, as far as that can be told without opening the

@@ -166,7 +166,7 @@ pub fn failure(error: &ClientError, owner: &Owner) -> Failure {
         Code::Locked => failure.hint(format!("keyrack unlock --for {owner}")),
         Code::Denied => failure.hint(format!("keyrack attach --for {owner}")),
         Code::Blocked => failure.hint("allow connecting to Unix sockets in the sandbox, and share /tmp with it (systemd: PrivateTmp=no)"),
-        Code::Unreachable => failure.hint(format!("keyrack daemon stop --for {owner}")),
+        Code::Unreachable => failure.hint(format!("keyrack doctor --for {owner}")),
         _ => failure,
     }
 }

@@ -23,6 +23,11 @@ pub struct Level {
     pub because: Option<&'static str>,
 }
 
+impl Level {
+    /// While a capability is in force that programs outside one tree can find.
+    pub const WEAK: Self = Self { name: "L0", because: Some("a weak capability is in force") };
+}
+
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.because {

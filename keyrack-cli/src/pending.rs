@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use keyrack_manifest::atomic;
 use keyrack_names::Owner;
 
 use crate::settings::Settings;
@@ -24,7 +25,7 @@ impl Waiting {
     pub fn begin(settings: &Settings, owner: &Owner, what: &str) -> Self {
         let dir = settings.places.pending(owner);
         let file = dir.join(format!("{}.{what}", std::process::id()));
-        let written = fs::create_dir_all(&dir).and_then(|()| fs::write(&file, ""));
+        let written = atomic::make_dir(&dir).and_then(|()| atomic::create_new(&file, b"", 0o600));
         Self { file: written.is_ok().then_some(file) }
     }
 

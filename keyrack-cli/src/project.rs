@@ -77,7 +77,6 @@ impl<'de> Deserialize<'de> for Document {
             ) -> Result<Document, A::Error> {
                 use serde::de::Error;
                 let mut document = Document::default();
-                let mut seen = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
                     match name.as_str() {
                         "org" => document.org = map.next_value()?,
@@ -94,10 +93,6 @@ impl<'de> Deserialize<'de> for Document {
                                 .push((env.parse().map_err(A::Error::custom)?, map.next_value()?));
                         }
                     }
-                    if seen.contains(&name) {
-                        return Err(A::Error::custom(format!("{name:?} stands twice")));
-                    }
-                    seen.push(name);
                 }
                 Ok(document)
             }
@@ -203,7 +198,10 @@ fn parse(file: &Path, text: &str) -> Outcome<Document> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Document::default());
     }
-    serde_yaml::from_str(text).map_err(|e| problem(file, &e.to_string()))
+    // By way of a value, which refuses what stands twice.
+    let bad = |e: serde_yaml::Error| problem(file, &e.to_string());
+    let value: serde_yaml::Value = serde_yaml::from_str(text).map_err(bad)?;
+    serde_yaml::from_value(value).map_err(bad)
 }
 
 impl Item {
@@ -289,7 +287,7 @@ mod tests {
             ("env: {dev: [A-B]}\n", ""),
             ("evn: {}\n", "unknown field"),
             ("env.SUDO: [A]\n", "not a valid env"),
-            ("env.dev: [A]\nenv.dev: [B]\n", "twice"),
+            ("env.dev: [A]\nenv.dev: [B]\n", "duplicate"),
             ("env: {dev: [{A: {clas: x}}]}\n", ""),
             ("[", ""),
         ] {

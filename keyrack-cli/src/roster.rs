@@ -74,7 +74,9 @@ pub fn read(file: &Path) -> Outcome<Vec<Member>> {
         return Err(bad(format!("larger than {LONGEST} bytes")));
     }
     let text = std::fs::read_to_string(file).map_err(|e| bad(e.to_string()))?;
-    let document: Document = serde_yaml::from_str(&text).map_err(|e| bad(e.to_string()))?;
+    // By way of a value, which refuses an owner that stands twice.
+    let value: serde_yaml::Value = serde_yaml::from_str(&text).map_err(|e| bad(e.to_string()))?;
+    let document: Document = serde_yaml::from_value(value).map_err(|e| bad(e.to_string()))?;
     let dir = file.parent().unwrap_or(Path::new("."));
     Ok(document
         .owners

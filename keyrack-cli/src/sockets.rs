@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,28 @@ pub fn find(settings: &Settings) -> Vec<Found> {
 pub fn sweep(paths: &[PathBuf]) -> usize {
     let deadline = Instant::now() + Duration::from_secs(2);
     paths.iter().filter(|path| is_ours(path)).filter(|path| removed(path, deadline)).count()
+}
+
+/// Who holds `path` that is no daemon: another user, another program, another kind of file.
+pub fn stranger(path: &Path) -> Option<String> {
+    let found = path.symlink_metadata().ok()?;
+    if found.uid() != peer::own_uid() {
+        return Some(format!("uid {}", found.uid()));
+    }
+    if !found.file_type().is_socket() {
+        return Some("a file that is no socket".to_owned());
+    }
+    match client::bare(path, BareRequest::Status) {
+        Ok(_) | Err(ClientError::NotRunning) => None,
+        Err(error) => {
+            let pid = UnixStream::connect(path)
+                .ok()
+                .and_then(|socket| peer::of(&socket).ok())
+                .map(|peer| peer.pid);
+            let who = pid.map(|pid| format!("pid {pid}")).unwrap_or_else(|| "a program".to_owned());
+            Some(format!("{who}, which is no keyrack daemon ({error})"))
+        }
+    }
 }
 
 fn removed(path: &Path, deadline: Instant) -> bool {

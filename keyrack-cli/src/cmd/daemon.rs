@@ -1,6 +1,7 @@
 //! `keyrack daemon`: the daemons of this user, across homes. Found by their sockets,
 //! never by a process id.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,19 +37,20 @@ fn list(settings: &Settings, ui: &Ui) -> Outcome {
         next_expiry_ms: Option<u64>,
         socket: PathBuf,
     }
+    let mut seen = BTreeSet::new();
     let rows: Vec<Row> = sockets::find(settings)
         .into_iter()
-        .filter_map(|found| {
-            let status = found.status?;
-            Some(Row {
-                owner: status.owner.to_string(),
-                pid: status.pid,
-                version: status.version,
-                rack: status.rack.short(),
-                locked: status.locked,
-                next_expiry_ms: status.next_expiry_ms,
-                socket: found.path,
-            })
+        .filter_map(|found| Some((found.path, found.status?)))
+        // A daemon listens on two paths; it is one daemon.
+        .filter(|(_, status)| seen.insert(status.pid))
+        .map(|(socket, status)| Row {
+            owner: status.owner.to_string(),
+            pid: status.pid,
+            version: status.version,
+            rack: status.rack.short(),
+            locked: status.locked,
+            next_expiry_ms: status.next_expiry_ms,
+            socket,
         })
         .collect();
     if ui.json {

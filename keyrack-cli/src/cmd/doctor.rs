@@ -1,6 +1,8 @@
 //! `keyrack doctor`: what protects this owner on this machine, what does not, and what
 //! can be mended.
 
+use std::path::PathBuf;
+
 use keyrack_manifest::{Restored, StoreError, Tampered};
 use keyrack_names::Owner;
 use serde::Serialize;
@@ -10,7 +12,7 @@ use crate::daemon::helper;
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{access, level, opened, tree, words};
+use crate::{access, level, opened, sockets, tree, words};
 
 /// What no level protects from. `docs/THREATS.md` says why, and which test shows it.
 const NEVER: &[&str] = &[
@@ -45,6 +47,7 @@ pub fn run(args: &Doctor, settings: &Settings, ui: &Ui) -> Outcome {
         ));
     }
     checks.push(key(owner, settings));
+    checks.extend(strangers(owner, settings));
     if let Ok(status) = access::bare_status(settings, owner) {
         checks.extend(status.protections.into_iter().map(|p| Check {
             name: p.name,
@@ -194,6 +197,17 @@ fn home(settings: &Settings) -> Check {
         Ok(_) => Ok(format!("{} is private", home.display())),
     };
     Check::of("home", checked)
+}
+
+/// Who else sits where the owner's daemon is looked for.
+fn strangers(owner: &Owner, settings: &Settings) -> Vec<Check> {
+    let stranger = |path: PathBuf| {
+        let who = sockets::stranger(&path)?;
+        let failure =
+            Failure::new(Code::Unreachable, format!("{} is held by {who}", path.display()));
+        Some(Check::of("socket", Err(failure)))
+    };
+    access::bare_sockets(settings, owner).into_iter().filter_map(stranger).collect()
 }
 
 fn key(owner: &Owner, settings: &Settings) -> Check {

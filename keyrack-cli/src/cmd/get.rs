@@ -32,7 +32,8 @@ pub fn run(args: &Get, settings: &Settings, ui: &Ui) -> Outcome {
         .map(|key| wanted::ask(key, args.env.as_ref(), args.org.as_ref()))
         .collect::<Outcome<Vec<Ask>>>()?;
     if args.unlock {
-        super::unlock::run(&unlock_first(args), settings, ui)?;
+        let quiet = Ui { json: false, quiet: true, ..ui.clone() };
+        super::unlock::run(&unlock_first(args), settings, &quiet)?;
     }
     let answers = access::get(settings, owner, &asks)?;
     if ui.json {

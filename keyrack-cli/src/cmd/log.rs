@@ -13,7 +13,7 @@ use crate::args::LogAct;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{access, opened};
+use crate::{access, audit_log, opened};
 
 /// Runs `keyrack log`.
 pub fn run(act: LogAct, settings: &Settings, ui: &Ui) -> Outcome {
@@ -74,19 +74,25 @@ fn verify(log: impl BufRead, path: &Path, settings: &Settings, ui: &Ui) -> Outco
         audit_chain::verify(&rack.secret.audit_key(), log, AuditHead::default(), |_| lines += 1);
     let head = checked
         .map_err(|error| Failure::new(Code::Tampered, format!("{}: {error}", path.display())))?;
-    // A log cut at its end still is a chain: the running daemon knows where it ended.
-    if let Ok(status) = access::status(settings, owner)
-        && status.audit_head.seq > head.seq
-    {
+    // A log cut at its end still is a chain: the running daemon knows where it ended, and
+    // this device where it was last seen to end.
+    let seen = audit_log::remembered(settings, owner);
+    let written = access::status(settings, owner).map_or(0, |status| status.audit_head.seq);
+    if head.seq < seen.seq.max(written) {
+        let message = format!(
+            "{}: it ends at line {lines}, and had {}",
+            path.display(),
+            seen.seq.max(written)
+        );
+        return Err(Failure::new(Code::Tampered, message));
+    }
+    if head.seq == seen.seq && head.mac != seen.mac {
         return Err(Failure::new(
             Code::Tampered,
-            format!(
-                "{}: it ends at line {lines}, and its daemon wrote {}",
-                path.display(),
-                status.audit_head.seq
-            ),
+            format!("{}: it is another log than before", path.display()),
         ));
     }
+    audit_log::remember(settings, owner);
     if ui.json {
         return ui.object(&serde_json::json!({ "owner": owner, "lines": lines, "verified": true }));
     }

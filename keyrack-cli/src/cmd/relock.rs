@@ -1,8 +1,8 @@
 //! `keyrack relock`: make the daemon forget, all of it or a part.
 
 use keyrack_names::Owner;
-use keyrack_protocol::client::{self, ClientError, Session};
-use keyrack_protocol::message::{BareRequest, Forget, Reply, Request};
+use keyrack_protocol::client::{ClientError, Session};
+use keyrack_protocol::message::{Forget, Reply, Request};
 
 use crate::access;
 use crate::args::Relock;
@@ -10,7 +10,7 @@ use crate::daemon;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{opened, pending, sockets, tree, wanted};
+use crate::{audit_log, opened, pending, sockets, tree, wanted};
 
 /// Runs `keyrack relock`.
 pub fn run(args: &Relock, settings: &Settings, ui: &Ui) -> Outcome {
@@ -31,11 +31,12 @@ pub fn run(args: &Relock, settings: &Settings, ui: &Ui) -> Outcome {
 pub fn everything(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
     pending::call_off(settings, owner);
     let paths = access::bare_sockets(settings, owner);
-    let asked = client::first(&paths, |path| client::bare(path, BareRequest::Lock));
+    let asked = access::lock(settings, owner);
     tree::forget(owner, &settings.home_tag());
     match asked {
         Ok(_) => {
             sockets::sweep(&paths);
+            audit_log::remember(settings, owner);
             ui.done(format!("{owner} is locked"), done(owner, true))
         }
         Err(ClientError::NotRunning | ClientError::Foreign { .. }) => {

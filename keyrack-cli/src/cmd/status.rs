@@ -26,7 +26,7 @@ pub fn run(args: &args::Status, settings: &Settings, ui: &Ui) -> Outcome {
     if !args.all && !settings.places.manifest(&owners[0]).exists() {
         return Err(access::locked(settings, &owners[0]));
     }
-    let rows: Vec<Row> = owners.iter().map(|owner| Row::of(owner, settings)).collect();
+    let rows: Vec<Row> = owners.iter().map(|owner| Row::of(owner, settings, ui)).collect();
     if ui.json {
         return ui.object(&serde_json::json!({ "owners": rows }));
     }
@@ -120,7 +120,7 @@ impl From<CapabilityStatus> for Tree {
 }
 
 impl Row {
-    fn of(owner: &Owner, settings: &Settings) -> Self {
+    fn of(owner: &Owner, settings: &Settings, ui: &Ui) -> Self {
         let mut row = Self {
             owner: owner.clone(),
             state: State::Locked,
@@ -135,10 +135,18 @@ impl Row {
             Ok(bare) => {
                 row.state = if bare.locked { State::Locked } else { State::Unlocked };
                 row.daemon = Some(bare.into());
-                if let Ok(seen) = access::status(settings, owner) {
+                if let Ok(seen) = opened::full_status(settings, ui, owner)
+                    .map_or_else(|| access::status(settings, owner), Ok)
+                {
                     row.daemon = Some(seen.bare.into());
                     row.grants = Some(seen.grants.into_iter().map(Grant::from).collect());
                     row.trees = seen.capabilities.into_iter().map(Tree::from).collect();
+                    let weak = |tree: &Tree| {
+                        tree.awake > 0 && matches!(tree.scope, Scope::User | Scope::Env)
+                    };
+                    if row.trees.iter().any(weak) {
+                        row.level = level::Level::WEAK;
+                    }
                 }
             }
             Err(
