@@ -98,7 +98,8 @@ fn parse(text: &str) -> Vec<Step> {
             let step =
                 steps.last_mut().unwrap_or_else(|| panic!("line {n} comes before a command"));
             step.lines.end = n + 1;
-            if let (Some(more), true) = (line.strip_prefix("> "), step.output.is_empty()) {
+            let more = line.strip_prefix("> ").or_else(|| (line == ">").then_some(""));
+            if let (Some(more), true) = (more, step.output.is_empty()) {
                 step.command += &format!("\n{more}");
             } else if let Some(status) = line.strip_prefix("? ") {
                 step.status = status.parse().unwrap_or_else(|_| panic!("line {n}: ? NUMBER"));
@@ -121,7 +122,8 @@ fn rewritten(text: &str, steps: &[Step], shown: &[(String, i32)]) -> String {
         }
         at = step.lines.end;
         let kept = *status == step.status && mask::matches(&step.output, output, None);
-        out += &format!("$ {}\n", step.command.replace('\n', "\n> "));
+        let command = step.command.replace('\n', "\n> ").replace("\n> \n", "\n>\n");
+        out += &format!("$ {command}\n");
         out += if kept { &step.output } else { output };
         if !out.ends_with('\n') {
             out.push('\n');
@@ -140,13 +142,13 @@ fn rewritten(text: &str, steps: &[Step], shown: &[(String, i32)]) -> String {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "# title\n```console\n$ a \\\n> b\none\ntwo\n? 3\n$ c\n```\nwords\n```sh\n$ no\n```\n```console fresh\n$ d\n```\n";
+    const TEXT: &str = "# title\n```console\n$ a \\\n> b\n>\n> c\none\ntwo\n? 3\n$ c\n```\nwords\n```sh\n$ no\n```\n```console fresh\n$ d\n```\n";
 
     #[test]
     fn commands_outputs_and_statuses_are_read() {
         let steps = parse(TEXT);
         assert_eq!(steps.len(), 3);
-        assert_eq!((steps[0].command.as_str(), steps[0].status), ("a \\\nb", 3));
+        assert_eq!((steps[0].command.as_str(), steps[0].status), ("a \\\nb\n\nc", 3));
         assert_eq!(steps[0].output, "one\ntwo\n");
         assert_eq!((steps[1].command.as_str(), steps[1].output.as_str()), ("c", ""));
         assert_eq!(steps.iter().map(|s| s.fresh).collect::<Vec<_>>(), [true, false, true]);
@@ -159,6 +161,6 @@ mod tests {
         assert_eq!(rewritten(TEXT, &steps, &same), TEXT);
         let other = [("x\n".to_owned(), 0), (String::new(), 0), (String::new(), 1)];
         let text = rewritten(TEXT, &steps, &other);
-        assert!(text.contains("> b\nx\n$ c\n") && text.contains("$ d\n? 1\n"), "{text}");
+        assert!(text.contains("> b\n>\n> c\nx\n$ c\n") && text.contains("$ d\n? 1\n"), "{text}");
     }
 }

@@ -91,9 +91,9 @@ fn a_recipient_string_reached_a_shell() {
         "age1x;touch pwned",
     ] {
         rack.write("work/recipient", hostile);
-        rack.sh("keyrack recipient add --for bot -- \"$(cat recipient)\"").code(2);
-        rack.sh("keyrack init --for evil --pubkey=\"$(cat recipient)\"").code(2);
-        rack.sh("keyrack init --for evil --pubkey - <recipient").code(2);
+        rack.sh("keyrack recipient add --for bot -- \"$(cat recipient)\"").code(6);
+        rack.sh("keyrack init --for evil --pubkey=\"$(cat recipient)\"").code(6);
+        rack.sh("keyrack init --for evil --pubkey - <recipient").code(6);
         assert!(!rack.path("work/pwned").exists(), "{hostile} was executed");
     }
 }

@@ -198,16 +198,23 @@ fn a_fake_that_announces_four_gigabytes() {
     told_nothing(why, |_| Some(vec![0xff; 8]));
 }
 
-/// Knows everything that is not secret: it answers the clear questions as the daemon would.
+/// It says in the clear that everything is unlocked, whatever it is asked.
 #[test]
 fn a_fake_that_claims_all_is_well() {
+    told_nothing("a malformed message", |_| Some(framed(&[&[lead::BARE][..], CLAIM].concat())));
+}
+
+const CLAIM: &[u8] = br#"{"owner":"bot","rack":"00000000000000000000000000000000","pid":1,
+    "version":"9","versions":[1],"locked":false,"generation":1,"protections":[]}"#;
+
+/// It knows everything that is not secret: the clear questions it answers as the daemon would.
+#[test]
+fn a_fake_that_answers_the_handshake_with_noise() {
     told_nothing("the other side could not prove that it holds the same key", |said| {
         let payload = said.get(4..)?;
         let (&kind, rest) = payload.split_first()?;
         if kind == lead::BARE {
-            let claim = br#"{"owner":"bot","rack":"00000000000000000000000000000000","pid":1,
-                "version":"9","versions":[1],"locked":false,"generation":1,"protections":[]}"#;
-            return Some(framed(&[&[lead::BARE][..], claim].concat()));
+            return Some(framed(&[&[lead::BARE][..], CLAIM].concat()));
         }
         assert!(rest.windows(7).any(|w| w == b"keyrack"), "a hello is expected");
         Some(framed(&[&[lead::CHANNEL][..], &[5; 200]].concat()))

@@ -65,10 +65,8 @@ fn damaged(rack: &Rack, content: &[u8], told: &str) {
     fs::write(&file, content).expect("our sandbox");
     for command in ["list", "unlock", "recipient list", "get --unlock --key OLD", "doctor"] {
         let failed = rack.sh(&format!("keyrack {command} --for bot"));
-        assert!(
-            failed.code == 12 && failed.errors().contains(told),
-            "{told:?} and 12 expected\n{failed}"
-        );
+        let said = failed.errors() + &failed.text();
+        assert!(failed.code == 12 && said.contains(told), "{told:?} and 12 expected\n{failed}");
     }
     let set = rack.script("keyrack set --for bot --key NEW");
     set.stdin("new").run().code(12).bytes(b"");

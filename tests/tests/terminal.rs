@@ -35,6 +35,20 @@ fn a_wrong_passphrase_is_said_and_is_exit_6() {
     assert!(screen.contains("wrong passphrase") && !screen.contains("a wrong one"), "{screen}");
 }
 
+/// A terminal that edits lines takes 4,095 bytes and drops the rest.
+#[test]
+fn a_long_value_is_pasted_whole() {
+    let rack = Rack::new();
+    rack.key("bot");
+    rack.sh("keyrack init --for bot").ok();
+    let value: String = ('!'..='~').cycle().take(100_000).collect();
+    let mut terminal = rack.terminal("keyrack set --for bot --key TOKEN");
+    terminal.expect("value of @all.all.TOKEN for bot").type_line(&value);
+    let (code, screen) = terminal.finish();
+    assert_eq!(code, 0, "{screen}");
+    rack.sh("keyrack get --unlock --for bot --key TOKEN").ok().bytes(value.as_bytes());
+}
+
 #[test]
 fn an_interrupted_prompt_leaves_the_terminal_as_it_was() {
     let rack = rack();
