@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use keyrack_protocol::client::{self, ClientError};
 use keyrack_protocol::message::{BareRequest, BareStatus};
-use keyrack_protocol::{paths, peer};
+use keyrack_protocol::{dirs, paths, peer};
 
 use crate::settings::Settings;
 
@@ -68,10 +68,21 @@ pub fn stranger(path: &Path) -> Option<String> {
 fn removed(path: &Path, deadline: Instant) -> bool {
     loop {
         match client::bare(path, BareRequest::Status) {
-            Err(ClientError::NotRunning) => return fs::remove_file(path).is_ok(),
+            Err(ClientError::NotRunning) => return remove_dead(path).is_some(),
             _ if Instant::now() >= deadline => return false,
             _ => std::thread::sleep(Duration::from_millis(1)),
         }
+    }
+}
+
+/// Removes a dead socket under the lock that starters hold: without it, a daemon that
+/// bound the path since it was looked at would lose its socket.
+fn remove_dead(path: &Path) -> Option<()> {
+    let (dir, uid) = (path.parent()?, peer::own_uid());
+    let _lock = dirs::lock(&[(dir, dirs::place(dir, uid).ok()?)], uid).ok()?;
+    match client::bare(path, BareRequest::Status) {
+        Err(ClientError::NotRunning) => fs::remove_file(path).ok(),
+        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@
 //! | [`channel`] | Noise NNpsk0: one round trip, both sides authenticated |
 //! | [`keys`] | where channel keys come from |
 //! | [`audit_chain`] | the daemon's log: each line chained to the one before |
+//! | [`dirs`] | who may write beside a socket, and the lock on it |
 //! | [`paths`] | where a daemon's sockets lie |
 //! | [`client`] | a blocking client for the command |
 //! | [`random`] | random numbers by system call alone |
@@ -17,6 +18,7 @@
 pub mod audit_chain;
 pub mod channel;
 pub mod client;
+pub mod dirs;
 pub mod frame;
 pub mod hello;
 mod id;
