@@ -134,6 +134,14 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_bytes() {
+        let text = include_str!("../../../docs/PROTOCOL.md");
+        let line = text.lines().find(|line| line.starts_with("6b65797261636b")).unwrap();
+        let bytes = hello(KeyKind::Attach).encode();
+        assert_eq!(hex::lower::encode_string(&bytes), line.replace(' ', ""));
+    }
+
+    #[test]
     fn cut_or_changed_hellos_are_refused() {
         let bytes = hello(KeyKind::Attach).encode();
         for end in 0..bytes.len() {

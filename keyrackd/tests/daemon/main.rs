@@ -8,3 +8,4 @@ mod life;
 mod paths;
 mod process;
 mod rig;
+mod stranger;

@@ -61,3 +61,37 @@ fn what_is_not_a_message_is_not_quoted() {
         assert!(!error.contains("hunter2"), "{error}");
     }
 }
+
+/// Each block "json Type" of the documentation, read as that type and written again.
+#[test]
+fn examples_of_the_documentation_are_messages() {
+    let text = include_str!("../../../../docs/PROTOCOL.md");
+    let mut count = 0;
+    for block in text.split("```json ").skip(1) {
+        let (kind, rest) = block.split_once('\n').unwrap();
+        let message = format!("[{}]", rest.split_once("```").unwrap().0);
+        match kind {
+            "Request" => drop(golden::<Request>(&message, "do")),
+            "Reply" => drop(golden::<Reply>(&message, "is")),
+            "ClearRefusal" => drop(golden::<ClearRefusal>(&message, "")),
+            "BareRequest" => drop(golden::<BareRequest>(&message, "")),
+            "BareStatus" => drop(golden::<BareStatus>(&message, "")),
+            "Start" => drop(golden::<Start>(&message, "")),
+            "Started" => drop(golden::<Started>(&message, "is")),
+            other => panic!("no such message: {other}"),
+        }
+        count += 1;
+    }
+    assert_eq!(count, text.matches("\n```json").count());
+    assert!(count > 15);
+}
+
+#[test]
+fn vectors_of_the_documentation_are_golden() {
+    let text = include_str!("../../../../docs/PROTOCOL.md");
+    let keys = include_str!("../golden/keys.txt").lines();
+    let log = include_str!("../golden/audit.log").lines();
+    for vector in keys.chain(log.take(1)) {
+        assert!(text.contains(vector), "{vector}");
+    }
+}
