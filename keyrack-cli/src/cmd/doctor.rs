@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use keyrack_manifest::{Restored, StoreError, Tampered};
+use keyrack_manifest::{IdentityFile, Restored, StoreError, Tampered, Via};
 use keyrack_names::Owner;
 use serde::Serialize;
 
@@ -212,20 +212,21 @@ fn strangers(owner: &Owner, settings: &Settings) -> Vec<Check> {
 
 fn key(owner: &Owner, settings: &Settings) -> Check {
     let files = opened::key_files(settings, owner);
-    let plain: Vec<String> = files
-        .iter()
-        .filter(|f| !f.needs_person())
-        .map(|f| f.path().display().to_string())
-        .collect();
-    if plain.is_empty() {
-        return Check::of(
-            "key",
-            Ok("no key at hand opens the manifest without a person".to_owned()),
-        );
-    }
-    let paths = plain.join(", ");
-    let failure = Failure::new(Code::Ok, format!("readable without a passphrase: {paths}"))
-        .hint(format!("ssh-keygen -p -f {}", plain[0]));
+    let plain: Vec<&IdentityFile> = files.iter().filter(|file| !file.needs_person()).collect();
+    let Some(first) = plain.first() else {
+        let words = "no key at hand opens the manifest without a person";
+        return Check::of("key", Ok(words.to_owned()));
+    };
+    let paths: Vec<String> = plain.iter().map(|file| file.path().display().to_string()).collect();
+    let message = format!("readable without a passphrase: {}", paths.join(", "));
+    let is_ssh = first.public().is_some_and(|public| public.via() == Via::Ssh);
+    let hint = match is_ssh {
+        true => format!("ssh-keygen -p -f {}", first.path().display()),
+        false => format!(
+            "keyrack init --for {owner} --kept-by KEEPER keeps a new owner's identity in a vault"
+        ),
+    };
+    let failure = Failure::new(Code::Ok, message).hint(hint);
     Check::of("key", Err(failure))
 }
 
