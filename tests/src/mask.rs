@@ -16,9 +16,10 @@ const MASKS: &[(&str, &str)] = &[
     (r"\bage1[a-z0-9]{30,}", "age1…"),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?UTC|Z)?", "TIME"),
     (r"\b[0-9a-f]{32,128}\b", "ID"),
+    (r"\.log\.\d{9,}", ".log.TIME"),
     (r"@[0-9a-f]{8}\.sock", "@RACK.sock"),
     (r"\btree [0-9a-f]{8}\b", "tree ID"),
-    (r#""id":"[0-9a-f]{8}""#, r#""id":"ID""#),
+    (r#""(id|rack)":"[0-9a-f]{8}""#, r#""$1":"ID""#),
     (r#""(\w*[mM]s|generation|pid|uid)":\d+"#, "\"$1\":N"),
     // What is left of a grant begins to shrink at once.
     (r"\b8 ?h ?59 ?m(in)?( ?\d+ ?s)?", "9h"),
