@@ -361,3 +361,69 @@ fn temp_beside(target: &Path, which: &str) -> PathBuf {
 fn is_temp(name: &str) -> bool {
     name.starts_with('.') && name.contains('~') && name.ends_with(".tmp")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_not_followed_where_others_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        replace(&file, b"x").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!(read_limited(&link, 1).unwrap().unwrap(), b"x");
+        assert!(read_shared(&link, 1).unwrap_err().is_foreign());
+        assert!(read_shared(dir.path(), 1).unwrap_err().is_foreign());
+        assert!(read_limited(Path::new("/dev/null"), 1).unwrap_err().is_foreign());
+        assert_eq!(read_shared(&dir.path().join("none"), 1).unwrap(), None);
+    }
+
+    #[test]
+    fn a_limit_is_a_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        replace(&file, &[0; 10]).unwrap();
+        assert_eq!(read_limited(&file, 10).unwrap().unwrap().len(), 10);
+        assert!(read_limited(&file, 9).unwrap_err().is_foreign());
+    }
+
+    #[test]
+    fn a_backup_is_the_file_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, backup) = (dir.path().join("file"), dir.path().join("file.bak"));
+        keep(&file, &backup).unwrap();
+        assert!(!backup.exists());
+        for (new, old) in [("1", None), ("2", Some("1")), ("3", Some("2"))] {
+            keep(&file, &backup).unwrap();
+            replace(&file, new.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&backup).ok().as_deref(), old);
+        }
+        // Killed in between, a writer has kept it already.
+        keep(&file, &backup).unwrap();
+        keep(&file, &backup).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn only_old_temporary_files_are_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [".file~0011.tmp", ".~new.tmp", "file", ".hidden", "a~b.tmp"] {
+            replace(&dir.path().join(name), b"x").unwrap();
+        }
+        let now = SystemTime::now();
+        let hour = std::time::Duration::from_secs(3600);
+        assert_eq!(sweep(dir.path(), now - hour).unwrap(), 0);
+        assert_eq!(sweep(dir.path(), now + hour).unwrap(), 2);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+        assert_eq!(sweep(&dir.path().join("none"), now).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_fails_leaves_no_temporary_file() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("taken")).unwrap();
+        replace(&dir.path().join("taken"), b"x").unwrap_err();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

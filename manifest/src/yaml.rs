@@ -60,10 +60,12 @@ fn check_pair(text: &str) -> Result<(), &'static str> {
     let after_key = match quoted(text) {
         Some(rest) => rest.strip_prefix(':'),
         None => {
-            check_plain_start(text)?;
-            text.find(": ")
+            let end = text
+                .find(": ")
                 .or_else(|| text.ends_with(':').then(|| text.len() - 1))
-                .map(|at| &text[at + 1..])
+                .unwrap_or(text.len());
+            check_plain_start(&text[..end])?;
+            text[end..].strip_prefix(':')
         }
     };
     match after_key.ok_or("neither a key nor an element")? {
@@ -108,7 +110,8 @@ fn check_plain_start(text: &str) -> Result<(), &'static str> {
         Some(b'|' | b'>') => Err("a block scalar"),
         Some(b'{' | b'[' | b'}' | b']' | b',') => Err("a flow collection"),
         Some(b'"' | b'\'') => Err("a scalar on several lines"),
-        Some(b'%' | b'@' | b'`' | b'#' | b'?' | b' ' | b'\t') => Err("not what keyrack writes"),
+        Some(b'%' | b'@' | b'`' | b'#' | b' ' | b'\t') => Err("not what keyrack writes"),
+        Some(_) if text == "?" || text.starts_with("? ") => Err("not what keyrack writes"),
         Some(_) if text.starts_with("---") || text.starts_with("...") => Err("a second document"),
         Some(_) if text.contains(" #") => Err("a comment"),
         Some(_) => Ok(()),
@@ -123,7 +126,8 @@ mod tests {
     fn takes_what_serde_yaml_writes() {
         check(
             "version: 1\nowner:\n  name: a\n  pubkey: ssh-rsa AAAA me & you * b\nkeys: {}\nlist: []\n\
-             '@all.all.K':\n  x: null\n  'it''s': \"a \\\" b\"\nl:\n- a: 1\n  b: 2\n- plain\n- 'quoted'\n",
+             '@all.all.K':\n  x: null\n  'it''s': \"a \\\" b\"\nl:\n- a: 1\n  b: 2\n- plain\n- 'quoted'\n\
+             exid: ?x\nc: 'me #1'\n",
         )
         .unwrap();
     }
