@@ -36,6 +36,7 @@ mod ssh_agent;
 mod sys;
 mod tree;
 mod ui;
+mod upkeep;
 mod usage;
 mod values;
 mod wanted;

@@ -135,10 +135,22 @@ pub fn manifest_without_person(settings: &Settings, owner: &Owner) -> Option<Man
 /// # Errors
 /// [`Code::Absent`], [`Code::NoIdentity`] or [`Code::NeedsPerson`].
 pub fn identity(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity> {
-    if !settings.places.manifest(owner).exists() {
-        let path = settings.places.manifest(owner);
-        return Err(words::store(StoreError::Absent { owner: owner.clone(), path }, owner));
+    let path = settings.places.manifest(owner);
+    if !path.exists() {
+        let backup = settings.places.backup(owner);
+        return Err(match backup.exists() {
+            false => words::store(StoreError::Absent { owner: owner.clone(), path }, owner),
+            true => words::backup_only(owner, &path, &backup),
+        });
     }
+    key(settings, ui, owner)
+}
+
+/// As [`identity`], whether the manifest is there or not.
+///
+/// # Errors
+/// As [`identity`].
+pub fn key(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity> {
     if let Some(keeper) = pin(settings, owner)?.and_then(|pin| pin.kept_by)
         && settings.search.flag.is_none()
     {

@@ -58,6 +58,12 @@ pub fn absent(owner: &Owner, manifest: &Path) -> Failure {
     Failure::new(Code::Absent, message).hint(format!("keyrack init --for {owner}"))
 }
 
+/// There is no manifest, and its backup is there.
+pub fn backup_only(owner: &Owner, manifest: &Path, backup: &Path) -> Failure {
+    let message = format!("{} is gone; {} is there", manifest.display(), backup.display());
+    Failure::new(Code::Tampered, message).hint(format!("keyrack doctor --for {owner} --fix"))
+}
+
 /// A change of a manifest was not made.
 pub fn update(error: UpdateError<Failure>, owner: &Owner) -> Failure {
     match error {

@@ -103,6 +103,23 @@ impl<'a> Store<'a> {
         Ok((self.read_against(pin.as_ref(), owner, identity)?, pin))
     }
 
+    /// Remembers whose vault keeps `owner`'s identity: nothing but this device's pin says
+    /// so.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn remember_keeper(
+        &self,
+        owner: &Owner,
+        identity: &Identity,
+        keeper: &Owner,
+    ) -> Result<(), StoreError> {
+        let _lock = self.lock(owner)?;
+        let (manifest, pin) = self.read(owner, identity)?;
+        let pin = pin_after(&manifest, pin.as_ref(), identity);
+        Ok(Pin { kept_by: Some(keeper.clone()), ..pin }.write(self.places)?)
+    }
+
     pub(crate) fn lock(&self, owner: &Owner) -> Result<Lock, StoreError> {
         Lock::take(&self.places.lock(owner), self.patience).map_err(|error| match error {
             LockError::Busy => StoreError::Busy { owner: owner.clone() },

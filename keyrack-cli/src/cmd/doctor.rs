@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use keyrack_manifest::{IdentityFile, Restored, StoreError, Tampered, Via};
+use keyrack_manifest::{IdentityFile, Manifest, Restored, StoreError, Tampered, Via};
 use keyrack_names::Owner;
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::daemon::helper;
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{access, level, opened, sockets, tree, words};
+use crate::{access, level, opened, sockets, tree, upkeep, words};
 
 /// What no level protects from. `docs/THREATS.md` says why, and which test shows it.
 const NEVER: &[&str] = &[
@@ -41,10 +41,12 @@ pub fn run(args: &Doctor, settings: &Settings, ui: &Ui) -> Outcome {
         fix(owner, settings, ui)?;
         checks.push(Check::of("manifest", Ok("restored from its backup".to_owned())));
     } else {
+        let vault = manifest.as_ref().ok().map(|manifest| vault(manifest, args, settings));
         checks.push(Check::of(
             "manifest",
-            manifest.map(|()| "opens, and is what was last written".to_owned()),
+            manifest.map(|_| "opens, and is what was last written".to_owned()),
         ));
+        checks.extend(vault.flatten());
     }
     checks.push(key(owner, settings));
     checks.extend(strangers(owner, settings));
@@ -98,7 +100,7 @@ impl Check {
 }
 
 /// Whether the manifest opens, as far as that can be told without a person.
-fn manifest(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
+fn manifest(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Manifest> {
     let identity = match opened::silent_identity(settings, ui, owner) {
         Ok(identity) => identity,
         Err(opened::Silent::NeedsPerson(_)) if ui.asker.has_person() => {
@@ -113,9 +115,23 @@ fn manifest(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
         }
     };
     match opened::store(settings).open(owner, &identity) {
-        Ok(_) => Ok(()),
+        Ok(opened) => Ok(opened.manifest),
         Err(error) => Err(words::store(error, owner)),
     }
+}
+
+/// Whether every value is there. A provisional manifest has no vault yet.
+fn vault(manifest: &Manifest, args: &Doctor, settings: &Settings) -> Option<Check> {
+    manifest.personal_vault()?;
+    let words = upkeep::check(manifest, settings).and_then(|records| {
+        let plural = if records == 1 { "" } else { "s" };
+        let whole = format!("whole: {records} record{plural}");
+        Ok(match if args.fix { upkeep::sweep(manifest, settings)? } else { 0 } {
+            0 => whole,
+            swept => format!("{whole}; removed {swept} that killed writers left"),
+        })
+    });
+    Some(Check::of("vault", words))
 }
 
 /// Puts the backup in the place of a manifest that cannot be read, after the person
@@ -134,7 +150,7 @@ fn fix(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
     {
         return Err(Failure::new(Code::NeedsPerson, "nothing was changed"));
     }
-    let identity = opened::identity(settings, ui, owner)?;
+    let identity = opened::key(settings, ui, owner)?;
     let Restored { aside, lost } = opened::store(settings)
         .restore_backup(owner, &identity)
         .map_err(|e| words::store(e, owner))?;

@@ -14,7 +14,7 @@ use crate::keysource::{self, Key};
 use crate::roster::{self, Member};
 use crate::settings::{Settings, login_name};
 use crate::ui::Ui;
-use crate::{level, opened, ownkey, provisional, provisioner, words};
+use crate::{keeper, level, opened, ownkey, provisional, provisioner, words};
 
 /// Runs `keyrack init`.
 pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
@@ -89,6 +89,9 @@ fn one(member: &Member, args: &Init, settings: &Settings, ui: &Ui) -> Outcome<Ro
     let path = settings.places.manifest(owner);
     let key = ownkey::choose(member, settings, ui)?;
     let created = create(member, args, &key, settings)? == Created::New;
+    if let Some(keeper) = member.kept_by.as_ref().filter(|_| !created) {
+        remember_keeper(owner, keeper, settings, ui)?;
+    }
     if let Some(self_proof) = args.self_proof.filter(|_| !created) {
         turn_self_proof(self_proof, owner, settings, ui)?;
     }
@@ -114,6 +117,17 @@ fn one(member: &Member, args: &Init, settings: &Settings, ui: &Ui) -> Outcome<Ro
         provisional,
         level,
     })
+}
+
+/// A device that lost its state no longer knows whose vault keeps the identity.
+fn remember_keeper(owner: &Owner, keeper: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
+    if opened::pin(settings, owner)?.is_some_and(|pin| pin.kept_by.is_some()) {
+        return Ok(());
+    }
+    let identity = keeper::identity(settings, ui, owner, keeper)?;
+    opened::store(settings)
+        .remember_keeper(owner, &identity, keeper)
+        .map_err(|e| words::store(e, owner))
 }
 
 /// The one thing that asking again may change, since it was asked for.

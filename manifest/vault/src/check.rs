@@ -1,33 +1,31 @@
-//! Whether a vault is whole: for `doctor`, and for whoever just copied one.
+//! Whether what a vault has besides its records is whole: for `doctor`, and for whoever
+//! just copied one.
 
-use keyrack_manifest::{Digest, RecordRef, atomic};
-use keyrack_names::Slug;
+use keyrack_manifest::{Digest, atomic};
 
 use crate::error::VaultError;
 use crate::vault::Vault;
 use crate::{genesis, wrap};
 
 impl Vault {
-    /// Checks everything a manifest names of the vault: the link it begins with, the wrap,
-    /// and that each of `records` opens.
+    /// Checks the link the vault begins with, and that the wrap which stock age opens is
+    /// the one the manifest names. Records are checked by [`Vault::get`].
     ///
     /// # Errors
     /// The first thing that is not as it was written.
-    pub fn check<'a>(
-        &self,
-        records: impl IntoIterator<Item = (&'a Slug, &'a RecordRef)>,
-    ) -> Result<(), VaultError> {
-        let link = self.layout.genesis();
-        let bytes = atomic::read_shared(&link, genesis::LARGEST)?;
-        genesis::check(&bytes.ok_or(VaultError::Missing { path: link.clone() })?, &self.id, &link)?;
+    pub fn check(&self) -> Result<(), VaultError> {
+        let path = self.layout.genesis();
+        let link = atomic::read_shared(&path, genesis::LARGEST)?;
+        let link = link.ok_or_else(|| VaultError::Missing { path: path.clone() })?;
+        genesis::check(&link, &self.id, &path)?;
 
         let path = self.layout.wrap(self.keys.epoch(), &self.carried.wrap);
-        let bytes = atomic::read_shared(&path, wrap::LARGEST)?;
-        if Digest::of(&bytes.ok_or(VaultError::Missing { path: path.clone() })?)
-            != self.carried.wrap
-        {
-            return Err(VaultError::Altered { path });
+        let wrap = atomic::read_shared(&path, wrap::LARGEST)?;
+        let wrap = wrap.ok_or_else(|| VaultError::Missing { path: path.clone() })?;
+        if Digest::of(&wrap) == self.carried.wrap {
+            Ok(())
+        } else {
+            Err(VaultError::Altered { path })
         }
-        records.into_iter().try_for_each(|(name, record)| self.read(record, name).map(drop))
     }
 }
