@@ -89,11 +89,22 @@ pub(crate) fn is_open_to_its_user() -> bool {
 /// Closes every descriptor but standard input, output and error.
 ///
 /// # Errors
-/// Before Linux 5.9, where there is no such call.
-pub(crate) fn close_inherited() -> Result<(), Errno> {
+/// When neither the system call nor `/proc` is there.
+pub(crate) fn close_inherited() -> io::Result<()> {
     // SAFETY: called first thing, before anything of ours was opened, so that no owner of
     // a descriptor is left with a closed one.
-    Errno::result(unsafe { libc::close_range(3, u32::MAX, 0) }).map(drop)
+    if unsafe { libc::close_range(3, u32::MAX, 0) } == 0 {
+        return Ok(());
+    }
+    // Before Linux 5.9, or forbidden. Listed first: the list is a descriptor itself.
+    let names = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let open: Vec<RawFd> = names.filter_map(|name| name.parse().ok()).collect();
+    for fd in open.into_iter().filter(|fd| *fd > 2) {
+        // SAFETY: as above. The one of the list is closed already; closing it again fails.
+        unsafe { libc::close(fd) };
+    }
+    Ok(())
 }
 
 /// From here on no memory becomes executable.

@@ -77,7 +77,7 @@ pub(crate) fn drop_rights() -> Result<(), String> {
         RulesetStatus::PartiallyEnforced => {
             Err("in part: this kernel knows older rules".to_owned())
         }
-        RulesetStatus::NotEnforced => Err("this kernel has none".to_owned()),
+        RulesetStatus::NotEnforced => Err("this kernel offers none".to_owned()),
     }
 }
 

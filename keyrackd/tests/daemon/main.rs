@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod callers;
+mod lacking;
 mod life;
 mod paths;
 mod process;
