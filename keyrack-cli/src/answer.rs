@@ -66,7 +66,7 @@ pub fn described(ask: &Ask) -> String {
     match &ask.env {
         Some(env) if ask.exact => format!("{}.{env}.{}", ask.org, ask.key),
         Some(env) => format!("{} in env {env} of {}", ask.key, ask.org),
-        None => format!("{} in any env of {}", ask.key, ask.org),
+        None => format!("{} in any env of {} but sudo", ask.key, ask.org),
     }
 }
 

@@ -219,6 +219,31 @@ pub enum ViaArg {
     Age,
 }
 
+/// One credential, named exactly.
+#[derive(Debug, Args)]
+pub struct OneKey {
+    /// The credential's name, or its whole slug
+    #[arg(long)]
+    pub key: KeyArg,
+    /// The env it is in [default: all]
+    #[arg(long)]
+    pub env: Option<Env>,
+    /// The org it is under [default: keyrack.yml, else @all]
+    #[arg(long)]
+    pub org: Option<Org>,
+}
+
+/// Where credentials are looked up.
+#[derive(Debug, Clone, Args)]
+pub struct Within {
+    /// The env to look in, then all [default: all, else the only env that has it]
+    #[arg(long)]
+    pub env: Option<Env>,
+    /// The org to look in, then @all [default: keyrack.yml, else @all]
+    #[arg(long)]
+    pub org: Option<Org>,
+}
+
 /// `keyrack init`
 #[derive(Debug, Args)]
 pub struct Init {
@@ -252,15 +277,9 @@ pub struct Init {
 /// `keyrack set`
 #[derive(Debug, Args)]
 pub struct Set {
-    /// The credential's name, or its whole slug
-    #[arg(long)]
-    pub key: KeyArg,
-    /// The env to store it in [default: all]
-    #[arg(long)]
-    pub env: Option<Env>,
-    /// The org to store it under [default: keyrack.yml, else @all]
-    #[arg(long)]
-    pub org: Option<Org>,
+    /// Which credential.
+    #[command(flatten)]
+    pub at: OneKey,
     /// Where the value lives [default: personal]
     #[arg(long)]
     pub vault: Option<String>,
@@ -359,12 +378,9 @@ pub struct Get {
     /// The credential's name, or its whole slug
     #[arg(long, required = true)]
     pub key: Vec<KeyArg>,
-    /// The env to look in, then all [default: all, else the only env that has it]
-    #[arg(long)]
-    pub env: Option<Env>,
-    /// The org to look in, then @all [default: keyrack.yml, else @all]
-    #[arg(long)]
-    pub org: Option<Org>,
+    /// Where to look.
+    #[command(flatten)]
+    pub within: Within,
     /// How to print values
     #[arg(long, value_enum)]
     pub format: Option<Format>,
@@ -379,12 +395,9 @@ pub struct Exec {
     /// The credentials to give [default: what keyrack.yml lists, else all of the env]
     #[arg(long)]
     pub key: Vec<KeyArg>,
-    /// The env to look in, then all [default: all, else the only env that has it]
-    #[arg(long)]
-    pub env: Option<Env>,
-    /// The org to look in, then @all [default: keyrack.yml, else @all]
-    #[arg(long)]
-    pub org: Option<Org>,
+    /// Where to look.
+    #[command(flatten)]
+    pub within: Within,
     /// Give each value as a file in memory; its variable holds the path
     #[arg(long)]
     pub files: bool,
@@ -488,26 +501,17 @@ pub struct List {
 /// `keyrack del`
 #[derive(Debug, Args)]
 pub struct Del {
-    /// The credential's name, or its whole slug
-    #[arg(long)]
-    pub key: KeyArg,
-    /// The env it is in [default: all]
-    #[arg(long)]
-    pub env: Option<Env>,
-    /// The org it is under [default: keyrack.yml, else @all]
-    #[arg(long)]
-    pub org: Option<Org>,
+    /// Which credential.
+    #[command(flatten)]
+    pub at: OneKey,
 }
 
 /// `keyrack source`
 #[derive(Debug, Args)]
 pub struct Source {
-    /// The env to read
-    #[arg(long)]
-    pub env: Option<Env>,
-    /// The org to read [default: keyrack.yml, else @all]
-    #[arg(long)]
-    pub org: Option<Org>,
+    /// Where to look.
+    #[command(flatten)]
+    pub within: Within,
     /// Only these credentials [default: what keyrack.yml lists, else all]
     #[arg(long)]
     pub key: Vec<KeyArg>,
@@ -608,15 +612,9 @@ pub struct Copy {
     /// The owner to give it to
     #[arg(long)]
     pub to: Owner,
-    /// The credential's name, or its whole slug
-    #[arg(long)]
-    pub key: KeyArg,
-    /// The env it is in [default: all]
-    #[arg(long)]
-    pub env: Option<Env>,
-    /// The org it is under [default: keyrack.yml, else @all]
-    #[arg(long)]
-    pub org: Option<Org>,
+    /// Which credential.
+    #[command(flatten)]
+    pub at: OneKey,
 }
 
 /// `keyrack trust`

@@ -2,7 +2,7 @@
 
 use keyrack_names::{Ask, Env, Org, Slug};
 
-use crate::args::KeyArg;
+use crate::args::{KeyArg, OneKey};
 use crate::error::{Code, Failure, Outcome};
 use crate::project;
 
@@ -37,15 +37,18 @@ pub fn ask(key: &KeyArg, env: Option<&Env>, org_flag: Option<&Org>) -> Outcome<A
 ///
 /// # Errors
 /// [`Code::Usage`] when a whole slug and a flag contradict each other.
-pub fn slug(key: &KeyArg, env: Option<&Env>, org_flag: Option<&Org>) -> Outcome<Slug> {
+pub fn slug(at: &OneKey) -> Outcome<Slug> {
+    let OneKey { key, env, org: org_flag } = at;
     match key {
         KeyArg::Slug(slug) => {
-            agree(slug, env, org_flag)?;
+            agree(slug, env.as_ref(), org_flag.as_ref())?;
             Ok(slug.clone())
         }
-        KeyArg::Name(key) => {
-            Ok(Slug::new(org(org_flag)?, env.cloned().unwrap_or_else(Env::all), key.clone()))
-        }
+        KeyArg::Name(key) => Ok(Slug::new(
+            org(org_flag.as_ref())?,
+            env.clone().unwrap_or_else(Env::all),
+            key.clone(),
+        )),
     }
 }
 

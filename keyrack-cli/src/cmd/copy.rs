@@ -20,7 +20,7 @@ pub fn run(args: &Copy, settings: &Settings, ui: &Ui) -> Outcome {
     if recipients.is_empty() {
         return Err(words::absent(&args.to, &settings.places.manifest(&args.to)));
     }
-    let slug = wanted::slug(&args.key, args.env.as_ref(), args.org.as_ref())?;
+    let slug = wanted::slug(&args.at)?;
     if settings.dry_run {
         ui.say(format!("{slug} would be copied from {} to {}", args.from, args.to));
         return Ok(());

@@ -10,7 +10,7 @@ use crate::{opened, push, wanted};
 /// Runs `keyrack del`.
 pub fn run(args: &Del, settings: &Settings, ui: &Ui) -> Outcome {
     let owner = settings.owner()?;
-    let slug = wanted::slug(&args.key, args.env.as_ref(), args.org.as_ref())?;
+    let slug = wanted::slug(&args.at)?;
     let mut opened = opened::open(settings, ui, owner)?;
     let absent = || {
         Failure::new(Code::Absent, format!("{owner} has no {slug}"))

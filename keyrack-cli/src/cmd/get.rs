@@ -29,7 +29,7 @@ pub fn run(args: &Get, settings: &Settings, ui: &Ui) -> Outcome {
     let asks = args
         .key
         .iter()
-        .map(|key| wanted::ask(key, args.env.as_ref(), args.org.as_ref()))
+        .map(|key| wanted::ask(key, args.within.env.as_ref(), args.within.org.as_ref()))
         .collect::<Outcome<Vec<Ask>>>()?;
     if args.unlock {
         let quiet = Ui { json: false, quiet: true, ..ui.clone() };
@@ -193,8 +193,8 @@ fn status(answer: &Answer) -> &'static str {
 
 fn unlock_first(args: &Get) -> Unlock {
     Unlock {
-        env: args.env.clone(),
-        org: args.org.clone(),
+        env: args.within.env.clone(),
+        org: args.within.org.clone(),
         key: args.key.clone(),
         duration: None,
         reach: Reach { scope: None, no_keyring: false, tree: None },

@@ -25,10 +25,10 @@ pub fn run(args: &Set, settings: &Settings, ui: &Ui) -> Outcome {
             Code::Usage,
             "a value on the command line is seen by every process and kept in the shell's history",
         )
-        .hint(format!("keyrack set --for {owner} --key {} < FILE", args.key))
+        .hint(format!("keyrack set --for {owner} --key {} < FILE", args.at.key))
         .hint("or leave it out, and type it at the prompt"));
     }
-    let slug = wanted::slug(&args.key, args.env.as_ref(), args.org.as_ref())?;
+    let slug = wanted::slug(&args.at)?;
     let vault = values::vault_name(args.vault.as_deref())?;
     let entry = entry(args, owner, &slug, vault)?;
     if !entry.vault.is_personal() {

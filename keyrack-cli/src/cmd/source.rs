@@ -32,7 +32,7 @@ fn keys(args: &Source) -> Outcome<(Vec<KeyArg>, Vec<KeyArg>)> {
         return Ok((args.key.clone(), Vec::new()));
     }
     let Some(project) = project::find()? else { return Ok(Default::default()) };
-    let envs = project.env.into_iter().filter(|(env, _)| match &args.env {
+    let envs = project.env.into_iter().filter(|(env, _)| match &args.within.env {
         Some(asked) => env == asked || (env.is_all() && !asked.is_sudo()),
         None => env.is_all(),
     });
@@ -56,7 +56,7 @@ fn named(
     }
     let asks = keys
         .iter()
-        .map(|key| wanted::ask(key, args.env.as_ref(), args.org.as_ref()))
+        .map(|key| wanted::ask(key, args.within.env.as_ref(), args.within.org.as_ref()))
         .collect::<Outcome<Vec<_>>>()?;
     let answers = access::get(settings, owner, &asks)?;
     let mut values = Vec::new();
@@ -73,14 +73,14 @@ fn named(
 /// Everything unlocked, one winner for each name. Names that no environment should hold
 /// are passed over with a word: nobody asked for them.
 fn all(args: &Source, settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Vec<Granted>> {
-    if args.env.as_ref().is_some_and(|env| env.is_sudo()) {
+    if args.within.env.as_ref().is_some_and(|env| env.is_sudo()) {
         return Err(Failure::new(
             Code::Usage,
             "sudo is only ever reached exactly: name each --key",
         ));
     }
-    let org = wanted::org(args.org.as_ref())?;
-    let answers = access::get_all(settings, owner, args.env.clone())?;
+    let org = wanted::org(args.within.org.as_ref())?;
+    let answers = access::get_all(settings, owner, args.within.env.clone())?;
     let mut values: Vec<Granted> = Vec::new();
     for answer in answers {
         let Answer::Granted { slug, value, expires_in_ms } = answer else { continue };

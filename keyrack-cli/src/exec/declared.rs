@@ -57,14 +57,17 @@ impl Declared {
     pub fn read(args: &Exec, settings: &Settings, owner: &Owner) -> Outcome<Self> {
         if !args.key.is_empty() {
             let item = |key| {
-                let ask = wanted::ask(key, args.env.as_ref(), args.org.as_ref())?;
+                let ask = wanted::ask(key, args.within.env.as_ref(), args.within.org.as_ref())?;
                 Ok(Item { ask, optional: false, class: None })
             };
             return Ok(Self::Named(args.key.iter().map(item).collect::<Outcome<_>>()?));
         }
-        if args.env.as_ref().is_some_and(Env::is_sudo) {
-            return Err(Failure::new(Code::Usage, "sudo is only ever reached exactly: name each --key")
-                .hint(format!("keyrack exec --for {owner} --env sudo --key KEY -- …")));
+        if args.within.env.as_ref().is_some_and(Env::is_sudo) {
+            return Err(Failure::new(
+                Code::Usage,
+                "sudo is only ever reached exactly: name each --key",
+            )
+            .hint(format!("keyrack exec --for {owner} --env sudo --key KEY -- …")));
         }
         let project = project::find()?;
         if let Some(project) = &project
@@ -72,14 +75,28 @@ impl Declared {
         {
             return Err(Failure::new(
                 Code::Denied,
-                format!("{} is not trusted as it is now, so it decides nothing", project.path.display()),
+                format!(
+                    "{} is not trusted as it is now, so it decides nothing",
+                    project.path.display()
+                ),
             )
             .hint("keyrack trust")
             .hint(format!("keyrack exec --for {owner} --key KEY -- …")));
         }
-        let org = args.org.clone().or_else(|| project.as_ref()?.org.clone()).unwrap_or_else(Org::all);
-        let listed = project.map(|project| listed(project, args.env.as_ref(), &org)).unwrap_or_default();
-        if listed.is_empty() { Ok(Self::All { env: args.env.clone(), org }) } else { Ok(Self::Named(listed)) }
+        let org = args
+            .within
+            .org
+            .clone()
+            .or_else(|| project.as_ref()?.org.clone())
+            .unwrap_or_else(Org::all);
+        let listed = project
+            .map(|project| listed(project, args.within.env.as_ref(), &org))
+            .unwrap_or_default();
+        if listed.is_empty() {
+            Ok(Self::All { env: args.within.env.clone(), org })
+        } else {
+            Ok(Self::Named(listed))
+        }
     }
 }
 
@@ -105,8 +122,15 @@ mod tests {
     use crate::project::{Project, Wanted};
 
     fn project(lists: &[(&str, &[&str])]) -> Project {
-        let wanted = |key: &&str| Wanted { key: key.parse().unwrap(), optional: key.starts_with('O'), class: None };
-        let env = lists.iter().map(|(env, keys)| (env.parse().unwrap(), keys.iter().map(wanted).collect())).collect();
+        let wanted = |key: &&str| Wanted {
+            key: key.parse().unwrap(),
+            optional: key.starts_with('O'),
+            class: None,
+        };
+        let env = lists
+            .iter()
+            .map(|(env, keys)| (env.parse().unwrap(), keys.iter().map(wanted).collect()))
+            .collect();
         Project { env, ..Project::default() }
     }
 
@@ -118,7 +142,8 @@ mod tests {
 
     #[test]
     fn an_env_brings_what_is_listed_for_all() {
-        let lists: &[(&str, &[&str])] = &[("all", &["A", "B"]), ("prod", &["B", "P"]), ("dev", &["D"])];
+        let lists: &[(&str, &[&str])] =
+            &[("all", &["A", "B"]), ("prod", &["B", "P"]), ("dev", &["D"])];
         assert_eq!(keys(lists, None), ["A", "B"]);
         assert_eq!(keys(lists, Some("prod")), ["B", "P", "A"]);
         assert_eq!(keys(lists, Some("test")), ["A", "B"]);
