@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use super::redact::{Redactor, Values};
 use crate::error::{Context, Outcome};
-use crate::sys;
+use crate::{sandbox, sys};
 
 /// Passed on to the program when they come from anybody but the terminal, which sends them
 /// to the program as well. Ctrl-Z is among them: this process stops when the program did.
@@ -49,16 +49,19 @@ const SI_KERNEL: i32 = 0x80;
 /// The outer one when this process cannot watch it, the inner one when it cannot be run.
 pub fn run(mut command: Command, redacted: Option<&Values>) -> Outcome<std::io::Result<u8>> {
     let mut streams = match redacted {
-        Some(values) => Stream::both(&mut command, values).context(|| "a terminal to redact".to_owned())?,
+        Some(values) => {
+            Stream::both(&mut command, values).context(|| "a terminal to redact".to_owned())?
+        }
         None => Vec::new(),
     };
     let mut signals = SigSet::from_iter(FORWARDED.iter().copied());
     signals.add(Signal::SIGCHLD);
     signals.add(Signal::SIGWINCH);
     let doing = || "watching signals".to_owned();
+    sandbox::begin_with_this_mask(&mut command).context(doing)?;
     signals.thread_block().context(doing)?;
-    let watched = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).context(doing)?;
-    // The standard library gives the program an empty mask.
+    let watched = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+        .context(doing)?;
     let child = match command.spawn() {
         Ok(child) => child,
         Err(error) => return Ok(Err(error)),
@@ -89,7 +92,9 @@ fn watch(child: &Child, signals: &SignalFd, streams: &mut [Stream<'_>]) -> u8 {
                     // It may have asked for the size before it was the new one.
                     let _ = kill(pid, Signal::SIGWINCH);
                 }
-                Ok(signal_sent) if FORWARDED.contains(&signal_sent) && signal.ssi_code != SI_KERNEL => {
+                Ok(signal_sent)
+                    if FORWARDED.contains(&signal_sent) && signal.ssi_code != SI_KERNEL =>
+                {
                     let _ = kill(pid, signal_sent);
                 }
                 _ => {}
@@ -140,7 +145,12 @@ impl<'a> Stream<'a> {
         Ok(streams)
     }
 
-    fn new(from: OwnedFd, to: OwnedFd, terminal: bool, values: &'a Values) -> std::io::Result<Self> {
+    fn new(
+        from: OwnedFd,
+        to: OwnedFd,
+        terminal: bool,
+        values: &'a Values,
+    ) -> std::io::Result<Self> {
         // Only this process's own description of it: nobody else reads here.
         fcntl(&from, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         Ok(Self { from: Some(from), to: File::from(to), redactor: Redactor::new(values), terminal })

@@ -15,13 +15,33 @@ use crate::settings::Settings;
 
 /// Below a person's home: what opens doors, and is a directory.
 const DIRECTORIES: &[&str] = &[
-    ".ssh", ".gnupg", ".password-store", ".aws", ".azure", ".kube", ".docker", ".config/gcloud", ".config/gh",
-    ".config/op", ".config/sops", ".config/systemd", ".config/tmux", ".1password", ".pki", ".screen",
-    ".local/share/keyrings", ".local/share/containers",
+    ".ssh",
+    ".gnupg",
+    ".password-store",
+    ".aws",
+    ".azure",
+    ".kube",
+    ".docker",
+    ".config/gcloud",
+    ".config/gh",
+    ".config/op",
+    ".config/sops",
+    ".config/systemd",
+    ".config/tmux",
+    ".1password",
+    ".pki",
+    ".screen",
+    ".local/share/keyrings",
+    ".local/share/containers",
 ];
 /// The same, single files.
 const FILES: &[&str] = &[
-    ".netrc", ".git-credentials", ".config/git/credentials", ".pypirc", ".cargo/credentials.toml", ".vault-token",
+    ".netrc",
+    ".git-credentials",
+    ".config/git/credentials",
+    ".pypirc",
+    ".cargo/credentials.toml",
+    ".vault-token",
     ".pgpass",
 ];
 /// Directories that every program of the machine writes to. `/run` holds little but
@@ -29,14 +49,36 @@ const FILES: &[&str] = &[
 const PRIVATE: &[&str] = &["/tmp", "/var/tmp", "/dev/shm", "/run", "/var/run"];
 /// What of `/run` programs need to run at all: names of hosts, and where NixOS keeps them.
 const OF_RUN: &[&str] = &[
-    "/run/systemd/resolve", "/run/NetworkManager/resolv.conf", "/run/resolvconf", "/run/nscd",
-    "/run/current-system", "/run/booted-system", "/run/wrappers", "/run/opengl-driver",
+    "/run/systemd/resolve",
+    "/run/NetworkManager/resolv.conf",
+    "/run/resolvconf",
+    "/run/nscd",
+    "/run/current-system",
+    "/run/booted-system",
+    "/run/wrappers",
+    "/run/opengl-driver",
 ];
 /// Variables that lead to what is hidden; a program does better without them.
 const VARIABLES: &[&str] = &[
-    "SSH_AUTH_SOCK", "SSH_AGENT_PID", "GPG_AGENT_INFO", "DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS",
-    "TMUX", "TMUX_PANE", "TMUX_TMPDIR", "STY", "DOCKER_HOST", "CONTAINER_HOST", "DISPLAY", "WAYLAND_DISPLAY",
-    "XAUTHORITY", "XDG_RUNTIME_DIR", "KEYRACK_IDENTITY", "KEYRACK_ASKPASS", "SSH_ASKPASS", "VSCODE_IPC_HOOK_CLI",
+    "SSH_AUTH_SOCK",
+    "SSH_AGENT_PID",
+    "GPG_AGENT_INFO",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DBUS_SYSTEM_BUS_ADDRESS",
+    "TMUX",
+    "TMUX_PANE",
+    "TMUX_TMPDIR",
+    "STY",
+    "DOCKER_HOST",
+    "CONTAINER_HOST",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+    "XDG_RUNTIME_DIR",
+    "KEYRACK_IDENTITY",
+    "KEYRACK_ASKPASS",
+    "SSH_ASKPASS",
+    "VSCODE_IPC_HOOK_CLI",
 ];
 
 /// Whether a sandboxed program is better off without this variable.
@@ -45,7 +87,12 @@ pub fn leads_outside(variable: &OsStr) -> bool {
 }
 
 /// What to hide and to show when `owner`'s program runs in `work`, as far as these exist.
-pub fn wishes(settings: &Settings, owner: &Owner, work: PathBuf, environment: &BTreeMap<OsString, OsString>) -> Wishes {
+pub fn wishes(
+    settings: &Settings,
+    owner: &Owner,
+    work: PathBuf,
+    environment: &BTreeMap<OsString, OsString>,
+) -> Wishes {
     let home = environment.get(OsStr::new("HOME")).map(PathBuf::from);
     let homes: Vec<PathBuf> = home.into_iter().chain(home_of_account()).collect();
     let in_homes = |names: &'static [&'static str]| {
@@ -76,7 +123,8 @@ pub fn wishes(settings: &Settings, owner: &Owner, work: PathBuf, environment: &B
 
 /// Those that exist, each as it is without symbolic links, once.
 pub fn real(paths: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
-    let mut real: Vec<PathBuf> = paths.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let mut real: Vec<PathBuf> =
+        paths.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
     real.sort();
     real.dedup();
     real
@@ -106,12 +154,22 @@ fn sockets_of(environment: &BTreeMap<OsString, OsString>) -> Vec<PathBuf> {
     let text = |name: &str| environment.get(OsStr::new(name)).and_then(|value| value.to_str());
     let mut paths: Vec<PathBuf> = text("SSH_AUTH_SOCK").map(PathBuf::from).into_iter().collect();
     // SOCKET,PID,SESSION
-    paths.extend(["TMUX", "GPG_AGENT_INFO"].iter().filter_map(|name| Some(text(name)?.split([',', ':']).next()?.into())));
+    paths.extend(
+        ["TMUX", "GPG_AGENT_INFO"]
+            .iter()
+            .filter_map(|name| Some(text(name)?.split([',', ':']).next()?.into())),
+    );
     for name in ["DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"] {
         let addresses = text(name).unwrap_or_default().split([';', ',']);
-        paths.extend(addresses.filter_map(|address| address.strip_prefix("unix:path=")).map(PathBuf::from));
+        paths.extend(
+            addresses.filter_map(|address| address.strip_prefix("unix:path=")).map(PathBuf::from),
+        );
     }
-    paths.extend(["DOCKER_HOST", "CONTAINER_HOST"].iter().filter_map(|name| Some(text(name)?.strip_prefix("unix://")?.into())));
+    paths.extend(
+        ["DOCKER_HOST", "CONTAINER_HOST"]
+            .iter()
+            .filter_map(|name| Some(text(name)?.strip_prefix("unix://")?.into())),
+    );
     paths
 }
 
@@ -120,7 +178,10 @@ fn listening() -> Vec<PathBuf> {
     let table = fs::read("/proc/net/unix").unwrap_or_default();
     let table = String::from_utf8_lossy(&table);
     // Num RefCount Protocol Flags Type St Inode Path
-    let paths = table.lines().filter_map(|line| line.split_ascii_whitespace().nth(7)).filter(|path| path.starts_with('/'));
+    let paths = table
+        .lines()
+        .filter_map(|line| line.split_ascii_whitespace().nth(7))
+        .filter(|path| path.starts_with('/'));
     let mut found = real(paths.map(PathBuf::from));
     found.retain(|path| path.metadata().is_ok_and(|found| found.file_type().is_socket()));
     found
@@ -141,7 +202,8 @@ mod tests {
         ]
         .map(|(name, value)| (name.into(), value.into()))
         .into();
-        let expected = ["/tmp/ssh-x/agent.1", "/tmp/tmux-0/default", "/run/user/7/bus", "/run/docker.sock"];
+        let expected =
+            ["/tmp/ssh-x/agent.1", "/tmp/tmux-0/default", "/run/user/7/bus", "/run/docker.sock"];
         assert_eq!(sockets_of(&environment), expected.map(PathBuf::from));
     }
 

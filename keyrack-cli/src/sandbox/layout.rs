@@ -83,7 +83,9 @@ impl Layout {
         ] {
             views.extend(paths.iter().map(|path| (path.as_path(), view)));
         }
-        let given = |path: &Path| wishes.write.iter().chain(&wishes.read).any(|above| path.starts_with(above));
+        let given = |path: &Path| {
+            wishes.write.iter().chain(&wishes.read).any(|above| path.starts_with(above))
+        };
         for socket in &wishes.sockets {
             if !given(socket) && !socket.starts_with(&wishes.work) {
                 views.entry(socket).or_insert(View::Blank);
@@ -126,7 +128,10 @@ impl Layout {
 
 /// The nearest view strictly above `path`.
 fn nearest<'a>(views: &BTreeMap<&'a Path, View>, path: &Path) -> Option<(&'a Path, View)> {
-    path.ancestors().skip(1).find_map(|above| views.get_key_value(above)).map(|(path, view)| (*path, *view))
+    path.ancestors()
+        .skip(1)
+        .find_map(|above| views.get_key_value(above))
+        .map(|(path, view)| (*path, *view))
 }
 
 #[cfg(test)]
@@ -155,7 +160,13 @@ mod tests {
         let layout = Layout::new(&wishes("/home/u/repo")).unwrap();
         assert_eq!(
             shown(&layout),
-            ["/run Empty", "/tmp Private", "/home/u/.data Empty", "/home/u/.ssh Empty", "/home/u/repo Write"]
+            [
+                "/run Empty",
+                "/tmp Private",
+                "/home/u/.data Empty",
+                "/home/u/.ssh Empty",
+                "/home/u/repo Write"
+            ]
         );
         assert_eq!(layout.work_holds, None);
         assert_eq!(layout.writable().count(), 2);
@@ -192,7 +203,9 @@ mod tests {
         wishes.read = paths(&["/home/u/.ssh/known_hosts"]);
         wishes.write = paths(&["/home/u", "/run"]);
         let lines = shown(&Layout::new(&wishes).unwrap());
-        for line in ["/home/u Write", "/home/u/.ssh Empty", "/home/u/.ssh/known_hosts Read", "/run Write"] {
+        for line in
+            ["/home/u Write", "/home/u/.ssh Empty", "/home/u/.ssh/known_hosts Read", "/run Write"]
+        {
             assert!(lines.contains(&line.to_owned()), "{line} not in {lines:?}");
         }
         // It is writable anyway.
@@ -212,9 +225,15 @@ mod tests {
     fn sockets_are_hidden_where_nobody_gave_them() {
         let mut wishes = wishes("/home/u/repo");
         wishes.write = paths(&["/srv/db"]);
-        wishes.sockets = paths(&["/tmp/x.sock", "/home/u/agent.sock", "/home/u/repo/dev.sock", "/srv/db/db.sock"]);
+        wishes.sockets = paths(&[
+            "/tmp/x.sock",
+            "/home/u/agent.sock",
+            "/home/u/repo/dev.sock",
+            "/srv/db/db.sock",
+        ]);
         let layout = Layout::new(&wishes).unwrap();
-        let blank: Vec<_> = shown(&layout).into_iter().filter(|line| line.ends_with("Blank")).collect();
+        let blank: Vec<_> =
+            shown(&layout).into_iter().filter(|line| line.ends_with("Blank")).collect();
         assert_eq!(blank, ["/home/u/agent.sock Blank"]);
         assert_eq!(layout.work_holds, None);
     }

@@ -31,7 +31,7 @@ mod syscalls;
 use layout::{Layout, Wishes};
 use mounts::Copies;
 pub use mounts::private_directory;
-pub use sys::in_a_copy;
+pub use sys::{begin_with_this_mask, in_a_copy};
 
 /// A sandbox that is decided upon and not yet entered.
 #[derive(Debug)]
@@ -50,11 +50,20 @@ impl Sandbox {
     ///
     /// # Errors
     /// [`Code::Usage`] when a path that was named is not there.
-    pub fn new(args: &Isolation, settings: &Settings, owner: &Owner, environment: &BTreeMap<OsString, OsString>) -> Outcome<Option<Self>> {
+    pub fn new(
+        args: &Isolation,
+        settings: &Settings,
+        owner: &Owner,
+        environment: &BTreeMap<OsString, OsString>,
+    ) -> Outcome<Option<Self>> {
         let Some(isolate) = args.isolate else { return Ok(None) };
         let here = std::env::current_dir().context(|| "the working directory".to_owned())?;
         let named = |flag: &str, paths: &[PathBuf]| {
-            let real = |path: &PathBuf| path.canonicalize().map_err(|e| Failure::new(Code::Usage, format!("{flag} {}: {e}", path.display())));
+            let real = |path: &PathBuf| {
+                path.canonicalize().map_err(|e| {
+                    Failure::new(Code::Usage, format!("{flag} {}: {e}", path.display()))
+                })
+            };
             paths.iter().map(real).collect::<Outcome<Vec<_>>>()
         };
         let mut wishes = hidden::wishes(settings, owner, here, environment);
@@ -79,7 +88,10 @@ impl Sandbox {
         match namespaces::enter(kinds) {
             Ok(()) => self.in_namespaces = true,
             Err(error) => {
-                self.lacks(format!("user and mount namespaces ({error}): nothing is hidden"), NAMESPACES)?;
+                self.lacks(
+                    format!("user and mount namespaces ({error}): nothing is hidden"),
+                    NAMESPACES,
+                )?;
             }
         }
         Ok(())
@@ -91,27 +103,42 @@ impl Sandbox {
     /// # Errors
     /// [`Code::Blocked`] as [`Self::enter_namespaces`]; [`Code::Usage`] when the working
     /// directory is hidden.
-    pub fn build(&mut self, sockets: &[PathBuf], files: Option<&PathBuf>, ui: &Ui) -> Outcome<Built> {
+    pub fn build(
+        &mut self,
+        sockets: &[PathBuf],
+        files: Option<&PathBuf>,
+        ui: &Ui,
+    ) -> Outcome<Built> {
         self.wishes.own.extend(hidden::real(sockets.iter().cloned()));
         self.wishes.private.extend(files.cloned());
-        let layout = Layout::new(&self.wishes).map_err(|e| Failure::new(Code::Usage, e.to_string()))?;
+        let layout =
+            Layout::new(&self.wishes).map_err(|e| Failure::new(Code::Usage, e.to_string()))?;
         if let Some(holds) = &layout.work_holds {
-            ui.say(format!("{} is read-only in the sandbox: it holds {}", self.wishes.work.display(), holds.display()));
+            ui.say(format!(
+                "{} is read-only in the sandbox: it holds {}",
+                self.wishes.work.display(),
+                holds.display()
+            ));
         }
         if self.in_namespaces {
             match Copies::take(&layout) {
                 Ok(copies) => {
-                    let blocked = |e: mounts::MountError| Failure::new(Code::Blocked, e.to_string());
+                    let blocked =
+                        |e: mounts::MountError| Failure::new(Code::Blocked, e.to_string());
                     copies.place().map_err(blocked)?;
                     self.has_tree = true;
                 }
                 Err(error) => {
-                    self.lacks(format!("a tree of its own ({error}): nothing is hidden"), NAMESPACES)?;
+                    self.lacks(
+                        format!("a tree of its own ({error}): nothing is hidden"),
+                        NAMESPACES,
+                    )?;
                 }
             }
         }
         // Into the working directory as it is inside.
-        std::env::set_current_dir(&self.wishes.work).context(|| self.wishes.work.display().to_string())?;
+        std::env::set_current_dir(&self.wishes.work)
+            .context(|| self.wishes.work.display().to_string())?;
         let rules = domain::Rules {
             writable: layout.writable().map(PathBuf::from).collect(),
             sockets: self.wishes.own.clone(),
@@ -150,9 +177,12 @@ impl Sandbox {
 
     fn lacks(&mut self, what: String, hint: &str) -> Outcome {
         if self.strictly {
-            return Err(Failure::new(Code::Blocked, format!("no sandbox can be made here: it would lack {what}"))
-                .hint(hint)
-                .hint("--isolate=best-effort runs it with what is left of the sandbox"));
+            return Err(Failure::new(
+                Code::Blocked,
+                format!("no sandbox can be made here: it would lack {what}"),
+            )
+            .hint(hint)
+            .hint("--isolate=best-effort runs it with what is left of the sandbox"));
         }
         self.missing.push(what);
         Ok(())
@@ -167,5 +197,6 @@ pub struct Built {
 
 const NAMESPACES: &str = "allow user namespaces to this program: sysctl user.max_user_namespaces, \
     kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; in a container, its seccomp profile";
-const LANDLOCK: &str = "run Linux 6.12 or later with landlock among its security modules (lsm=landlock,…)";
+const LANDLOCK: &str =
+    "run Linux 6.12 or later with landlock among its security modules (lsm=landlock,…)";
 const SECCOMP: &str = "allow seccomp filters to this program";

@@ -48,7 +48,8 @@ impl<'a> Copies<'a> {
     /// # Errors
     /// When mounting is refused.
     pub fn take(layout: &'a Layout) -> Result<Self, MountError> {
-        let copies = layout.mounts.iter().map(|(path, view)| copy(path, *view)).collect::<Result<_, _>>()?;
+        let copies =
+            layout.mounts.iter().map(|(path, view)| copy(path, *view)).collect::<Result<_, _>>()?;
         let devices = DEVICES
             .iter()
             .map(|name| Path::new("/dev").join(name))
@@ -147,9 +148,17 @@ fn dev(devices: &[(OwnedFd, PathBuf)]) -> Result<(), MountError> {
     }
     let pts = dev.join("pts");
     let options = "newinstance,ptmxmode=0666,mode=0620";
-    mount(Some("devpts"), &pts, Some("devpts"), MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, Some(options)).map_err(at(&pts))
+    mount(
+        Some("devpts"),
+        &pts,
+        Some("devpts"),
+        MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
+        Some(options),
+    )
+    .map_err(at(&pts))
 }
 
 fn tmpfs(path: &Path, options: &str) -> Result<(), MountError> {
-    mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some(options)).map_err(at(path))
+    mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some(options))
+        .map_err(at(path))
 }

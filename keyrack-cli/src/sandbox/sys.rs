@@ -1,12 +1,15 @@
 //! Every `unsafe` line of the sandbox: mounts by descriptor (mount_setattr(2) and its kin,
-//! which no crate wraps), the loopback interface, secure bits, and one fork.
+//! which no crate wraps), the loopback interface, secure bits, one fork, and what happens
+//! between another and its exec.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE, c_uint};
 use nix::errno::Errno;
@@ -37,7 +40,9 @@ pub fn copy_of_mount(path: &Path) -> nix::Result<OwnedFd> {
     let path = c_path(path)?;
     let flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE as c_uint;
     // SAFETY: the path ends in NUL and outlives the call.
-    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_open_tree, AT_FDCWD, path.as_ptr(), flags) })?;
+    let fd = Errno::result(unsafe {
+        libc::syscall(libc::SYS_open_tree, AT_FDCWD, path.as_ptr(), flags)
+    })?;
     // SAFETY: the kernel just made the descriptor for us, nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
@@ -90,7 +95,14 @@ fn set_read_only(dir: i32, path: &std::ffi::CStr, flags: i32) -> nix::Result<()>
     let attr = MountAttr { set: MOUNT_ATTR_RDONLY, clear: 0, propagation: 0, userns: 0 };
     // SAFETY: the path ends in NUL, the structure is as long as said; both outlive the call.
     Errno::result(unsafe {
-        libc::syscall(libc::SYS_mount_setattr, dir, path.as_ptr(), flags, &raw const attr, size_of::<MountAttr>())
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            dir,
+            path.as_ptr(),
+            flags,
+            &raw const attr,
+            size_of::<MountAttr>(),
+        )
     })
     .map(drop)
 }
@@ -102,7 +114,8 @@ fn set_read_only(dir: i32, path: &std::ffi::CStr, flags: i32) -> nix::Result<()>
 pub fn loopback_up() -> nix::Result<()> {
     // SAFETY: no pointers; the descriptor is owned at once.
     let socket = unsafe {
-        let fd = Errno::result(libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0))?;
+        let fd =
+            Errno::result(libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0))?;
         OwnedFd::from_raw_fd(fd)
     };
     // SAFETY: all zeroes is a valid request: no name, no flags.
@@ -112,7 +125,10 @@ pub fn loopback_up() -> nix::Result<()> {
     }
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
     // SAFETY: the request is a whole `ifreq` and outlives the call.
-    Errno::result(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) }).map(drop)
+    Errno::result(unsafe {
+        libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request)
+    })
+    .map(drop)
 }
 
 /// From the next program on, being uid 0 of a user namespace gives no capability, and
@@ -143,13 +159,27 @@ pub fn in_a_copy(work: impl FnOnce()) -> nix::Result<nix::unistd::Pid> {
     }
 }
 
+/// Lets the program begin with the signals blocked that are blocked now, whatever is
+/// blocked here when it is started.
+///
+/// # Errors
+/// Never on Linux; the signature says what the system call says.
+pub fn begin_with_this_mask(program: &mut Command) -> nix::Result<()> {
+    use nix::sys::signal::SigSet;
+    let mask = SigSet::thread_get_mask()?;
+    // SAFETY: setting the mask is all that is done between fork and exec, and safe there.
+    unsafe { program.pre_exec(move || Ok(mask.thread_set_mask()?)) };
+    Ok(())
+}
+
 /// Lets the next program inherit, beyond the first three, only descriptors that lead
 /// nowhere: pipes and plain files. A directory would be a way around the mounts, a socket
 /// around everything.
 pub fn keep_pipes_and_files() {
     use nix::sys::stat::SFlag;
     let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return };
-    let numbers: Vec<i32> = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    let numbers: Vec<i32> =
+        open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
     for number in numbers.into_iter().filter(|number| *number > 2) {
         // SAFETY: borrowed for one fstat; a number that was closed meanwhile is EBADF.
         let found = nix::sys::stat::fstat(unsafe { BorrowedFd::borrow_raw(number) });

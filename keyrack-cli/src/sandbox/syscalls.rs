@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule,
 };
 
 /// Of <linux/keyctl.h>.
@@ -37,10 +37,13 @@ fn filter() -> Result<BpfProgram, FilterError> {
     // The kernel reads 32 bits of an ioctl's number: a comparison of all 64 is passed by
     // setting one of the others.
     let is = |argument: u8, value: u64| -> Result<SeccompRule, BackendError> {
-        let compare = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?;
+        let compare =
+            SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?;
         SeccompRule::new(vec![compare])
     };
-    let typing = || Ok::<_, BackendError>(vec![is(1, libc::TIOCSTI as u64)?, is(1, libc::TIOCLINUX as u64)?]);
+    let typing = || {
+        Ok::<_, BackendError>(vec![is(1, libc::TIOCSTI as u64)?, is(1, libc::TIOCLINUX as u64)?])
+    };
     let giving = || Ok::<_, BackendError>(vec![is(0, KEYCTL_SESSION_TO_PARENT)?]);
     let mut rules = BTreeMap::from([
         (libc::SYS_ioctl, typing()?),
@@ -49,7 +52,9 @@ fn filter() -> Result<BpfProgram, FilterError> {
     ]);
     if cfg!(target_arch = "x86_64") {
         // 514 is the ioctl of x32.
-        for (number, rule) in [(514, typing()?), (libc::SYS_ioctl, typing()?), (libc::SYS_keyctl, giving()?)] {
+        for (number, rule) in
+            [(514, typing()?), (libc::SYS_ioctl, typing()?), (libc::SYS_keyctl, giving()?)]
+        {
             rules.insert(X32 | number, rule);
         }
         rules.insert(X32 | libc::SYS_io_uring_setup, Vec::new());
