@@ -28,7 +28,7 @@ impl Parent {
         let passing = if WRAPPERS.contains(&name.as_str()) {
             Some("it runs one command and ends")
         } else if is_subshell(pid) {
-            Some("it is a subshell, as of $(…) or a pipe")
+            Some("it is a subshell, as of $(…)")
         } else {
             None
         };
@@ -40,16 +40,20 @@ fn comm(pid: Pid) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
 }
 
-/// A shell that was forked and never executed anything: it has its parent's arguments.
+/// A shell that was forked, never executed anything (it has its parent's arguments) and
+/// writes into a pipe its parent does not write into: somebody reads it to its end, and
+/// then it is gone. A plain `( … )` goes on and reads.
 fn is_subshell(pid: Pid) -> bool {
     let Some(parent) = parent_of(pid) else { return false };
     let arguments = |pid: Pid| fs::read(format!("/proc/{pid}/cmdline")).ok();
+    let output = |pid: Pid| fs::read_link(format!("/proc/{pid}/fd/1")).ok();
     let is_shell =
         matches!(comm(pid).as_str(), "bash" | "sh" | "dash" | "zsh" | "ksh" | "fish" | "ash");
-    is_shell
-        && comm(pid) == comm(parent)
+    let is_fork = comm(pid) == comm(parent)
         && arguments(pid).is_some()
-        && arguments(pid) == arguments(parent)
+        && arguments(pid) == arguments(parent);
+    let is_piped = output(pid).is_some_and(|out| out.to_string_lossy().starts_with("pipe:"));
+    is_shell && is_fork && is_piped && output(pid) != output(parent)
 }
 
 /// Field 4 of proc(5)'s stat; the name in field 2 may hold anything but its last `)`.
