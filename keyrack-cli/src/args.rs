@@ -4,7 +4,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::builder::Resettable;
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use keyrack_manifest::{Class, Lifetime, OnOff};
 use keyrack_names::{Env, KeyName, Org, Owner, Slug};
 
@@ -75,8 +76,10 @@ impl Global {
 
 macro_rules! commands {
     ($($(#[$doc:meta])* $name:ident($args:ty),)*) => {
-        /// The subcommands.
+        /// The subcommands. Each is built only when it is the one asked for: that is a
+        /// good part of what a `get` costs.
         #[derive(Debug, Subcommand)]
+        #[command(defer = true)]
         pub enum Command {
             $($(#[$doc])* $name(With<$args>),)*
         }
@@ -94,14 +97,37 @@ macro_rules! commands {
 }
 
 /// A subcommand's own flags, with the global ones.
-#[derive(Debug, Args)]
-pub struct With<T: Args> {
+#[derive(Debug)]
+pub struct With<T> {
     /// Its own.
-    #[command(flatten)]
     pub own: T,
     /// The global ones, as far as they stand after the subcommand.
-    #[command(flatten)]
     pub global: Global,
+}
+
+/// By hand: derived, the two would put their own words in the place of the subcommand's.
+impl<T: Args> Args for With<T> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let (about, long) = (command.get_about().cloned(), command.get_long_about().cloned());
+        Global::augment_args(T::augment_args(command))
+            .about(Resettable::from(about))
+            .long_about(Resettable::from(long))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<T: FromArgMatches> FromArgMatches for With<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self { own: T::from_arg_matches(matches)?, global: Global::from_arg_matches(matches)? })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 commands! {
