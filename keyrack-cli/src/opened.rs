@@ -71,7 +71,9 @@ impl Opened {
             Ok(result)
         });
         let result = result.map_err(|e| words::update(e, &self.owner))?;
-        if let Some((before, after)) = both {
+        if let Some((before, mut after)) = both {
+            // Every write counts one on, after the change was made.
+            after.counter += 1;
             values::discard(&before, &after, settings);
             self.manifest = after;
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use keyrack_manifest::{Recipient, Via, generate};
+use keyrack_manifest::{IdentityError, Recipient, Via, generate};
 use keyrack_names::Owner;
 
 use crate::args::ViaArg;
@@ -75,13 +75,10 @@ fn ssh_key(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Key> {
     if owner.is_human() {
         return Err(no_default_key(dir));
     }
-    let recipient = if settings.dry_run {
-        return Err(Failure::new(
-            Code::NoIdentity,
-            format!("{} would be generated", own.display()),
-        ));
-    } else {
-        generate::ssh_ed25519(&own, owner.as_str()).map_err(|e| words::identity(e, owner))?
+    let recipient = match generate::ssh_ed25519(&own, owner.as_str()) {
+        // Another init was faster: its key is the owner's.
+        Err(IdentityError::Exists { path }) => return keysource::from_file(&path),
+        made => made.map_err(|e| words::identity(e, owner))?,
     };
     ui.say(format!("{owner}: generated {}, a key of its own", own.display()));
     Ok(Key { recipient, private: Some(own) })

@@ -27,7 +27,7 @@ fn a_grant_ends_and_says_so() {
     rack.sh("keyrack unlock --for bot; keyrack unlock --for bot --key TOKEN --duration 1s").ok();
     daemons::until(|| rack.sh("keyrack get --for bot --key TOKEN").code != 0);
     let expired = rack.sh("keyrack get --for bot --key TOKEN");
-    expired.fails(3, "keyrack: error: @all.all.TOKEN has expired for bot\nkeyrack: hint: keyrack unlock --for bot --env all --key TOKEN\n");
+    expired.fails(3, "keyrack: error: @all.all.TOKEN has expired for bot\nkeyrack: hint: keyrack unlock --for bot --key TOKEN\n");
     rack.sh("keyrack get --for bot --key LONG").ok().bytes(b"y");
 }
 

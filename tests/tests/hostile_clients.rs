@@ -167,7 +167,7 @@ fn told_nothing(why: &str, answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + Sy
     let fake = FakeDaemon::listen(&rack.socket("bot"), answer);
     let error = format!(
         "keyrack: error: bot: /sandbox/run/keyrack-daemon.bot.sock does not answer as your daemon \
-         would: {why}\nkeyrack: hint: keyrack daemon stop --for bot\n"
+         would: {why}\nkeyrack: hint: keyrack doctor --for bot\n"
     );
     for command in ["get --for bot --key TOKEN", "unlock --for bot"] {
         rack.sh(&format!("keyrack {command}")).fails(7, &error);

@@ -138,7 +138,7 @@ fn another_users_file_on_the_first_path_is_stepped_around() {
         first.display()
     );
     let mut squatter = std::process::Command::new("setpriv")
-        .args(["--reuid=12345", "--regid=12345", "--clear-groups", "python3", "-c", &bind])
+        .args(["--reuid=12345", "--regid=12345", "--clear-groups", "/usr/bin/python3", "-c", &bind])
         .spawn()
         .expect("setpriv and python3 are there");
     daemons::until(|| first.exists());
