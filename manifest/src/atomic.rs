@@ -2,9 +2,9 @@
 //! when: temporary file (0600) in the same directory, fsync, rename, directory fsync.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -187,8 +187,12 @@ pub fn replace(target: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// # Errors
 /// `AlreadyExists`, whatever is there; or as [`Staged::create`].
 pub fn create_new(target: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
-    make_dir(parent(target))?;
-    write_new(target, bytes, mode).map_err(|error| FileError::new("create", target, error))?;
+    let failed = |error| FileError::new("create", target, error);
+    let staged = Staged::create(target, bytes)?;
+    fs::set_permissions(&staged.temp, Permissions::from_mode(mode)).map_err(failed)?;
+    // A link is made only where nothing is; whoever finds the name finds the whole file.
+    fs::hard_link(&staged.temp, target).map_err(failed)?;
+    drop(staged);
     sync_dir(parent(target))
 }
 
