@@ -161,6 +161,8 @@ mod tests {
             outcome: "ok".to_owned(),
             uid: 0,
             pid: 1,
+            session: None,
+            exited: false,
             caller: String::new(),
             channel: "attach".to_owned(),
             lost: 0,

@@ -7,8 +7,9 @@ use std::time::Duration;
 use keyrack_protocol::channel::{Bytes, Channel, MAX_MESSAGE, Partial};
 use keyrack_protocol::frame::{self, HEADER};
 use keyrack_protocol::message::{BareRequest, BareStatus, ClearRefusal, Refusal, encode, lead};
-use keyrack_protocol::peer::Peer;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use keyrack_protocol::peer::{Peer, Seen};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::clock;
@@ -35,26 +36,15 @@ enum Hangup {
 }
 
 /// Serves one caller until it, its capability or the daemon ends.
-pub(crate) async fn serve<S>(daemon: &Daemon, stream: S, peer: Peer, seat: Seat)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let wire = Wire { stream, received: Vec::new() };
+pub(crate) async fn serve(daemon: &Daemon, stream: UnixStream, peer: Peer, seat: Seat) {
+    let wire = Wire { stream, peer, received: Vec::new() };
     // Whatever ended it, the caller is gone: there is nobody left to tell.
-    let _ = converse(daemon, wire, peer, &seat).await;
+    let _ = converse(daemon, wire, &seat).await;
     drop(seat);
     daemon.changed.notify_one();
 }
 
-async fn converse<S>(
-    daemon: &Daemon,
-    mut wire: Wire<S>,
-    peer: Peer,
-    seat: &Seat,
-) -> Result<(), Hangup>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+async fn converse(daemon: &Daemon, mut wire: Wire, seat: &Seat) -> Result<(), Hangup> {
     let first = match wire.next(DEADLINE).await {
         Ok(Some(first)) => meet(daemon, &first),
         Ok(None) => return Ok(()),
@@ -67,27 +57,24 @@ where
         Ok(First::Bare(BareRequest::Status)) => {
             wire.say_bare(&daemon.bare_status(clock::now())).await
         }
-        Ok(First::Bare(BareRequest::Lock)) => lock(daemon, wire, peer, seat).await,
+        Ok(First::Bare(BareRequest::Lock)) => lock(daemon, wire, seat).await,
         Ok(First::Channel(caller)) => {
             seat.proven(caller.kind);
-            talk(daemon, wire, peer, seat, caller).await
+            talk(daemon, wire, seat, caller).await
         }
         Err(Refused { refusal, channel }) => {
             let outcome = format!("refused {}", code_name(refusal.code));
-            daemon.note(Act::new("connect", outcome), peer, channel);
+            daemon.note(Act::new("connect", outcome), wire.seen(), channel);
             wire.refuse(&refusal).await
         }
     }
 }
 
 /// Locking wins: everything is gone before the answer is even written.
-async fn lock<S>(daemon: &Daemon, mut wire: Wire<S>, peer: Peer, seat: &Seat) -> Result<(), Hangup>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+async fn lock(daemon: &Daemon, mut wire: Wire, seat: &Seat) -> Result<(), Hangup> {
     let before = daemon.bare_status(clock::now());
     daemon.wipe(Some(seat.id));
-    daemon.note(Act::new("lock", "ok".to_owned()), peer, "clear".to_owned());
+    daemon.note(Act::new("lock", "ok".to_owned()), wire.seen(), "clear".to_owned());
     let said = wire.say_bare(&before).await;
     daemon.ended.notify_one();
     said
@@ -95,19 +82,15 @@ where
 
 /// The second message, then request after request. What holds keys stays behind boxes
 /// and inside functions: a connection's own memory keeps what was ever moved through it.
-async fn talk<S>(
+async fn talk(
     daemon: &Daemon,
-    mut wire: Wire<S>,
-    peer: Peer,
+    mut wire: Wire,
     seat: &Seat,
     mut caller: Box<Caller>,
-) -> Result<(), Hangup>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let session = Session { daemon, asker: caller.kind, peer, seat: seat.id };
+) -> Result<(), Hangup> {
+    let session = Session { daemon, asker: caller.kind, seat: seat.id };
     let request = std::mem::take(&mut caller.request);
-    let early = (!request.is_empty()).then(|| session.early(&request));
+    let early = (!request.is_empty()).then(|| session.early(&request, wire.seen()));
     drop(request);
     let (second, late) = caller.second(early).map_err(|_| Hangup::Malformed)?;
     wire.say(lead::CHANNEL, &second).await?;
@@ -117,7 +100,7 @@ where
         wire.send(&mut channel, &late).await?;
     }
     while let Some(request) = wire.receive(&mut channel).await? {
-        let (reply, goes_on) = session.turn(&request);
+        let (reply, goes_on) = session.turn(&request, wire.seen());
         drop(request);
         scrub();
         wire.send(&mut channel, &reply).await?;
@@ -129,21 +112,28 @@ where
 }
 
 /// Refuses a caller for whom there is no seat.
-pub(crate) async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
-    let mut wire = Wire { stream, received: Vec::new() };
+pub(crate) async fn turn_away(stream: UnixStream, peer: Peer) {
+    let mut wire = Wire { stream, peer, received: Vec::new() };
     let message = "too many connections".to_owned();
     // It may have left already; then it need not know.
     let _ = wire.refuse(&ClearRefusal { code: Refusal::Busy, message }).await;
 }
 
 /// A stream of frames.
-struct Wire<S> {
-    stream: S,
+struct Wire {
+    stream: UnixStream,
+    /// Who connected.
+    peer: Peer,
     /// Bytes read that are not yet a frame. Ciphertext, or in the clear on purpose.
     received: Vec<u8>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+impl Wire {
+    /// Who connected, as that process is now.
+    fn seen(&self) -> Seen {
+        Seen::now(&self.stream, self.peer)
+    }
+
     /// The next frame, within `limit`; `None` when the caller left between frames.
     async fn next(&mut self, limit: Duration) -> Result<Option<Vec<u8>>, Hangup> {
         timeout(limit, self.frame()).await?

@@ -7,7 +7,7 @@ use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::keys::Key;
 use keyrack_protocol::message::{BareStatus, Protection, Start};
 use keyrack_protocol::names::{Owner, Slug};
-use keyrack_protocol::peer::Peer;
+use keyrack_protocol::peer::{Life, Seen};
 use keyrack_protocol::{RackId, VERSIONS};
 use tokio::sync::Notify;
 
@@ -58,7 +58,7 @@ pub(crate) struct Daemon {
     pub(crate) owner: Owner,
     pub(crate) rack_id: RackId,
     /// This process: asked for once, while it may ask.
-    pub(crate) own: Peer,
+    pub(crate) own: Seen,
     pub(crate) arena: Arena,
     pub(crate) keys: Keys,
     pub(crate) rack: RefCell<Rack<Sealed>>,
@@ -115,7 +115,7 @@ impl Daemon {
         BareStatus {
             owner: self.owner.clone(),
             rack: self.rack_id,
-            pid: self.own.pid.unsigned_abs(),
+            pid: self.own.peer.pid.unsigned_abs(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             versions: VERSIONS.to_vec(),
             locked: rack.is_empty(now),
@@ -131,8 +131,8 @@ impl Daemon {
         self.seats.close_all_but(seat);
     }
 
-    /// Writes an audit line about `act`.
-    pub(crate) fn note(&self, act: Act, peer: Peer, channel: String) {
+    /// Writes an audit line about `act`, asked for by a process as it was seen.
+    pub(crate) fn note(&self, act: Act, by: Seen, channel: String) {
         let Act { action, slugs, outcome, caller } = act;
         let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         self.audit.write(Line {
@@ -143,8 +143,10 @@ impl Daemon {
             action: action.to_owned(),
             slugs,
             outcome,
-            uid: peer.uid,
-            pid: peer.pid,
+            uid: by.peer.uid,
+            pid: by.peer.pid,
+            session: by.life.session(),
+            exited: by.life == Life::Exited,
             caller,
             channel,
             lost: 0,

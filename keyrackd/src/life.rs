@@ -11,7 +11,7 @@ use keyrack_protocol::client::Target;
 use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::message::{AuditHead, Started};
 use keyrack_protocol::names::Owner;
-use keyrack_protocol::peer::{self, Peer};
+use keyrack_protocol::peer::{self, Life, Peer, Seen};
 use keyrack_protocol::random;
 use tokio::net::UnixListener;
 use tokio::runtime::{Builder, Runtime};
@@ -139,6 +139,7 @@ fn seal(
     let mut generation = [0; 8];
     random::fill(&mut generation).map_err(ArenaError::from)?;
     let own = Peer { uid: peer::own_uid(), pid: nix::unistd::getpid().as_raw() };
+    let own = Seen { peer: own, life: Life::Unknown };
     protections.step("landlock", sandbox::drop_rights());
     // The log's thread starts without those rights, and gets the filter with this one.
     let audit = Audit::start(log, orders.audit_key, arena, orders.audit_head)?;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use keyrack_protocol::peer;
+use keyrack_protocol::peer::{self, Seen};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::{LocalSet, spawn_local};
 
@@ -114,12 +114,12 @@ async fn seat(daemon: &Rc<Daemon>, accepted: io::Result<UnixStream>) {
         return tokio::time::sleep(Duration::from_millis(1)).await;
     };
     let Ok(peer) = peer::of(&stream) else { return };
-    if peer.uid != daemon.own.uid {
+    if peer.uid != daemon.own.peer.uid {
         let act = Act::new("connect", "refused uid".to_owned());
-        return daemon.note(act, peer, "none".to_owned());
+        return daemon.note(act, Seen::now(&stream, peer), "none".to_owned());
     }
     let Some(seat) = daemon.seats.take() else {
-        spawn_local(tokio::time::timeout(DEADLINE, turn_away(stream)));
+        spawn_local(tokio::time::timeout(DEADLINE, turn_away(stream, peer)));
         return;
     };
     let id = seat.id;

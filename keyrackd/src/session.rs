@@ -10,7 +10,7 @@ use keyrack_protocol::message::{
     Answer, Push, Refusal, Registration, Reply, Request, Status, decode, encode,
 };
 use keyrack_protocol::names::{Ask, Env, Secret, Slug};
-use keyrack_protocol::peer::Peer;
+use keyrack_protocol::peer::Seen;
 
 use crate::clock;
 use crate::daemon::{Act, Daemon, channel_name};
@@ -24,7 +24,6 @@ const MAX_CALLER: usize = 120;
 pub(crate) struct Session<'a> {
     pub(crate) daemon: &'a Daemon,
     pub(crate) asker: KeyKind,
-    pub(crate) peer: Peer,
     pub(crate) seat: u64,
 }
 
@@ -52,8 +51,8 @@ impl Fault {
 }
 
 /// What the audit line will say.
-#[derive(Default)]
 struct Note {
+    by: Seen,
     action: &'static str,
     slugs: Vec<Slug>,
     caller: String,
@@ -63,9 +62,9 @@ impl Session<'_> {
     /// Answers what rode in a first message: nothing that changes anything, for it may be
     /// a replay.
     #[inline(never)]
-    pub(crate) fn early(&self, request: &[u8]) -> Bytes {
+    pub(crate) fn early(&self, request: &[u8], by: Seen) -> Bytes {
         let reply = match decode::<Request>(request) {
-            Ok(request) if request.only_reads() => self.answer(request, clock::now()),
+            Ok(request) if request.only_reads() => self.answer(request, by, clock::now()),
             Ok(_) => refused(Refusal::Malformed, "only reading requests ride in the first message"),
             Err(e) => refused(Refusal::Malformed, &e.to_string()),
         };
@@ -74,10 +73,10 @@ impl Session<'_> {
 
     /// Answers a request on an open channel, and says whether the channel goes on.
     #[inline(never)]
-    pub(crate) fn turn(&self, request: &[u8]) -> (Bytes, bool) {
+    pub(crate) fn turn(&self, request: &[u8], by: Seen) -> (Bytes, bool) {
         let is_known = self.daemon.rack.borrow().is_known(self.asker);
         let (reply, goes_on) = match decode::<Request>(request) {
-            Ok(request) if is_known => (self.answer(request, clock::now()), true),
+            Ok(request) if is_known => (self.answer(request, by, clock::now()), true),
             Ok(_) => (refused(Refusal::Key, "this capability was revoked"), false),
             Err(e) => (refused(Refusal::Malformed, &e.to_string()), false),
         };
@@ -85,8 +84,8 @@ impl Session<'_> {
     }
 
     /// Answers `request` at `now`.
-    fn answer(&self, request: Request, now: u64) -> Reply {
-        let mut note = Note::default();
+    fn answer(&self, request: Request, by: Seen, now: u64) -> Reply {
+        let mut note = Note { by, action: "", slugs: Vec::new(), caller: String::new() };
         let done = match request {
             Request::Get { asks, caller } => {
                 note.is("get", &caller);
@@ -153,10 +152,7 @@ impl Session<'_> {
         if size > MAX_REPLY {
             return Err(Fault::TooMuch);
         }
-        let reader = match &note.caller {
-            caller if caller.is_empty() => format!("pid {}", self.peer.pid),
-            caller => format!("{caller} (pid {})", self.peer.pid),
-        };
+        let reader = note.by.and_says(&note.caller);
         let mut answers = Vec::with_capacity(verdicts.len());
         for verdict in verdicts {
             note.slugs.extend(verdict.slug().cloned());
@@ -253,9 +249,9 @@ impl Session<'_> {
     }
 
     fn log(&self, note: Note, reply: &Reply) {
-        let Note { action, slugs, caller } = note;
+        let Note { by, action, slugs, caller } = note;
         let act = Act { action, slugs, outcome: outcome(reply), caller };
-        self.daemon.note(act, self.peer, channel_name(self.asker));
+        self.daemon.note(act, by, channel_name(self.asker));
     }
 }
 

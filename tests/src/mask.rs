@@ -10,7 +10,9 @@ use crate::binaries;
 
 /// Each pattern, and what stands for it.
 const MASKS: &[(&str, &str)] = &[
-    (r"\bpid \d+", "pid N"),
+    // Before Linux 6.5 nobody knows a peer's session.
+    (r"\bpid \d+(, session \d+)?", "pid N"),
+    (r#","session":\d+"#, ""),
     (r"\bSHA256:[A-Za-z0-9+/]{43}", "SHA256:…"),
     (r"\bssh-(ed25519|rsa) AAAA[A-Za-z0-9+/=]+", "ssh-$1 AAAA…"),
     (r"\bage1[a-z0-9]{30,}", "age1…"),
@@ -89,6 +91,8 @@ mod tests {
         assert!(matches("given to bash (pid 4711)\n", "given to bash (pid 12)\n", None));
         assert!(matches("/home/you/.ssh", "/tmp/kr-1/home/.ssh", Some(root)));
         assert!(!matches("given to bash (pid 4711)", "given to node (pid 4711)", None));
+        assert!(matches("pid 4711, session 4700\tL0", "pid 12\tL0", None));
+        assert!(!matches("pid 4711, session 4700", "pid 4711 (exited)", None));
     }
 
     #[test]

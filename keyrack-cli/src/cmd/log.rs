@@ -58,8 +58,7 @@ fn words(line: &Line) -> [String; 5] {
         Timestamp::from_millisecond(i64::try_from(line.ts_ms).unwrap_or(0)).unwrap_or_default();
     let by = match line.pid {
         0 => "-".to_owned(),
-        pid if line.caller.is_empty() => format!("pid {pid}"),
-        pid => format!("pid {pid}, who says: {}", line.caller),
+        _ => line.seen().and_says(&line.caller),
     };
     let keys: Vec<String> = line.slugs.iter().map(ToString::to_string).collect();
     [format!("{time:.0}"), line.action.clone(), line.outcome.clone(), by, keys.join(" ")]

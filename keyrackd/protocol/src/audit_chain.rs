@@ -19,6 +19,7 @@ use sha2::Sha256;
 
 use crate::keys::Key;
 use crate::message::AuditHead;
+use crate::peer::{Life, Peer, Seen};
 
 /// What a line may hold at most: every slug of a rack of 10,000.
 pub const MAX_LINE: usize = 4 * 1024 * 1024;
@@ -49,6 +50,13 @@ pub struct Line {
     pub uid: u32,
     /// Its pid, as the kernel says.
     pub pid: i32,
+    /// Its session, where the kernel said that it lived when the line was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<i32>,
+    /// Whether the kernel said that it had ended when the line was made. With neither
+    /// this nor a session, the kernel did not say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exited: bool,
     /// What the caller says it is: proof of nothing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub caller: String,
@@ -57,6 +65,18 @@ pub struct Line {
     /// How many lines before this one could not be written.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lost: u64,
+}
+
+impl Line {
+    /// The process that connected, as it was when the line was made.
+    pub fn seen(&self) -> Seen {
+        let life = match self.session {
+            _ if self.exited => Life::Exited,
+            Some(session) => Life::Session(session),
+            None => Life::Unknown,
+        };
+        Seen { peer: Peer { uid: self.uid, pid: self.pid }, life }
+    }
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -230,6 +250,8 @@ mod tests {
             outcome: "ok".to_owned(),
             uid: 1000,
             pid: 42,
+            session: None,
+            exited: false,
             caller: "a \"robot\"}".to_owned(),
             channel: "attach".to_owned(),
             lost: 0,
@@ -327,7 +349,16 @@ mod tests {
     /// Golden: a reader in another language must get the same bytes.
     #[test]
     fn lines_are_what_the_protocol_says() {
-        let (text, _) = log(&["start", "get"]);
-        assert_eq!(String::from_utf8(text).unwrap(), include_str!("golden/audit.log"));
+        let (mut text, mut head) = log(&["start", "get"]);
+        let lives = Line { session: Some(40), ..line("get") };
+        let exited = Line { exited: true, ..line("get") };
+        for line in [&lives, &exited] {
+            text.extend(chain(&key(), &mut head, line.clone()));
+        }
+        assert_eq!(String::from_utf8(text.clone()).unwrap(), include_str!("golden/audit.log"));
+        let mut seen = Vec::new();
+        let each = |line: &Line| seen.push(line.seen().life);
+        verify(&key(), &text[..], AuditHead::default(), each).unwrap();
+        assert_eq!(seen, [Life::Unknown, Life::Unknown, Life::Session(40), Life::Exited]);
     }
 }

@@ -41,7 +41,7 @@ fn refusal(rig: &Rig, bytes: &[u8]) -> ClearRefusal {
 }
 
 /// A first frame as the client makes it.
-fn first(hello: &Hello, key: &keyrack_protocol::keys::Key, request: &[u8]) -> Vec<u8> {
+pub fn first(hello: &Hello, key: &keyrack_protocol::keys::Key, request: &[u8]) -> Vec<u8> {
     let prologue = hello.encode();
     let mut handshake = Handshake::initiator(key, &prologue).unwrap();
     let message = handshake.write(request).unwrap();

@@ -10,3 +10,4 @@ mod paths;
 mod process;
 mod rig;
 mod stranger;
+mod who;
