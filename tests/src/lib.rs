@@ -9,6 +9,7 @@ pub mod daemons;
 pub mod fake;
 pub mod finished;
 pub mod mask;
+pub mod prison;
 pub mod rack;
 pub mod script;
 pub mod session;
@@ -17,5 +18,6 @@ pub mod source;
 pub mod terminal;
 
 pub use finished::Finished;
+pub use prison::Prison;
 pub use rack::Rack;
 pub use terminal::Terminal;

@@ -7,6 +7,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
@@ -43,17 +44,37 @@ impl Default for Rack {
 impl Rack {
     /// An empty home, and a private directory for sockets.
     pub fn new() -> Self {
-        Self::make(None)
+        Self::make(None, Path::new("/tmp"))
     }
 
-    /// The same for another user, who must exist only as a number. Root only.
+    /// The same for another user. Root only.
     pub fn of_user(uid: u32) -> Self {
-        Self::make(Some(uid))
+        Self::make(Some(uid), Path::new("/tmp"))
     }
 
-    fn make(uid: Option<u32>) -> Self {
+    /// An ordinary user's, whoever runs the tests: for root, of a user that exists only as
+    /// a number, and no other test has.
+    pub fn ordinary() -> Self {
+        Self::make(ordinary_uid(), Path::new("/tmp"))
+    }
+
+    /// The same where homes usually are, and not in `/tmp`: what hides `/tmp` does not hide
+    /// this.
+    pub fn ordinary_at_home() -> Self {
+        match ordinary_uid() {
+            Some(uid) => Self::make(Some(uid), Path::new("/var/lib")),
+            None => Self::make(None, &binaries::target()),
+        }
+    }
+
+    /// Root's own, where homes usually are.
+    pub fn of_root_at_home() -> Self {
+        Self::make(None, Path::new("/var/lib"))
+    }
+
+    fn make(uid: Option<u32>, within: &Path) -> Self {
         // Short, because a socket's path ends at 108 bytes.
-        let root = tempfile::Builder::new().prefix("kr-").tempdir_in("/tmp").expect("a sandbox");
+        let root = tempfile::Builder::new().prefix("kr-").tempdir_in(within).expect("a sandbox");
         let sockets = root.path().join("run").display().to_string();
         let bin = binaries::dir().to_owned();
         let mut rack = Self { root, bin, uid, env: vec![("KEYRACK_SOCKET_DIR".into(), sockets)] };
@@ -143,15 +164,30 @@ impl Rack {
             KeyType::Rsa => &["-t", "rsa", "-b", "3072"],
             KeyType::Ecdsa => &["-t", "ecdsa"],
         };
-        let made = self
-            .command("ssh-keygen")
+        // Not as the rack's user: ssh-keygen does not serve one without a name.
+        let made = Command::new("ssh-keygen")
             .args(["-q", "-C", name, "-N", passphrase])
             .args(kind)
             .arg("-f")
             .arg(&path)
             .status();
         assert!(made.is_ok_and(|s| s.success()), "ssh-keygen could not make {}", path.display());
+        for file in [&path, &path.with_extension("pub")] {
+            self.hand_over(file);
+        }
         path
+    }
+
+    /// Gives a file to the rack's user.
+    pub fn hand_over(&self, path: &Path) {
+        if self.uid.is_some() {
+            std::os::unix::fs::chown(path, self.uid, self.uid).expect("root may");
+        }
+    }
+
+    /// The rack's user, where that is not the one who runs the test.
+    pub fn uid(&self) -> Option<u32> {
+        self.uid
     }
 
     /// Writes a file into the sandbox, with its directories.
@@ -234,6 +270,13 @@ impl Drop for Rack {
             assert!(strays.is_empty(), "processes outlived their rack: {strays:?}");
         }
     }
+}
+
+/// A uid of this test's own, where it can be had.
+fn ordinary_uid() -> Option<u32> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = std::process::id() % 20_000 * 50 + NEXT.fetch_add(1, Ordering::Relaxed);
+    crate::skip::is_root().then_some(200_000 + number)
 }
 
 /// Where programs are looked up: what `tests/run` built, then the system's before anything

@@ -93,7 +93,8 @@ fn sandboxed(
     let apart = Apart::begin(work)?;
     sandbox.enter_namespaces()?;
     let fetched = apart.go()?;
-    let sockets: Vec<PathBuf> = fetched.capability.iter().map(|given| given.entry.socket.clone()).collect();
+    let sockets: Vec<PathBuf> =
+        fetched.capability.iter().map(|given| given.entry.socket.clone()).collect();
     let built = sandbox.build(&sockets, place.as_ref(), ui)?;
     let files = match place {
         Some(place) if sandbox.is_private(&place) => Some(Files::Private(place)),
@@ -135,11 +136,15 @@ fn deliver(
     for (slug, value) in values {
         let name = slug.key;
         if given.iter().any(|(other, _)| *other == name) {
-            let message = format!("several of the credentials are called {name}, and the program can be given one");
+            let message = format!(
+                "several of the credentials are called {name}, and the program can be given one"
+            );
             return Err(Failure::new(Code::Conflict, message));
         }
         let text = match files {
-            Some(_) if deliver::is_dangerous(name.as_str()) => return Err(refused(deliver::DeliverError::Dangerous(name))),
+            Some(_) if deliver::is_dangerous(name.as_str()) => {
+                return Err(refused(deliver::DeliverError::Dangerous(name)));
+            }
             Some(files) => files.write(&name, &value)?.into_os_string(),
             None => {
                 deliver::check(&name, value.expose()).map_err(|error| match error {
@@ -147,7 +152,10 @@ fn deliver(
                     error => refused(error).hint(as_files(owner, args)),
                 })?;
                 if !environment::fits(&name, value.len()) {
-                    let message = format!("{name} has {} bytes, and no environment variable holds more than 128 KiB", value.len());
+                    let message = format!(
+                        "{name} has {} bytes, and no environment variable holds more than 128 KiB",
+                        value.len()
+                    );
                     return Err(Failure::new(Code::Usage, message).hint(as_files(owner, args)));
                 }
                 OsString::from_vec(value.expose().to_vec())
@@ -159,7 +167,11 @@ fn deliver(
 }
 
 fn refused(error: deliver::DeliverError) -> Failure {
-    let code = if matches!(error, deliver::DeliverError::Dangerous(_)) { Code::Denied } else { Code::Usage };
+    let code = if matches!(error, deliver::DeliverError::Dangerous(_)) {
+        Code::Denied
+    } else {
+        Code::Usage
+    };
     Failure::new(code, error.to_string())
 }
 
@@ -191,7 +203,10 @@ fn enter(capability: Option<Given>, owner: &Owner, ui: &Ui) -> Outcome {
             ui.warn(format!("{owner}: the program gets its values and no capability: {error}"));
             Ok(())
         }
-        Err(error) => Err(Failure::new(Code::Unexpected, format!("{owner}: no capability for the program: {error}"))),
+        Err(error) => Err(Failure::new(
+            Code::Unexpected,
+            format!("{owner}: no capability for the program: {error}"),
+        )),
     }
 }
 

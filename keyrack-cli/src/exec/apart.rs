@@ -56,7 +56,8 @@ impl Apart {
     /// # Errors
     /// What it failed with.
     pub fn go(mut self) -> Outcome<Fetched> {
-        let ended = || Failure::new(Code::Unexpected, "the process that fetches values ended early");
+        let ended =
+            || Failure::new(Code::Unexpected, "the process that fetches values ended early");
         self.line.write_all(&[0]).map_err(|_| ended())?;
         let mut bytes = Zeroizing::new(Vec::new());
         self.line.read_to_end(&mut bytes).map_err(|_| ended())?;

@@ -29,7 +29,11 @@ pub fn without_others(environment: &mut Environment, others: &[KeyName]) {
 }
 
 /// Puts in whose program it is, and what it is given.
-pub fn with(environment: &mut Environment, owner: &Owner, given: impl IntoIterator<Item = (KeyName, OsString)>) {
+pub fn with(
+    environment: &mut Environment,
+    owner: &Owner,
+    given: impl IntoIterator<Item = (KeyName, OsString)>,
+) {
     environment.insert("KEYRACK_FOR".into(), owner.as_str().into());
     environment.extend(given.into_iter().map(|(name, value)| (name.as_str().into(), value)));
 }
@@ -44,11 +48,19 @@ mod tests {
 
     #[test]
     fn other_values_of_the_owner_are_not_passed_on() {
-        let mut found = environment(&[("A", "of the caller"), ("B", "of the caller"), ("PATH", "/bin"), ("X", "1")]);
+        let mut found = environment(&[
+            ("A", "of the caller"),
+            ("B", "of the caller"),
+            ("PATH", "/bin"),
+            ("X", "1"),
+        ]);
         let others = ["B", "PATH"].map(|name| name.parse().unwrap());
         without_others(&mut found, &others);
         with(&mut found, &"bot".parse().unwrap(), [("A".parse().unwrap(), "given".into())]);
-        assert_eq!(found, environment(&[("A", "given"), ("KEYRACK_FOR", "bot"), ("PATH", "/bin"), ("X", "1")]));
+        assert_eq!(
+            found,
+            environment(&[("A", "given"), ("KEYRACK_FOR", "bot"), ("PATH", "/bin"), ("X", "1")])
+        );
     }
 
     #[test]

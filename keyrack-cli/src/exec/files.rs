@@ -32,7 +32,11 @@ impl Files {
     /// When it cannot be made.
     pub fn place(settings: &Settings) -> Outcome<PathBuf> {
         let place = settings.places.state.join("files");
-        DirBuilder::new().recursive(true).mode(0o700).create(&place).context(|| place.display().to_string())?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&place)
+            .context(|| place.display().to_string())?;
         place.canonicalize().context(|| place.display().to_string())
     }
 
@@ -41,7 +45,8 @@ impl Files {
     /// # Errors
     /// When the mount is refused.
     pub fn private(place: &Path) -> Outcome<Self> {
-        sandbox::private_directory(place).context(|| "a private directory for values".to_owned())?;
+        sandbox::private_directory(place)
+            .context(|| "a private directory for values".to_owned())?;
         Ok(Self::Private(place.to_owned()))
     }
 
@@ -52,12 +57,18 @@ impl Files {
     /// When there is no place in memory for it.
     pub fn temporary(environment: &Environment, ui: &Ui) -> Outcome<Self> {
         let runtime = environment.get(std::ffi::OsStr::new("XDG_RUNTIME_DIR")).map(PathBuf::from);
-        let dirs = runtime.into_iter().chain([PathBuf::from("/dev/shm")]).filter(|dir| dir.is_dir());
-        let made = dirs.filter_map(|dir| tempfile::Builder::new().prefix("keyrack-").tempdir_in(dir).ok()).next();
+        let dirs =
+            runtime.into_iter().chain([PathBuf::from("/dev/shm")]).filter(|dir| dir.is_dir());
+        let made = dirs
+            .filter_map(|dir| tempfile::Builder::new().prefix("keyrack-").tempdir_in(dir).ok())
+            .next();
         let dir = made.ok_or_else(|| {
             Failure::new(Code::Blocked, "there is no place in memory for files: neither XDG_RUNTIME_DIR nor /dev/shm can be written")
         })?;
-        ui.say(format!("no mount namespace can be had: other programs of this user can read {}", dir.path().display()));
+        ui.say(format!(
+            "no mount namespace can be had: other programs of this user can read {}",
+            dir.path().display()
+        ));
         Ok(Self::Temporary(dir))
     }
 
@@ -68,7 +79,12 @@ impl Files {
     pub fn write(&self, name: &KeyName, value: &Secret) -> Outcome<PathBuf> {
         let path = self.dir().join(name.as_str());
         let doing = || path.display().to_string();
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).context(doing)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .context(doing)?;
         file.write_all(value.expose()).context(doing)?;
         Ok(path)
     }

@@ -25,7 +25,8 @@ impl std::fmt::Debug for Values {
 impl Values {
     /// Adds a value. Returns whether any part of it is long enough to be looked for.
     pub fn add(&mut self, value: &[u8]) -> bool {
-        let lines = value.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let lines =
+            value.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let mut any = false;
         for line in lines.filter(|line| line.len() >= SHORTEST) {
             self.begins[usize::from(line[0] % 32)] = true;
@@ -46,8 +47,14 @@ impl Values {
         if text.first().is_none_or(|first| !self.begins[usize::from(first % 32)]) {
             return (0, false);
         }
-        let found = self.texts.iter().filter(|value| text.starts_with(value)).map(|value| value.len()).max();
-        let unfinished = self.texts.iter().any(|value| value.len() > text.len() && value.starts_with(text));
+        let found = self
+            .texts
+            .iter()
+            .filter(|value| text.starts_with(value))
+            .map(|value| value.len())
+            .max();
+        let unfinished =
+            self.texts.iter().any(|value| value.len() > text.len() && value.starts_with(text));
         (found.unwrap_or(0), unfinished)
     }
 }
@@ -122,7 +129,8 @@ mod tests {
     fn redacted(texts: &[&str], pieces: &[&[u8]]) -> String {
         let values = values(texts);
         let mut redactor = Redactor::new(&values);
-        let mut out: Vec<u8> = pieces.iter().flat_map(|piece| redactor.next(piece).to_vec()).collect();
+        let mut out: Vec<u8> =
+            pieces.iter().flat_map(|piece| redactor.next(piece).to_vec()).collect();
         out.extend_from_slice(&redactor.end());
         String::from_utf8(out).unwrap()
     }
@@ -132,7 +140,11 @@ mod tests {
         let text = b"a token-12345678 b\n";
         for cut in 0..text.len() {
             let (before, after) = text.split_at(cut);
-            assert_eq!(redacted(&["token-12345678"], &[before, after]), "a *** b\n", "cut at {cut}");
+            assert_eq!(
+                redacted(&["token-12345678"], &[before, after]),
+                "a *** b\n",
+                "cut at {cut}"
+            );
         }
         let bytes: Vec<&[u8]> = text.chunks(1).collect();
         assert_eq!(redacted(&["token-12345678"], &bytes), "a *** b\n");
@@ -147,7 +159,10 @@ mod tests {
 
     #[test]
     fn of_values_that_overlap_every_byte_is_replaced() {
-        assert_eq!(redacted(&["12345678abcd", "abcdEFGHIJKL"], &[b"<12345678abcdEFGHIJKL>"]), "<***>");
+        assert_eq!(
+            redacted(&["12345678abcd", "abcdEFGHIJKL"], &[b"<12345678abcdEFGHIJKL>"]),
+            "<***>"
+        );
         assert_eq!(redacted(&["12345678", "12345678abcd"], &[b"12345678", b"abcd!"]), "***!");
         assert_eq!(redacted(&["12345678", "12345678abcd"], &[b"12345678", b"xyz"]), "***xyz");
     }

@@ -69,7 +69,8 @@ impl<'a> Copies<'a> {
             place(path, *view, copy.as_ref())?;
         }
         // Places were made in these for what is shown inside of them.
-        let empty = self.layout.mounts.iter().filter(|(_, view)| *view == View::Empty);
+        let empty =
+            self.layout.mounts.iter().filter(|(path, view)| *view == View::Empty && path.exists());
         for path in empty.map(|(path, _)| path.as_path()).chain([Path::new("/dev")]) {
             sys::make_read_only_here(path).map_err(at(path))?;
         }
@@ -100,6 +101,8 @@ fn copy(path: &Path, view: View) -> Result<Option<OwnedFd>, MountError> {
 
 fn place(path: &Path, view: View, copy: Option<&OwnedFd>) -> Result<(), MountError> {
     match (view, copy) {
+        // It went away; or nobody with this user's rights gets there, nor will the program.
+        (View::Empty | View::Blank, _) if !path.exists() => Ok(()),
         (View::Private, _) => {
             fs::create_dir_all(path).map_err(io_at(path))?;
             tmpfs(path, "mode=1777")

@@ -1,0 +1,203 @@
+"""One attempt to get out of a sandbox, or at somebody else from inside of it. Ends with
+status 99 when the attack succeeds, and with 0 when it is refused; says how.
+
+usage: inside.py ATTACK ARGUMENT…
+"""
+import ctypes
+import errno
+import fcntl
+import os
+import socket
+import sys
+import termios
+
+libc = ctypes.CDLL(None, use_errno=True)
+NUMBERS = {
+    "x86_64": dict(ptrace=101, process_vm_readv=310, keyctl=250, open_by_handle_at=304, name_to_handle_at=303, ioctl=16),
+    "aarch64": dict(ptrace=117, process_vm_readv=270, keyctl=219, open_by_handle_at=265, name_to_handle_at=264, ioctl=29),
+}[os.uname().machine]
+# The same on every architecture.
+NUMBERS.update(pidfd_open=434, pidfd_getfd=438, io_uring_setup=425, open_tree=428, move_mount=429, mount_setattr=442)
+
+
+def call(name, *arguments):
+    """A system call; its failure is an OSError."""
+    result = libc.syscall(NUMBERS[name], *arguments)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+def libc_call(function, *arguments):
+    if function(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def read(path):
+    with open(path, "rb") as file:
+        if not file.read(1):
+            raise OSError(errno.ENODATA, "there is nothing in it")
+
+
+def list_directory(path):
+    if not os.listdir(path):
+        raise OSError(errno.ENODATA, "it is empty")
+
+
+def follow(path):
+    os.readlink(path)
+
+
+def write(path):
+    with open(path, "ab") as file:
+        file.write(b"x")
+
+
+def connect(path):
+    socket.socket(socket.AF_UNIX).connect(path)
+
+
+def abstract(name):
+    socket.socket(socket.AF_UNIX).connect("\0" + name)
+
+
+def tcp(port):
+    socket.create_connection(("127.0.0.1", int(port)), timeout=5)
+
+
+def signal(pid):
+    os.kill(int(pid), 0)
+
+
+def trace(pid):
+    seize, detach = 0x4206, 17
+    call("ptrace", seize, int(pid), 0, 0)
+    os.kill(int(pid), 0)
+    libc.syscall(NUMBERS["ptrace"], detach, int(pid), 0, 0)
+
+
+def vm_read(pid):
+    """EFAULT would say that only the address was wrong."""
+    class Iovec(ctypes.Structure):
+        _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+    here = ctypes.create_string_buffer(8)
+    local = Iovec(ctypes.cast(here, ctypes.c_void_p), 8)
+    remote = Iovec(4096, 8)
+    try:
+        one, none = ctypes.c_ulong(1), ctypes.c_ulong(0)
+        call("process_vm_readv", int(pid), ctypes.byref(local), one, ctypes.byref(remote), one, none)
+    except OSError as error:
+        if error.errno != errno.EFAULT:
+            raise
+
+
+def take_descriptor(pid):
+    call("pidfd_getfd", call("pidfd_open", int(pid), 0), 0, 0)
+
+
+def terminal(request):
+    """Types a character into our own terminal."""
+    def attempt():
+        device = os.open("/dev/tty", os.O_RDWR)
+        character = ctypes.create_string_buffer(b"#")
+        call("ioctl", device, ctypes.c_ulong(request), character)
+    return attempt
+
+
+def io_uring():
+    call("io_uring_setup", 1, ctypes.create_string_buffer(256))
+
+
+def mount_over(path):
+    libc_call(libc.mount, b"tmpfs", path.encode(), b"tmpfs", 0, None)
+
+
+def unmount(path):
+    libc_call(libc.umount2, path.encode(), 2)
+
+
+def remount_writable(path):
+    libc_call(libc.mount, None, path.encode(), None, 32 | 4096, None)
+
+
+def uncover(home):
+    """A copy of the mount below, without those that cover parts of it."""
+    tree = call("open_tree", -100, home.encode(), 1)
+    os.close(os.open(".ssh/id_ed25519_eve", os.O_RDONLY, dir_fd=tree))
+
+
+def as_root_of_a_namespace(attempt):
+    """The same as root of a user and a mount namespace of our own."""
+    def inside(*arguments):
+        new_user, new_mounts = 0x10000000, 0x00020000
+        libc_call(libc.unshare, new_user | new_mounts)
+        attempt(*arguments)
+    return inside
+
+
+def open_by_handle(path):
+    handle = (ctypes.c_uint * 64)()
+    handle[0] = 128
+    mount_id = ctypes.c_int()
+    call("name_to_handle_at", -100, path.encode(), handle, ctypes.byref(mount_id), 0)
+    os.close(call("open_by_handle_at", os.open("/", os.O_RDONLY), handle, os.O_RDONLY))
+
+
+def session_to_parent():
+    call("keyctl", 18)
+
+
+def hard_link(path):
+    os.link(path, "stolen")
+
+
+def through_a_link(path):
+    if os.path.lexists("link"):
+        os.unlink("link")
+    os.symlink(path, "link")
+    write("link/x")
+
+
+def through_a_descriptor(number):
+    read(f"/proc/self/fd/{number}/.ssh/id_ed25519_eve")
+
+
+def become_root():
+    os.setuid(0)
+
+
+def regain(path):
+    """A setuid program that says who it runs as."""
+    import subprocess
+    if subprocess.run([path, "-u"], capture_output=True, text=True, check=True).stdout.strip() != "0":
+        raise OSError(errno.EPERM, "it runs as its caller")
+
+
+def control(path):
+    """Writes what is there, so that a success does no harm."""
+    with open(path, "r+") as file:
+        text = file.read()
+        file.seek(0)
+        file.write(text)
+
+
+ATTACKS = dict(
+    read=read, follow=follow, list=list_directory, write=write, connect=connect, abstract=abstract, tcp=tcp, signal=signal, trace=trace, vm_read=vm_read,
+    take_descriptor=take_descriptor, type_into_terminal=terminal(termios.TIOCSTI),
+    type_into_terminal_in_64_bits=terminal(termios.TIOCSTI | 1 << 32), console=terminal(0x541C), io_uring=io_uring,
+    mount_over=mount_over, unmount=unmount, remount_writable=remount_writable, uncover=uncover,
+    mount_over_as_root=as_root_of_a_namespace(mount_over), unmount_as_root=as_root_of_a_namespace(unmount),
+    uncover_as_root=as_root_of_a_namespace(uncover),
+    open_by_handle=open_by_handle, open_by_handle_as_root=as_root_of_a_namespace(open_by_handle),
+    session_to_parent=session_to_parent, hard_link=hard_link, through_a_link=through_a_link,
+    through_a_descriptor=through_a_descriptor, become_root=become_root, regain=regain, control=control,
+)
+
+try:
+    ATTACKS[sys.argv[1]](*sys.argv[2:])
+except OSError as error:
+    print(f"refused: {error.strerror}")
+    sys.exit(0)
+print("succeeded")
+sys.exit(99)

@@ -1,0 +1,469 @@
+//! From inside of `exec --isolate`: what a robot cannot get at, however it tries. Each
+//! attack is first shown to work without a sandbox, where it can.
+
+use std::os::unix::net::UnixListener;
+
+use keyrack_tests::skip::{Missing, has, is_root, skip};
+use keyrack_tests::{Prison, Rack, need};
+
+fn prison() -> Prison {
+    Prison::new(Rack::ordinary_at_home())
+}
+
+/// Whoever runs the tests, in a home that no sandbox hides as a whole.
+fn rack_of_a_name() -> Rack {
+    if is_root() { Rack::of_root_at_home() } else { Rack::ordinary_at_home() }
+}
+
+/// A Unix socket that anybody may connect to, in the prison's user's hands.
+fn listener(prison: &Prison, path: &str) -> (UnixListener, String) {
+    let path = prison.rack().path(path);
+    std::fs::create_dir_all(path.parent().expect("a file")).expect("our sandbox");
+    let listener = UnixListener::bind(&path).expect("a free path");
+    prison.rack().hand_over(&path);
+    (listener, path.display().to_string())
+}
+
+#[test]
+fn private_keys_are_hidden_the_owners_own_too() {
+    let prison = prison();
+    let ssh = prison.rack().home().join(".ssh");
+    for key in ["id_ed25519_eve", "id_ed25519_bot", "id_ed25519_eve.pub"] {
+        prison.only_outside(&format!("read {}", ssh.join(key).display()));
+    }
+    prison.only_outside(&format!("list {}", ssh.display()));
+}
+
+#[test]
+fn a_private_key_that_lies_elsewhere_is_hidden() {
+    let prison = prison();
+    let rack = prison.rack();
+    let elsewhere = rack.path("elsewhere/eve.key");
+    rack.write(
+        "elsewhere/eve.key",
+        std::fs::read(rack.home().join(".ssh/id_ed25519_eve")).expect("a key"),
+    );
+    rack.hand_over(&elsewhere);
+    std::fs::set_permissions(&elsewhere, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .expect("ours");
+    // Known to keyrack: it opened the manifest with it.
+    let here = elsewhere.display();
+    let named = format!(
+        "export KEYRACK_IDENTITY={here}; keyrack exec --quiet --for bot --key TOKEN --isolate -- cat {here}"
+    );
+    let done = rack.sh(&named);
+    assert_eq!(done.ok().stdout, b"", "{done}");
+}
+
+#[test]
+fn manifests_of_others_are_hidden() {
+    let prison = prison();
+    let rack = prison.rack();
+    prison.only_outside(&format!("read {}", rack.manifest("eve").display()));
+    prison.only_outside(&format!("list {}", rack.data().join("vaults/@eve").display()));
+    prison.only_outside(&format!("read {}", rack.state().join("owners/eve.json").display()));
+    prison.succeeds("", &format!("read {}", rack.manifest("bot").display()));
+}
+
+#[test]
+fn daemons_of_others_cannot_be_reached() {
+    let prison = prison();
+    prison.only_outside(&format!("connect {}", prison.rack().socket("eve").display()));
+    prison.succeeds("", &format!("connect {}", prison.rack().socket("bot").display()));
+    prison
+        .rack()
+        .sh("keyrack exec --quiet --for bot --isolate -- keyrack get --for eve --key TOKEN")
+        .code(4)
+        .bytes(b"");
+}
+
+#[test]
+fn an_abstract_socket_cannot_be_reached() {
+    use std::os::linux::net::SocketAddrExt as _;
+    let prison = prison();
+    let name = format!("keyrack-test-{}", std::process::id());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).expect("a name");
+    let _listener = UnixListener::bind_addr(&address).expect("a free name");
+    prison.only_outside(&format!("abstract {name}"));
+}
+
+#[test]
+fn sockets_that_agents_left_anywhere_are_hidden() {
+    let prison = prison();
+    for place in ["home/.ssh/agent.sock", "home/.cache/tool/agent.sock", "elsewhere/docker.sock"] {
+        let (_listener, path) = listener(&prison, place);
+        prison.only_outside(&format!("connect {path}"));
+    }
+    // What lies in the working directory is the robot's own.
+    let (_listener, path) = listener(&prison, "work/dev.sock");
+    prison.succeeds("", &format!("connect {path}"));
+}
+
+#[test]
+fn a_real_ssh_agent_cannot_be_asked() {
+    need!("ssh-agent");
+    let prison = prison();
+    let script = "eval $(ssh-agent -a ~/agent.sock) >/dev/null; trap 'ssh-agent -k >/dev/null' EXIT; \
+        ssh-add -q ~/.ssh/id_ed25519_eve; ssh-add -l | wc -l; \
+        keyrack exec --quiet --for bot --isolate -- sh -c \"env -u X | grep -c SSH_AUTH_SOCK; SSH_AUTH_SOCK=$HOME/agent.sock ssh-add -l; true\"";
+    let done = prison.rack().sh(script);
+    done.ok().stdout("1\n0\n");
+    assert!(
+        done.errors().contains("onnection refused") || done.errors().contains("agent"),
+        "{done}"
+    );
+}
+
+#[test]
+fn a_real_tmux_cannot_be_typed_into() {
+    need!("tmux");
+    let prison = prison();
+    let script = "export TMUX_TMPDIR=$HOME; tmux -f /dev/null new-session -d 'exec sh'; trap 'tmux kill-server' EXIT; \
+        socket=$(tmux display-message -p '#{socket_path}'); \
+        keyrack exec --quiet --for bot -- tmux -S $socket send-keys x && echo outside; \
+        keyrack exec --quiet --for bot --isolate -- tmux -S $socket send-keys x && echo inside; true";
+    prison.rack().sh(script).ok().stdout("outside\n");
+}
+
+#[test]
+fn a_real_bus_cannot_be_asked() {
+    need!("dbus-daemon");
+    need!("dbus-send");
+    // A bus does not serve a user without a name.
+    let prison = Prison::new(rack_of_a_name());
+    let ask = "dbus-send --bus=unix:path=$HOME/bus --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.GetId >reply 2>&1";
+    let script = format!(
+        "dbus-daemon --session --fork --address=unix:path=$HOME/bus --print-pid >bus.pid; trap 'kill $(cat bus.pid)' EXIT; \
+         keyrack exec --quiet --for bot -- sh -c '{ask} && echo outside'; \
+         keyrack exec --quiet --for bot --isolate -- sh -c '{ask} && echo inside'; true"
+    );
+    prison.rack().sh(&script).ok().stdout("outside\n");
+}
+
+#[test]
+fn another_robot_cannot_be_looked_into() {
+    let prison = prison();
+    let pid = prison.robot().expect("it runs");
+    for what in ["environ", "maps", "cwd/pid"] {
+        prison.only_outside(&format!("read /proc/{pid}/{what}"));
+    }
+    prison.only_outside(&format!("follow /proc/{pid}/fd/0"));
+    prison.only_outside(&format!("follow /proc/{pid}/exe"));
+    prison.only_outside(&format!("list /proc/{pid}/root"));
+}
+
+/// No file of ours says more than names do: values are in no command line.
+#[test]
+fn reading_command_lines_of_others_succeeds_by_design() {
+    let prison = prison();
+    let pid = prison.robot().expect("it runs");
+    prison.succeeds("", &format!("read /proc/{pid}/cmdline"));
+}
+
+#[test]
+fn another_robot_cannot_be_traced_or_read() {
+    let prison = prison();
+    let pid = prison.robot().expect("it runs");
+    for attack in ["trace", "vm_read", "take_descriptor"] {
+        prison.only_outside(&format!("{attack} {pid}"));
+    }
+}
+
+#[test]
+fn another_robot_and_its_daemon_cannot_be_signalled() {
+    let prison = prison();
+    prison.only_outside(&format!("signal {}", prison.robot().expect("it runs")));
+    for pid in prison.rack().daemons() {
+        prison.only_outside(&format!("signal {pid}"));
+    }
+}
+
+#[test]
+fn nothing_is_written_beyond_the_working_directory() {
+    let prison = prison();
+    let rack = prison.rack();
+    let elsewhere = rack.path("elsewhere");
+    std::fs::create_dir_all(&elsewhere).expect("our sandbox");
+    rack.hand_over(&elsewhere);
+    rack.write("work/own", "");
+    rack.hand_over(&rack.path("work/own"));
+    for path in [rack.home().join(".profile"), rack.home().join(".bashrc"), elsewhere.join("x")] {
+        prison.only_outside(&format!("write {}", path.display()));
+    }
+    prison.only_outside(&format!("through_a_link {}", elsewhere.display()));
+    prison.succeeds("", "write own");
+    prison.succeeds(
+        &format!("--rw {}", elsewhere.display()),
+        &format!("write {}/x", elsewhere.display()),
+    );
+    // The private /tmp is gone with the program.
+    prison.succeeds("", "write /tmp/keyrack-left-behind");
+    assert!(!std::path::Path::new("/tmp/keyrack-left-behind").exists());
+}
+
+#[test]
+fn a_file_outside_cannot_be_linked_in() {
+    let prison = prison();
+    let rack = prison.rack();
+    rack.write("elsewhere/file", "x");
+    rack.hand_over(&rack.path("elsewhere/file"));
+    prison.only_outside(&format!("hard_link {}", rack.path("elsewhere/file").display()));
+}
+
+#[test]
+fn mounts_cannot_be_changed() {
+    let prison = prison();
+    let ssh = prison.rack().home().join(".ssh").display().to_string();
+    for attack in ["mount_over", "unmount", "remount_writable"] {
+        prison.refused(&format!("{attack} {ssh}"));
+    }
+    prison.refused("remount_writable /");
+    prison.refused(&format!("uncover {}", prison.rack().home().display()));
+}
+
+#[test]
+fn root_of_a_namespace_of_its_own_changes_no_mount_either() {
+    let prison = prison();
+    let ssh = prison.rack().home().join(".ssh").display().to_string();
+    prison.only_outside(&format!("mount_over_as_root {ssh}"));
+    prison.only_outside(&format!("uncover_as_root {}", prison.rack().home().display()));
+    prison.refused(&format!("unmount_as_root {ssh}"));
+}
+
+#[test]
+fn files_are_not_opened_by_handle() {
+    let prison = prison();
+    let manifest = prison.rack().manifest("bot").display().to_string();
+    prison.refused(&format!("open_by_handle {manifest}"));
+    prison.refused(&format!("open_by_handle_as_root {manifest}"));
+}
+
+#[test]
+fn a_directory_left_open_leads_nowhere() {
+    let prison = prison();
+    let open = |flags: &str| {
+        let attacker = prison.rack().path("attackers/inside.py");
+        prison.rack().sh(&format!(
+            "keyrack exec --quiet --for bot --key TOKEN {flags} -- python3 {} through_a_descriptor 9 9<~",
+            attacker.display()
+        ))
+    };
+    open("").code(99);
+    open("--isolate").ok();
+}
+
+#[test]
+fn the_terminal_cannot_be_typed_into() {
+    let prison = prison();
+    let attacker = prison.rack().path("attackers/inside.py");
+    let run = |flags: &str, attack: &str| {
+        let line = format!(
+            "keyrack exec --quiet --for bot --key TOKEN {flags} -- python3 {} {attack}",
+            attacker.display()
+        );
+        prison.rack().terminal(&line).finish().0
+    };
+    for attack in ["type_into_terminal", "type_into_terminal_in_64_bits"] {
+        if std::fs::read_to_string("/proc/sys/dev/tty/legacy_tiocsti")
+            .is_ok_and(|on| on.trim() == "1")
+        {
+            assert_eq!(run("", attack), 99, "{attack}");
+        }
+        assert_eq!(run("--isolate", attack), 0, "{attack}");
+    }
+    assert_eq!(run("--isolate", "console"), 0);
+}
+
+#[test]
+fn other_terminals_are_not_there() {
+    let prison = prison();
+    let pty = nix::pty::openpty(None, None).expect("a terminal");
+    let path = nix::unistd::ttyname(&pty.slave).expect("it has a name");
+    prison.rack().hand_over(&path);
+    prison.only_outside(&format!("write {}", path.display()));
+}
+
+#[test]
+fn there_is_no_second_way_to_make_system_calls() {
+    let prison = prison();
+    if std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
+        .is_ok_and(|off| off.trim() == "0")
+    {
+        prison.only_outside("io_uring");
+    }
+    prison.refused("io_uring");
+}
+
+#[test]
+fn the_shell_outside_is_given_no_key_ring() {
+    let prison = prison();
+    prison.only_outside("session_to_parent");
+}
+
+#[test]
+fn shared_memory_is_not_shared() {
+    let prison = prison();
+    let path = format!("/dev/shm/keyrack-test-{}", std::process::id());
+    std::fs::write(&path, "x").expect("memory");
+    prison.rack().hand_over(path.as_ref());
+    prison.only_outside(&format!("read {path}"));
+    std::fs::remove_file(path).expect("ours");
+}
+
+#[test]
+fn without_network_nothing_is_reached_and_get_still_works() {
+    let prison = prison();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    prison.succeeds("", &format!("tcp {port}"));
+    let done = prison.inside("--net none", &format!("tcp {port}"));
+    assert!(done.ok().text().starts_with("refused: "), "{done}");
+    let get = "keyrack exec --quiet --for bot --key TOKEN --isolate --net none -- keyrack get --for bot --key TOKEN";
+    prison.rack().sh(get).ok().bytes(b"bot-value");
+}
+
+#[test]
+fn setuid_programs_give_nothing() {
+    need!(root);
+    let prison = prison();
+    let id = prison.rack().path("attackers/id");
+    std::fs::copy("/usr/bin/id", &id).expect("id");
+    std::fs::set_permissions(&id, std::os::unix::fs::PermissionsExt::from_mode(0o4755))
+        .expect("root may");
+    prison.only_outside(&format!("regain {}", id.display()));
+    prison.refused("become_root");
+}
+
+#[test]
+fn root_in_a_sandbox_is_nobody_special() {
+    need!(root);
+    let prison = Prison::new(Rack::of_root_at_home());
+    prison.only_outside("control /proc/sys/kernel/core_pattern");
+    prison.only_outside(&format!(
+        "read {}",
+        prison.rack().home().join(".ssh/id_ed25519_eve").display()
+    ));
+    prison.only_outside(&format!("read /proc/{}/environ", prison.robot().expect("it runs")));
+    prison.refused(&format!("mount_over {}", prison.rack().home().display()));
+    prison.refused(&format!("unmount {}", prison.rack().home().join(".ssh").display()));
+    prison.refused("remount_writable /proc");
+    prison.refused("write /etc/hostname");
+    let disk = std::fs::read_dir("/sys/block")
+        .expect("Linux has it")
+        .flatten()
+        .map(|disk| format!("/dev/{}", disk.file_name().to_string_lossy()));
+    for disk in disk.filter(|disk| std::fs::File::open(disk).is_ok()) {
+        prison.refused(&format!("read {disk}"));
+    }
+    let status = "keyrack exec --quiet --for bot --isolate -- grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status";
+    prison
+        .rack()
+        .sh(status)
+        .ok()
+        .stdout("CapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n");
+}
+
+#[test]
+fn a_working_directory_that_holds_keys_is_only_read() {
+    let prison = prison();
+    let done = prison.rack().sh("cd; keyrack exec --for bot --isolate -- touch here");
+    assert_ne!(done.code, 0, "{done}");
+    assert!(done.errors().contains("is read-only in the sandbox: it holds "), "{done}");
+    prison.rack().sh("cd ~/.ssh; keyrack exec --for bot --isolate -- true").code(2);
+}
+
+#[test]
+fn where_namespaces_are_forbidden_nothing_is_run() {
+    let prison = prison();
+    // Inside of a user namespace its root may forbid any further one.
+    let forbidden = |line: &str| {
+        prison.rack().sh(&format!(
+            "unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_user_namespaces; exec {line}'"
+        ))
+    };
+    let done = forbidden("keyrack exec --quiet --for bot --isolate -- echo ran");
+    done.code(13).bytes(b"");
+    assert!(
+        done.errors().contains("no sandbox can be made here")
+            && done.errors().contains("max_user_namespaces"),
+        "{done}"
+    );
+    let done = forbidden("keyrack exec --for bot --isolate=best-effort -- echo ran");
+    done.ok().stdout("ran\n");
+    assert!(done.errors().contains("the sandbox lacks user and mount namespaces"), "{done}");
+}
+
+/// What is shared on purpose is shared: whoever works in the same repository runs what the
+/// robot leaves there.
+#[test]
+fn a_hook_left_in_a_shared_repository_succeeds_by_design() {
+    need!("git");
+    let prison = prison();
+    let script = "git init -q shared; cd shared; printf '#!/bin/sh\\necho robot was here\\n' >hook; chmod +x hook; \
+        keyrack exec --quiet --for bot --isolate -- cp hook .git/hooks/post-commit; \
+        git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x";
+    let done = prison.rack().sh(script);
+    assert!(done.ok().errors().contains("robot was here"), "{done}");
+}
+
+/// Values are for the program: with a network it can send them anywhere.
+#[test]
+fn sending_a_value_away_succeeds_by_design() {
+    use std::io::Read as _;
+    let prison = prison();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let line = format!(
+        "keyrack exec --quiet --for bot --key TOKEN --isolate -- bash -c 'printf %s $TOKEN >/dev/tcp/127.0.0.1/{port}'"
+    );
+    prison.rack().sh(&line).ok();
+    let mut told = String::new();
+    listener.accept().expect("it came").0.read_to_string(&mut told).expect("text");
+    assert_eq!(told, "bot-value");
+}
+
+/// Runs a script of the robot's in its sandbox.
+fn build(prison: &Prison, script: &str) -> keyrack_tests::Finished {
+    prison.rack().write("work/build.sh", script);
+    prison.rack().sh("keyrack exec --quiet --for bot --isolate -- bash -eu build.sh")
+}
+
+#[test]
+fn git_works_inside() {
+    need!("git");
+    let script = "git init -q repo; cd repo; git config user.name a; git config user.email a@b; \
+        echo x >f; git add f; git commit -qm x; git log --format=%s";
+    build(&prison(), script).ok().stdout("x\n");
+}
+
+#[test]
+fn python_works_inside() {
+    let script = "python3 -m venv --without-pip v; \
+        v/bin/python -c 'import multiprocessing as m, tempfile; m.Lock(); tempfile.TemporaryFile(); print(1)'";
+    build(&prison(), script).ok().stdout("1\n");
+}
+
+#[test]
+fn npm_works_inside() {
+    if !has("npm") {
+        return skip("attacks_sandbox.rs::npm_works_inside", Missing::Here("npm is not installed"));
+    }
+    let package = r#"{"name":"x","version":"1.0.0","scripts":{"go":"node -e 'console.log(process.env.TOKEN)'"}}"#;
+    let prison = prison();
+    prison.rack().write("work/package.json", package);
+    let script = "mkdir app; cp package.json app; cd app; npm run --silent go; \
+        npm install --offline --no-audit --no-fund >/dev/null; ls";
+    build(&prison, script).ok().stdout("bot-value\npackage-lock.json\npackage.json\n");
+}
+
+#[test]
+fn cargo_works_inside() {
+    // cargo may lie where only root can look.
+    let prison = Prison::new(rack_of_a_name());
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let script = format!(
+        "export PATH={}:$PATH; {cargo} new -q app --vcs none; cd app; {cargo} run -q --offline",
+        std::path::Path::new(&cargo).parent().expect("a directory").display()
+    );
+    build(&prison, &script).ok().stdout("Hello, world!\n");
+}
