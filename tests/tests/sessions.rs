@@ -53,6 +53,7 @@ sessions! {
     sudo
     trust
     unlock
+    vault
 }
 
 fn with_a_key() -> Rack {
