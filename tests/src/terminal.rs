@@ -77,7 +77,12 @@ impl Terminal {
 
     /// Presses Ctrl-C.
     pub fn interrupt(&mut self) -> &mut Self {
-        self.keyboard.write_all(b"\x03").expect("the terminal is there");
+        self.press(b"\x03")
+    }
+
+    /// Presses keys, as the terminal sends them.
+    pub fn press(&mut self, keys: &[u8]) -> &mut Self {
+        self.keyboard.write_all(keys).expect("the terminal is there");
         self
     }
 

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
-use nix::sys::signal::{SigSet, Signal, kill, raise};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -103,9 +103,11 @@ fn watch(child: &Child, signals: &SignalFd, streams: &mut [Stream<'_>]) -> u8 {
         match waitpid(pid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
             Ok(WaitStatus::Exited(_, status)) => return status as u8,
             Ok(WaitStatus::Signaled(_, signal, _)) => return 128 + signal as u8,
-            Ok(WaitStatus::Stopped(..)) => {
+            Ok(WaitStatus::Stopped(_, signal)) => {
                 // To a shell, this process is the job. It goes on when the shell says so.
-                let _ = raise(Signal::SIGSTOP);
+                let before = SigSet::from(signal).thread_swap_mask(SigmaskHow::SIG_UNBLOCK);
+                let _ = raise(signal);
+                let _ = before.and_then(|mask| mask.thread_set_mask());
                 let _ = kill(pid, Signal::SIGCONT);
                 streams.iter().for_each(Stream::resize);
             }
