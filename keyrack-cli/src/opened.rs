@@ -62,22 +62,13 @@ impl Opened {
         settings: &Settings,
         change: impl FnOnce(&mut Manifest) -> Outcome<T>,
     ) -> Outcome<T> {
-        let mut both = None;
         let now = Timestamp::now();
-        let result = store(settings).update(&self.owner, &self.identity, now, |manifest| {
-            let before = manifest.clone();
-            let result = change(manifest)?;
-            both = Some((before, manifest.clone()));
-            Ok(result)
-        });
-        let result = result.map_err(|e| words::update(e, &self.owner))?;
-        if let Some((before, mut after)) = both {
-            // Every write counts one on, after the change was made.
-            after.counter += 1;
-            values::discard(&before, &after, settings);
-            self.manifest = after;
-        }
-        Ok(result)
+        let updated = store(settings)
+            .update(&self.owner, &self.identity, now, change)
+            .map_err(|e| words::update(e, &self.owner))?;
+        values::discard(&updated.before, &updated.after, settings);
+        self.manifest = updated.after;
+        Ok(updated.result)
     }
 }
 

@@ -1,7 +1,6 @@
 //! The one place that writes files. A file is there whole or not at all, whatever dies
 //! when: temporary file (0600) in the same directory, fsync, rename, directory fsync.
 
-use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -11,41 +10,10 @@ use std::time::SystemTime;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-/// What could not be done to which file, and what the system said.
-#[derive(Debug)]
-pub struct FileError {
-    /// What was tried: `read`, `write`, …
-    pub action: &'static str,
-    /// The file.
-    pub path: PathBuf,
-    /// The system's answer.
-    pub source: io::Error,
-}
+pub use crate::file_error::FileError;
 
-impl FileError {
-    /// Puts the three together.
-    pub fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self { action, path: path.to_owned(), source }
-    }
-
-    /// Whether something is there that we do not write: a link, a fifo, a directory, or a
-    /// file that is too large.
-    pub fn is_foreign(&self) -> bool {
-        matches!(self.source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge)
-    }
-}
-
-impl fmt::Display for FileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}: {}", self.action, self.path.display(), self.source)
-    }
-}
-
-impl std::error::Error for FileError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
+/// The one temporary file of a directory with one writer at a time.
+const ALONE: &str = ".~new.tmp";
 
 /// A whole file that waits to take its place. Dropped, it is gone.
 #[derive(Debug)]
@@ -88,7 +56,7 @@ impl Staged {
     /// # Errors
     /// As [`Staged::create`].
     pub fn alone_in_directory(target: &Path, bytes: &[u8]) -> Result<Self, FileError> {
-        let temp = parent(target).join(".~new.tmp");
+        let temp = parent(target).join(ALONE);
         remove(&temp)?;
         Self::write(target, temp, bytes)
     }
@@ -127,49 +95,6 @@ impl Drop for Staged {
             // Nothing can be done about it, and the next writer replaces what is left.
             let _ = fs::remove_file(&self.temp);
         }
-    }
-}
-
-/// Many new files in a directory that nobody reads yet: all are written, then all are made
-/// to last, which costs a journal once and not for each.
-#[derive(Debug)]
-pub struct Batch {
-    dir: PathBuf,
-    written: Vec<PathBuf>,
-}
-
-impl Batch {
-    /// Begins with a directory, which is made if it is missing.
-    ///
-    /// # Errors
-    /// It cannot be made.
-    pub fn new(dir: &Path) -> Result<Self, FileError> {
-        make_dir(dir)?;
-        Ok(Self { dir: dir.to_owned(), written: Vec::new() })
-    }
-
-    /// Writes one of them (0600).
-    ///
-    /// # Errors
-    /// It is there already, or cannot be written.
-    pub fn create(&mut self, target: &Path, bytes: &[u8]) -> Result<(), FileError> {
-        let written = new_file(target, 0o600).and_then(|mut file| file.write_all(bytes));
-        written.map_err(|error| FileError::new("create", target, error))?;
-        self.written.push(target.to_owned());
-        Ok(())
-    }
-
-    /// Makes all of them last.
-    ///
-    /// # Errors
-    /// One cannot be synced.
-    pub fn sync(self) -> Result<(), FileError> {
-        for path in &self.written {
-            File::open(path)
-                .and_then(|file| file.sync_all())
-                .map_err(|error| FileError::new("sync", path, error))?;
-        }
-        sync_dir(&self.dir)
     }
 }
 
@@ -304,6 +229,15 @@ pub fn sync_dir(path: &Path) -> Result<(), FileError> {
         .map_err(|error| FileError::new("sync", path, error))
 }
 
+/// Removes what a killed writer left that was alone in `dir` ([`Staged::alone_in_directory`]).
+/// For who is that now.
+///
+/// # Errors
+/// It stays.
+pub fn clear(dir: &Path) -> Result<(), FileError> {
+    remove(&dir.join(ALONE))
+}
+
 /// Removes the temporary files in a directory that were last written before `then`: those
 /// of writers that were killed.
 ///
@@ -348,7 +282,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     written
 }
 
-fn new_file(path: &Path, mode: u32) -> io::Result<File> {
+pub(crate) fn new_file(path: &Path, mode: u32) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
 }
 

@@ -5,11 +5,13 @@
 
 pub mod atomic;
 mod backups;
+mod batch;
 pub mod card;
 mod create;
 mod document;
 pub mod drop;
 mod entry;
+mod file_error;
 pub mod generate;
 mod header;
 mod id;
@@ -41,6 +43,7 @@ mod testing;
 
 pub use atomic::FileError;
 pub use backups::BackupError;
+pub use batch::Batch;
 pub use card::{Card, SignedCard};
 pub use create::{Created, NewOwner};
 pub use document::{Backup, Manifest, OnOff, OwnerInfo, Provisioner, Rack, Signing};
@@ -62,7 +65,7 @@ pub use sign::{BadKey, BadSignature, Namespace, PublicKey, SigningKey, to_pem};
 pub use store::{Opened, Store};
 pub use store_error::{Conflict, StoreError, Tampered};
 pub use text::{TextError, VERSION};
-pub use update::UpdateError;
+pub use update::{UpdateError, Updated};
 pub use vault_ref::{EpochError, EpochId, PerCompartment, RecordRef, VaultRef};
 pub use word::{Exid, VaultName, Word, WordError};
 pub use yaml::YamlError;

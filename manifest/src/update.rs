@@ -24,6 +24,17 @@ pub enum UpdateError<E> {
     Refused(E),
 }
 
+/// A change that was made.
+#[derive(Debug)]
+pub struct Updated<T> {
+    /// What the change returned.
+    pub result: T,
+    /// The manifest as the change found it.
+    pub before: Manifest,
+    /// The manifest as it was written.
+    pub after: Manifest,
+}
+
 impl Store<'_> {
     /// Changes `owner`'s manifest by `change`, which sees it as it is under the lock.
     /// Files the change writes elsewhere (records of a vault) are in place before the
@@ -38,15 +49,16 @@ impl Store<'_> {
         identity: &Identity,
         now: Timestamp,
         change: impl FnOnce(&mut Manifest) -> Result<T, E>,
-    ) -> Result<T, UpdateError<E>> {
+    ) -> Result<Updated<T>, UpdateError<E>> {
         let _lock = self.lock(owner)?;
-        let (mut manifest, pin) = self.read(owner, identity)?;
-        if manifest.signing.provisional {
+        let (before, pin) = self.read(owner, identity)?;
+        if before.signing.provisional {
             return Err(StoreError::Provisional { owner: owner.clone() }.into());
         }
-        let result = change(&mut manifest).map_err(UpdateError::Refused)?;
-        self.write(&mut manifest, pin.as_ref(), identity, now)?;
-        Ok(result)
+        let mut after = before.clone();
+        let result = change(&mut after).map_err(UpdateError::Refused)?;
+        self.write(&mut after, pin.as_ref(), identity, now)?;
+        Ok(Updated { result, before, after })
     }
 
     /// Runs `work` under the lock if nobody is writing now and `manifest` is still what this

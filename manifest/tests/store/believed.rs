@@ -175,3 +175,20 @@ fn what_a_host_made_up_is_the_owners_to_replace_elsewhere() {
     assert!(home.store().open(&home.owner, &home.identity).unwrap().first_sight);
     assert!(!home.pin().provisional);
 }
+
+#[test]
+fn work_at_rest_is_done_on_the_last_write_only() {
+    let home = Home::new();
+    let updated = home
+        .store()
+        .update(&home.owner, &home.identity, now(), |_| Ok::<_, std::convert::Infallible>(()))
+        .unwrap();
+    assert_eq!((updated.before.counter, updated.after.counter), (1, 2));
+    assert_eq!(home.store().at_rest(&updated.after, || 7).unwrap(), Some(7));
+    assert_eq!(home.store().at_rest(&updated.before, || 7).unwrap(), None);
+    home.update(|_| {
+        // A writer is at work.
+        assert_eq!(home.store().at_rest(&updated.after, || 7).unwrap(), None);
+    })
+    .unwrap();
+}

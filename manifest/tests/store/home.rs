@@ -82,10 +82,11 @@ impl Home {
         &self,
         change: impl FnOnce(&mut Manifest),
     ) -> Result<(), UpdateError<Infallible>> {
-        self.store().update(&self.owner, &self.identity, now(), |manifest| {
+        let change = |manifest: &mut Manifest| {
             change(manifest);
             Ok(())
-        })
+        };
+        self.store().update(&self.owner, &self.identity, now(), change).map(drop)
     }
 
     /// Adds an entry called `name`.

@@ -37,9 +37,14 @@ impl Layout {
         self.dir.join("epochs").join(epoch.to_string())
     }
 
+    /// The wraps of an epoch's keys.
+    pub(crate) fn keys(&self, epoch: &EpochId) -> PathBuf {
+        self.epoch(epoch).join("keys")
+    }
+
     /// A wrap, named by its content.
     pub(crate) fn wrap(&self, epoch: &EpochId, digest: &Digest) -> PathBuf {
-        self.epoch(epoch).join("keys").join(format!("{digest}.age"))
+        self.keys(epoch).join(format!("{digest}.age"))
     }
 
     /// One version of a record.
@@ -54,12 +59,7 @@ impl Layout {
 
     /// Every directory that files of the vault are written to.
     pub(crate) fn directories(&self, epoch: &EpochId) -> [PathBuf; 4] {
-        [
-            self.dir.clone(),
-            self.dir.join("chain"),
-            self.epoch(epoch).join("keys"),
-            self.records(epoch),
-        ]
+        [self.dir.clone(), self.dir.join("chain"), self.keys(epoch), self.records(epoch)]
     }
 
     /// What is there of an epoch's records, in no order.
@@ -74,7 +74,7 @@ impl Layout {
 
     /// Every wrap of an epoch's keys, in no order.
     pub(crate) fn wraps(&self, epoch: &EpochId) -> Result<Vec<Digest>, FileError> {
-        list(&self.epoch(epoch).join("keys"), |name| name.strip_suffix(".age")?.parse().ok())
+        list(&self.keys(epoch), |name| name.strip_suffix(".age")?.parse().ok())
     }
 }
 

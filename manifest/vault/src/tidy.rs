@@ -41,6 +41,11 @@ impl Vault {
         for other in self.layout.epochs()? {
             if other.number() < epoch.number() {
                 remove_dir(&self.layout.epoch(&other))?;
+                continue;
+            }
+            // A later one is not ours to judge, but what was half written in it is.
+            for dir in self.layout.directories(&other) {
+                atomic::clear(&dir)?;
             }
         }
         // Never the last one: it is what stock age opens.

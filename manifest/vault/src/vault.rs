@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use keyrack_manifest::atomic::{self, Staged};
 use keyrack_manifest::{
-    CredId, Digest, FileError, MemberId, PublicKey, Recipient, RecordRef, SigningKey, VaultId,
-    VaultRef,
+    Batch, CredId, Digest, FileError, MemberId, PublicKey, Recipient, RecordRef, SigningKey,
+    VaultId, VaultRef,
 };
 use keyrack_names::{Secret, Slug};
 
@@ -143,7 +143,7 @@ impl Vault {
         now: Timestamp,
     ) -> Result<(VaultRef, Vec<(Slug, RecordRef)>), VaultError> {
         let wrap = self.write_wrap(keys, recipients)?;
-        let mut batch = atomic::Batch::new(&self.layout.records(keys.epoch()))?;
+        let mut batch = Batch::new(&self.layout.records(keys.epoch()))?;
         let mut moved = Vec::with_capacity(records.len());
         for (name, record) in records {
             let Opened { value, meta, version } = self.read(record, name)?;

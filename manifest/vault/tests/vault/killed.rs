@@ -1,0 +1,104 @@
+//! What writers leave that were killed, and what becomes of it.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use keyrack_manifest::generate;
+use keyrack_vault::{GRACE, VaultError};
+
+use crate::owner::{Owner, now, slug};
+
+#[test]
+fn a_writer_killed_before_the_manifest_changed_nothing() {
+    let owner = Owner::new();
+    let first = owner.put("A", "old", None);
+    owner.put("A", "killed", Some(&first));
+    assert_eq!(owner.get("A", &first).unwrap(), "old");
+    let second = owner.put("A", "new", Some(&first));
+    assert_eq!(owner.get("A", &second).unwrap(), "new");
+}
+
+#[test]
+fn a_restored_manifest_finds_what_was_written_since() {
+    let owner = Owner::new();
+    let first = owner.put("A", "old", None);
+    let second = owner.put("A", "new", Some(&first));
+    owner.vault().discard([first]).unwrap();
+    assert_eq!(owner.get("A", &first).unwrap(), "new");
+    assert_eq!(owner.get("A", &second).unwrap(), "new");
+    assert!(matches!(
+        {
+            owner.vault().discard([second]).unwrap();
+            owner.get("A", &first)
+        },
+        Err(VaultError::Missing { .. })
+    ));
+}
+
+#[test]
+fn a_failed_rotation_leaves_nothing_and_the_old_epoch_whole() {
+    let owner = Owner::new();
+    let (a, b) = (owner.put("A", "a", None), owner.put("B", "b", None));
+    fs::write(owner.path(&b.id, 1), "damaged").unwrap();
+    let before = owner.files();
+    let recipients = std::slice::from_ref(&owner.recipient);
+    let records = [(slug("A"), a), (slug("B"), b)];
+    owner.vault().rotate(recipients, &owner.key, &records, now()).unwrap_err();
+    assert_eq!(owner.files(), before);
+    assert_eq!(owner.get("A", &a).unwrap(), "a");
+}
+
+#[test]
+fn a_rotation_leaves_no_file_that_the_old_keys_open() {
+    let mut owner = Owner::new();
+    let record = owner.put("A", "a", None);
+    let old = owner.carried.clone();
+    let old_epoch = owner.epoch();
+    let moved = owner.rotate(&[(slug("A"), record)]);
+    assert_eq!(owner.vault_with(&old).get(&record, &slug("A")).unwrap().expose(), b"a");
+    owner.vault().tidy().unwrap();
+    assert!(!old_epoch.exists());
+    assert_eq!(owner.get("A", &moved[0].1).unwrap(), "a");
+    assert_ne!(old.keys, owner.carried.keys);
+    assert_eq!(moved[0].1.version, record.version + 1);
+}
+
+#[test]
+fn only_the_wrap_that_is_named_stays() {
+    let mut owner = Owner::new();
+    let (_, more) = generate::age_text().unwrap();
+    let first = owner.carried.clone();
+    let carried = owner.vault().rewrap(&[owner.recipient.clone(), more]).unwrap();
+    // Not committed yet: the old manifest still names the old wrap.
+    owner.vault().check().unwrap();
+    owner.carried = carried;
+    owner.vault().check().unwrap();
+    owner.vault().tidy().unwrap();
+    assert_eq!(fs::read_dir(owner.epoch().join("keys")).unwrap().count(), 1);
+    // A restored manifest names a wrap that is gone: the one that is there is not removed.
+    owner.carried = first;
+    owner.vault().tidy().unwrap();
+    assert_eq!(fs::read_dir(owner.epoch().join("keys")).unwrap().count(), 1);
+    assert!(matches!(owner.vault().check(), Err(VaultError::Missing { .. })));
+}
+
+#[test]
+fn debris_is_swept_once_it_is_old() {
+    let owner = Owner::new();
+    let named = owner.put("A", "a", None);
+    let later = owner.put("A", "killed", Some(&named));
+    let orphan = owner.put("B", "killed", None);
+    let half = owner.dir.join("epochs/0000000007-0011223344556677/creds");
+    fs::create_dir_all(&half).unwrap();
+    let temp = owner.epoch().join("creds/.~new.tmp");
+    fs::write(&temp, "half").unwrap();
+
+    let now = SystemTime::now();
+    assert_eq!(owner.vault().sweep([named], now).unwrap(), 0, "another device's, for all we know");
+    let swept = owner.vault().sweep([named], now + GRACE + Duration::from_secs(60)).unwrap();
+    assert_eq!(swept, 3);
+    assert!(!owner.path(&orphan.id, 1).exists() && !half.exists() && !temp.exists());
+    // A restored manifest may need it.
+    assert!(owner.path(&later.id, 2).exists());
+    assert_eq!(owner.get("A", &named).unwrap(), "a");
+}
