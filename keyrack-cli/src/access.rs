@@ -169,7 +169,7 @@ fn ask(
         }
     }
     // A daemon that does not run will not run for another key either.
-    let alive = bare_status(settings, owner).is_ok();
+    let alive = somebody_listens(settings, owner);
     if alive
         && let Some(rack) = opened::without_person(settings, owner)
         && let Some(reply) =
@@ -182,6 +182,15 @@ fn ask(
         (None, Some(error)) if !is_no_capability(&error) => Err(daemon::failure(&error, owner)),
         (None, _) => Err(nobody(settings, owner)),
     }
+}
+
+/// Whether anything of this user's answers on a path of `owner`'s, be it another home's
+/// daemon or a fake: whether it holds the key, only a handshake tells.
+fn somebody_listens(settings: &Settings, owner: &Owner) -> bool {
+    let asked = client::first(&bare_sockets(settings, owner), |path| {
+        client::bare(path, BareRequest::Status)
+    });
+    !matches!(asked, Err(ClientError::NotRunning | ClientError::Foreign { .. }))
 }
 
 fn is_no_capability(error: &ClientError) -> bool {

@@ -28,7 +28,7 @@ pub struct Project {
     /// What is needed, by env, in the order written.
     pub env: BTreeMap<Env, Vec<Wanted>>,
     /// SHA-256 of each file that was read.
-    digests: Vec<[u8; 32]>,
+    pub digests: Vec<[u8; 32]>,
 }
 
 impl Project {

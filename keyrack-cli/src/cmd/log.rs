@@ -98,3 +98,28 @@ fn verify(log: impl BufRead, path: &Path, settings: &Settings, ui: &Ui) -> Outco
     ui.say(format!("{owner}: {lines} lines, each following from the one before"));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_who_asked_and_what_became_of_it() {
+        let by = |more: &str| {
+            let text = format!(
+                r#"{{"v":1,"seq":0,"boot_ms":5,"ts_ms":0,"action":"get","outcome":"ok","uid":1000,"channel":"attach",{more}}}"#
+            );
+            let [time, action, outcome, by, keys] = words(&serde_json::from_str(&text).unwrap());
+            assert_eq!(
+                [&*time, &*action, &*outcome, &*keys],
+                ["1970-01-01T00:00:00Z", "get", "ok", ""]
+            );
+            by
+        };
+        assert_eq!(by(r#""pid":4711"#), "pid 4711");
+        assert_eq!(by(r#""pid":4711,"session":4700"#), "pid 4711, session 4700");
+        assert_eq!(by(r#""pid":4711,"exited":true"#), "pid 4711 (exited)");
+        assert_eq!(by(r#""pid":4711,"caller":"git""#), "pid 4711, who says: git");
+        assert_eq!(by(r#""pid":0"#), "-");
+    }
+}

@@ -41,9 +41,7 @@ fn filter() -> Result<BpfProgram, FilterError> {
             SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?;
         SeccompRule::new(vec![compare])
     };
-    let typing = || {
-        Ok::<_, BackendError>(vec![is(1, libc::TIOCSTI as u64)?, is(1, libc::TIOCLINUX as u64)?])
-    };
+    let typing = || Ok::<_, BackendError>(vec![is(1, libc::TIOCSTI)?, is(1, libc::TIOCLINUX)?]);
     let giving = || Ok::<_, BackendError>(vec![is(0, KEYCTL_SESSION_TO_PARENT)?]);
     let mut rules = BTreeMap::from([
         (libc::SYS_ioctl, typing()?),
