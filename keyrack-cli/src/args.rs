@@ -1,6 +1,9 @@
 //! The command line, defined once: help, man page and completions come from here.
 //! What flags mean together is decided in [`crate::settings`] and in each command.
 
+// Doc comments here are help texts: `[default: …]` is no link.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 

@@ -12,7 +12,7 @@
 //! directory and capabilities last; a block marked `console fresh` begins a new sandbox.
 //! A line `> …` continues a command, `? N` is a status other than 0, `[..]` is anything.
 //! stdout and stderr are shown as a terminal would. What differs from run to run is
-//! masked ([`mask`](crate::mask)). `KEYRACK_SESSIONS=write` writes what happened into the
+//! masked ([`crate::mask`]). `KEYRACK_SESSIONS=write` writes what happened into the
 //! file, for a person to read before it is kept.
 
 use std::fs;
