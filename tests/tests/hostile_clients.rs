@@ -158,13 +158,21 @@ fn what_a_killed_client_left_is_forgotten() {
     still_serves(&rack);
 }
 
-/// What each command says when something false listens, and that it told it nothing.
+/// What each command says when something false listens, and that it told it nothing. The
+/// false one knows the rack's id, which is no secret, and answers what it is told.
 #[track_caller]
-fn told_nothing(why: &str, answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync + 'static) {
+fn told_nothing(
+    why: &str,
+    answer: impl Fn(&str, &[u8]) -> Option<Vec<u8>> + Send + Sync + 'static,
+) {
     let rack = Rack::new();
     rack.key("bot");
     rack.sh("keyrack init --for bot; printf canary | keyrack set --for bot --key TOKEN").ok();
-    let fake = FakeDaemon::listen(&rack.socket("bot"), answer);
+    let manifest = rack.manifest("bot").display().to_string();
+    let id =
+        format!("age -d -i ~/.ssh/id_ed25519_bot {manifest} | sed -n '/^rack:/,$s/^  id: //p'");
+    let id = rack.sh(&format!("{id} | head -1 | tr -d \"'\"")).text();
+    let fake = FakeDaemon::listen(&rack.socket("bot"), move |said| answer(&id, said));
     let error = format!(
         "keyrack: error: bot: /sandbox/run/keyrack-daemon.bot.sock does not answer as your daemon \
          would: {why}\nkeyrack: hint: keyrack doctor --for bot\n"
@@ -179,42 +187,46 @@ fn told_nothing(why: &str, answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + Sy
 
 #[test]
 fn a_silent_fake() {
-    told_nothing("no answer within 3 s", |_| None);
+    told_nothing("no answer within 3 s", |_, _| None);
 }
 
 #[test]
 fn a_fake_that_answers_garbage() {
-    told_nothing("a malformed message", |_| Some(framed(&[77; 40])));
+    told_nothing("a malformed message", |_, _| Some(framed(&[77; 40])));
 }
 
 #[test]
 fn a_fake_that_hangs_up() {
-    told_nothing("it closed the connection", |_| Some(Vec::new()));
+    told_nothing("it closed the connection", |_, _| Some(Vec::new()));
 }
 
 #[test]
 fn a_fake_that_announces_four_gigabytes() {
     let why = "a frame of 4294967295 bytes was announced; 1 to 65791 are allowed";
-    told_nothing(why, |_| Some(vec![0xff; 8]));
+    told_nothing(why, |_, _| Some(vec![0xff; 8]));
 }
 
-/// It says in the clear that everything is unlocked, whatever it is asked.
+/// In the clear: that everything is unlocked.
+fn claim(id: &str) -> Vec<u8> {
+    let claim = format!(
+        r#"{{"owner":"bot","rack":"{id}","pid":1,"version":"9","versions":[1],"locked":false,"generation":1,"protections":[]}}"#
+    );
+    framed(&[&[lead::BARE][..], claim.as_bytes()].concat())
+}
+
+/// It claims the same whatever it is asked.
 #[test]
 fn a_fake_that_claims_all_is_well() {
-    told_nothing("a malformed message", |_| Some(framed(&[&[lead::BARE][..], CLAIM].concat())));
+    told_nothing("a malformed message", |id, _| Some(claim(id)));
 }
 
-const CLAIM: &[u8] = br#"{"owner":"bot","rack":"00000000000000000000000000000000","pid":1,
-    "version":"9","versions":[1],"locked":false,"generation":1,"protections":[]}"#;
-
-/// It knows everything that is not secret: the clear questions it answers as the daemon would.
+/// The clear questions it answers as the daemon would.
 #[test]
 fn a_fake_that_answers_the_handshake_with_noise() {
-    told_nothing("the other side could not prove that it holds the same key", |said| {
-        let payload = said.get(4..)?;
-        let (&kind, rest) = payload.split_first()?;
+    told_nothing("the other side could not prove that it holds the same key", |id, said| {
+        let (&kind, rest) = said.get(4..)?.split_first()?;
         if kind == lead::BARE {
-            return Some(framed(&[&[lead::BARE][..], CLAIM].concat()));
+            return Some(claim(id));
         }
         assert!(rest.windows(7).any(|w| w == b"keyrack"), "a hello is expected");
         Some(framed(&[&[lead::CHANNEL][..], &[5; 200]].concat()))
