@@ -60,6 +60,19 @@ fn opens_every_manifest(tool: &str) {
 }
 
 #[test]
+fn every_kind_of_key_unlocks() {
+    let rack = rack();
+    for owner in OWNERS {
+        let unlock = format!(
+            "KEYRACK_PASSPHRASE_FD=3 keyrack unlock --for {} --identity {} 3<<<'open sesame'; \
+             keyrack get --for {} --key TOKEN",
+            owner.name, owner.key, owner.name
+        );
+        rack.sh(&unlock).ok().bytes(b"value");
+    }
+}
+
+#[test]
 fn age_prints_every_manifest() {
     need!("age");
     opens_every_manifest("age");
@@ -86,3 +99,22 @@ fn ssh_keygen_verifies_what_is_signed() {
 
 /// Checks signatures from FORMATS.md alone: the manifest's own, and each record's.
 const VERIFY: &str = include_str!("../support/verify.py");
+
+#[test]
+fn values_are_read_from_the_description_alone() {
+    let rack = rack();
+    rack.write("work/read.py", READ);
+    let secret = "printf 'n\u{e4}me' | keyrack set --for plain --key LOGIN --class password";
+    rack.sh(secret).ok();
+    let file = rack.manifest("plain");
+    let manifest = format!("age -d -i ~/.ssh/id_ed25519_plain {} > manifest.yml", file.display());
+    rack.sh(&manifest).ok();
+    let vault = rack.data().join("vaults/@plain");
+    for (slug, value) in [("@all.all.TOKEN", "value"), ("@all.all.LOGIN", "n\u{e4}me")] {
+        let read = format!("python3 read.py manifest.yml {} {slug}", vault.display());
+        rack.sh(&read).ok().stdout(value);
+    }
+}
+
+/// Opens records with nothing but Python's own library and FORMATS.md.
+const READ: &str = include_str!("../support/read.py");
