@@ -11,6 +11,7 @@ pub mod finished;
 pub mod mask;
 pub mod prison;
 pub mod rack;
+pub mod relay;
 pub mod script;
 pub mod session;
 pub mod skip;
