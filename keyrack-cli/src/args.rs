@@ -297,9 +297,12 @@ pub struct Init {
     /// Whether using the owner's key without a person is enough to read [default: on]
     #[arg(long, value_name = "on|off", value_parser = on_or_off)]
     pub self_proof: Option<OnOff>,
+    /// Let the owner live under this Unix user; for root
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
+    pub user: Option<String>,
     /// Create the owners that this YAML file lists
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath,
-          conflicts_with_all = ["pubkey", "via", "backup", "handle", "kept_by"])]
+          conflicts_with_all = ["pubkey", "via", "backup", "handle", "kept_by", "user"])]
     pub from: Option<PathBuf>,
 }
 

@@ -16,7 +16,7 @@ const DEEPEST: usize = 8;
 /// How well an owner's credentials are kept from other processes of the same user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Level {
-    /// `L0`, `L1` or `unknown`.
+    /// `L0`, `L1`, `L3` or `unknown`.
     pub name: &'static str,
     /// Why it is no higher.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,9 +38,18 @@ impl fmt::Display for Level {
 }
 
 /// The level of `owner`: authorization is only as strong as the custody of its key. A kept
-/// identity is as safe as its keeper's.
+/// identity is as safe as its keeper's. Under a Unix user of its own, all is as far away as
+/// that user.
 pub fn of(settings: &Settings, owner: &Owner) -> Level {
-    of_custody(settings, owner, 0)
+    if !settings.places.own_user().exists() {
+        return of_custody(settings, owner, 0);
+    }
+    match settings.places.owners() {
+        Ok(owners) if owners.iter().any(|other| other != owner) => {
+            Level { name: "L0", because: Some("its Unix user has other owners, too") }
+        }
+        _ => Level { name: "L3", because: None },
+    }
 }
 
 fn of_custody(settings: &Settings, owner: &Owner, depth: usize) -> Level {

@@ -38,6 +38,7 @@ mod tree;
 mod ui;
 mod upkeep;
 mod usage;
+mod users;
 mod values;
 mod wanted;
 mod when;
@@ -76,7 +77,12 @@ fn run(mut cli: Cli) -> ExitCode {
             return failure.code.into();
         }
     };
-    cmd::run(&cli.command, &settings, &ui).unwrap_or_else(|failure| {
+    let done = match users::elsewhere(&cli.command, &settings) {
+        Ok(None) => cmd::run(&cli.command, &settings, &ui),
+        Ok(Some(status)) => Ok(status),
+        Err(failure) => Err(failure),
+    };
+    done.unwrap_or_else(|failure| {
         ui.fail(&failure);
         failure.code.into()
     })

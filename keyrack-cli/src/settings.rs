@@ -183,6 +183,31 @@ pub fn inherited() -> BTreeMap<OsString, OsString> {
         .collect()
 }
 
+/// What root's command passes on to itself as another user: how to talk, and what it was
+/// told; no place and no value of root's.
+pub fn passed_to_another_user() -> Vec<(OsString, OsString)> {
+    const NAMES: &[&str] = &[
+        "PATH",
+        "TERM",
+        "COLORTERM",
+        "LANG",
+        "TZ",
+        "NO_COLOR",
+        "CLICOLOR_FORCE",
+        "KEYRACK_PASSPHRASE_FD",
+        "KEYRACK_NO_INPUT",
+        "KEYRACK_DURATION",
+        "KEYRACK_REASON",
+        "KEYRACK_SCOPE",
+        "KEYRACK_LOG",
+    ];
+    let passed = |name: &OsString| {
+        let name = name.to_str().unwrap_or_default();
+        NAMES.contains(&name) || name.starts_with("LC_")
+    };
+    env::vars_os().filter(|(name, _)| passed(name)).collect()
+}
+
 /// The login name of whoever runs this: `human`'s handle in teams.
 pub fn login_name() -> Option<String> {
     nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name)

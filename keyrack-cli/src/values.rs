@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use keyrack_manifest::{Entry, Manifest, VaultName};
 use keyrack_names::{Secret, Slug};
-use keyrack_vault::{RecordMeta, Vault};
+use keyrack_vault::{NewRecord, RecordMeta, Vault};
 
 use crate::error::{Code, Failure, Outcome};
 use crate::opened::{self, Opened};
@@ -101,32 +101,52 @@ pub struct NewValue<'a> {
     pub entry: Entry,
 }
 
-/// Writes a value into the personal vault and its entry into `manifest`: the record is in
-/// place before the manifest names it.
+/// Writes a value into the personal vault and its entry into `manifest`.
 ///
 /// # Errors
-/// [`Code::Usage`] when the value is too long; else as [`open_personal`].
+/// As [`put_all`].
 pub fn put(
     manifest: &mut Manifest,
     settings: &Settings,
     new: NewValue<'_>,
     now: Timestamp,
 ) -> Outcome {
-    if new.value.len() > LONGEST {
+    put_all(manifest, settings, vec![new], now)
+}
+
+/// Writes values into the personal vault and their entries into `manifest`: the records
+/// are in place before the manifest names them.
+///
+/// # Errors
+/// [`Code::Usage`] when a value is too long; else as [`open_personal`].
+pub fn put_all(
+    manifest: &mut Manifest,
+    settings: &Settings,
+    new: Vec<NewValue<'_>>,
+    now: Timestamp,
+) -> Outcome {
+    if let Some(new) = new.iter().find(|new| new.value.len() > LONGEST) {
         return Err(too_long(new.value.len()));
     }
-    let owner = manifest.owner.name.clone();
-    let vault = open_personal(manifest, settings)?;
-    let previous = manifest.keys.get(new.slug).and_then(|entry| entry.cred);
-    let meta = RecordMeta {
-        class: new.entry.class,
-        obtained_via: new.entry.obtained_via.clone(),
-        expires_at: new.entry.expires_at,
-    };
-    let record = vault
-        .put(&manifest.signing.key, new.slug, &meta, new.value, previous.as_ref(), now)
-        .map_err(|e| words::vault(e, &owner))?;
-    manifest.keys.insert(new.slug.clone(), Entry { cred: Some(record), ..new.entry });
+    let records: Vec<NewRecord<'_>> = new
+        .iter()
+        .map(|NewValue { slug, value, entry }| NewRecord {
+            name: slug,
+            meta: RecordMeta {
+                class: entry.class,
+                obtained_via: entry.obtained_via.clone(),
+                expires_at: entry.expires_at,
+            },
+            value,
+            previous: manifest.keys.get(*slug).and_then(|entry| entry.cred),
+        })
+        .collect();
+    let written = open_personal(manifest, settings)?
+        .put(&manifest.signing.key, &records, now)
+        .map_err(|e| words::vault(e, &manifest.owner.name))?;
+    for (new, record) in new.into_iter().zip(written) {
+        manifest.keys.insert(new.slug.clone(), Entry { cred: Some(record), ..new.entry });
+    }
     Ok(())
 }
 

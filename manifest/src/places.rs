@@ -78,6 +78,11 @@ impl Places {
         self.state.join("pending").join(owner.as_str())
     }
 
+    /// There when this Unix user was given to one owner as its own.
+    pub fn own_user(&self) -> PathBuf {
+        self.state.join("own-user")
+    }
+
     /// The owners that have a manifest here, sorted. A home that does not exist has none;
     /// files whose names hold no owner are passed over.
     ///

@@ -89,11 +89,12 @@ fn store(opened: &mut Opened, filled: &[(Slug, Wanted, Secret)], settings: &Sett
     }
     let now = Timestamp::now();
     opened.update(settings, |manifest| {
-        filled.iter().try_for_each(|(slug, wanted, value)| {
+        let new = filled.iter().map(|(slug, wanted, value)| {
             let mut entry = Entry::new(slug.clone(), VaultName::personal(), now);
             entry.class = wanted.class.unwrap_or_default();
-            values::put(manifest, settings, NewValue { slug, value, entry }, now)
-        })
+            NewValue { slug, value, entry }
+        });
+        values::put_all(manifest, settings, new.collect(), now)
     })?;
     Ok(())
 }

@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use keyrack_manifest::{Created, IdentityFile, NewOwner, OnOff};
+use keyrack_manifest::{Created, IdentityFile, NewOwner, OnOff, atomic};
 use keyrack_names::Owner;
 use serde::Serialize;
 
 use crate::args::Init;
-use crate::error::{Code, Failure, Outcome};
+use crate::error::{Code, Context, Failure, Outcome};
 use crate::keysource::{self, Key};
 use crate::roster::{self, Member};
 use crate::settings::{Settings, login_name};
@@ -22,6 +22,11 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
         Some(file) => roster::read(file)?,
         None => members(args, settings)?,
     };
+    if args.user.is_some() && !settings.dry_run {
+        // This is that user by now, and lives alone here.
+        let mark = settings.places.own_user();
+        atomic::replace(&mark, b"").context(|| mark.display().to_string())?;
+    }
     if settings.dry_run {
         for Member { owner, .. } in &members {
             let path = settings.places.manifest(owner);

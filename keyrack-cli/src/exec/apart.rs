@@ -46,6 +46,7 @@ impl Apart {
                 let bytes = Zeroizing::new(serde_json::to_vec(&told).unwrap_or_default());
                 let _ = (&theirs).write_all(&bytes);
             }
+            0
         })
         .context(doing)?;
         Ok(Self { copy, line })

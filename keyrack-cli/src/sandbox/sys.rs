@@ -143,18 +143,19 @@ pub fn root_is_nobody_special() -> nix::Result<()> {
     Errno::result(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, BITS, 0, 0, 0) }).map(drop)
 }
 
-/// Runs `work` in a copy of this process, which ends with it. Gives the copy's pid.
+/// Runs `work` in a copy of this process, which ends with the status it gives. Gives the
+/// copy's pid.
 ///
 /// # Errors
 /// `EAGAIN` when there are too many processes.
-pub fn in_a_copy(work: impl FnOnce()) -> nix::Result<nix::unistd::Pid> {
+pub fn in_a_copy(work: impl FnOnce() -> i32) -> nix::Result<nix::unistd::Pid> {
     // SAFETY: this program has one thread, so the copy may do whatever the original may.
     match unsafe { nix::unistd::fork() }? {
         nix::unistd::ForkResult::Parent { child } => Ok(child),
         nix::unistd::ForkResult::Child => {
-            work();
+            let status = work();
             // SAFETY: ends the copy without running what the original will run at its end.
-            unsafe { libc::_exit(0) }
+            unsafe { libc::_exit(status) }
         }
     }
 }
