@@ -1,14 +1,15 @@
 //! Many new files in one directory, at the price of few: all are written, then all are made
 //! to last.
 
-use std::fs::File;
-use std::io::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::atomic::{FileError, make_dir, new_file, sync_dir};
+use crate::atomic::{FileError, Staged, make_dir, new_file, sync_dir};
 
-/// Many new files in a directory that nobody reads yet: all are written, then all are made
-/// to last, which costs a journal once and not for each.
+/// Many new files in one directory, which nobody reads before they are named elsewhere: all
+/// are written, then all are made to last, which costs a journal once and not for each. For
+/// who holds the lock of the directory's writers.
 #[derive(Debug)]
 pub struct Batch {
     dir: PathBuf,
@@ -25,14 +26,21 @@ impl Batch {
         Ok(Self { dir: dir.to_owned(), written: Vec::new() })
     }
 
-    /// Writes one of them (0600).
+    /// Writes one of them (0600). One that is there already is replaced as a whole.
     ///
     /// # Errors
-    /// It is there already, or cannot be written.
-    pub fn create(&mut self, target: &Path, bytes: &[u8]) -> Result<(), FileError> {
-        let written = new_file(target, 0o600).and_then(|mut file| file.write_all(bytes));
-        written.map_err(|error| FileError::new("create", target, error))?;
-        self.written.push(target.to_owned());
+    /// It cannot be written.
+    pub fn write(&mut self, target: &Path, bytes: &[u8]) -> Result<(), FileError> {
+        match new_file(target, 0o600).and_then(|mut file| file.write_all(bytes)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Staged::alone_in_directory(target, bytes)?.commit()?;
+            }
+            Err(error) => {
+                let _ = fs::remove_file(target);
+                return Err(FileError::new("write", target, error));
+            }
+            Ok(()) => self.written.push(target.to_owned()),
+        }
         Ok(())
     }
 

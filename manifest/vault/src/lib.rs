@@ -19,4 +19,4 @@ mod wrap;
 pub use error::VaultError;
 pub use record::RecordMeta;
 pub use tidy::GRACE;
-pub use vault::Vault;
+pub use vault::{NewRecord, Vault};

@@ -1,7 +1,7 @@
 //! Removing what no manifest names any more: what was replaced, and what writers left that
 //! were killed. All of it is ciphertext; a key that was taken away may still open it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -59,7 +59,7 @@ impl Vault {
         Ok(())
     }
 
-    /// Removes what killed writers left: records that are not in `named`, epochs that were
+    /// Removes what killed writers left: records that are not in `named` nor after it, epochs that were
     /// never finished, temporary files. Only what was last written [`GRACE`] before `now`.
     /// For who holds the lock and opened this vault under it. Returns how many files and
     /// epochs went.
@@ -81,11 +81,13 @@ impl Vault {
                 swept += 1;
             }
         }
-        let named: HashSet<CredId> = named.into_iter().map(|record| record.id).collect();
+        let named: HashMap<CredId, u64> =
+            named.into_iter().map(|record| (record.id, record.version)).collect();
         for (id, version) in self.layout.list(epoch)? {
             let path = self.layout.record(epoch, &id, version);
-            // A later version of a credential that is named may be needed: see `get`.
-            if !named.contains(&id) && is_older(&path, then) {
+            // A later version than is named may be needed: see `get`.
+            let is_debris = named.get(&id).is_none_or(|named| version < *named);
+            if is_debris && is_older(&path, then) {
                 atomic::remove(&path)?;
                 swept += 1;
             }

@@ -19,6 +19,19 @@ use crate::layout::Layout;
 use crate::record::{self, Opened, Place, RecordMeta};
 use crate::wrap;
 
+/// A value to be written.
+#[derive(Debug, Clone)]
+pub struct NewRecord<'a> {
+    /// The credential's name.
+    pub name: &'a Slug,
+    /// What the record says besides.
+    pub meta: RecordMeta,
+    /// The value.
+    pub value: &'a Secret,
+    /// The record that the manifest names until now.
+    pub previous: Option<RecordRef>,
+}
+
 /// A vault whose keys are at hand and are those it commits to.
 ///
 /// Whoever writes holds the lock of the manifest that names the vault.
@@ -64,30 +77,33 @@ impl Vault {
         })
     }
 
-    /// Writes a new version of a credential: after `previous`, or the first of a new one.
-    /// The version before stays until [`Vault::discard`]; what a killed writer left in the
-    /// place of the new one is replaced.
+    /// Writes a new version of a credential each: after `previous`, or the first of a new
+    /// one. The version before stays until [`Vault::discard`]; what a killed writer left in
+    /// the place of the new one is replaced.
     ///
     /// # Errors
-    /// [`VaultError::TooLong`], [`VaultError::File`].
+    /// [`VaultError::TooLong`], [`VaultError::File`]; then some may be written, and no
+    /// manifest names them.
     pub fn put(
         &self,
         author: &SigningKey,
-        name: &Slug,
-        meta: &RecordMeta,
-        value: &Secret,
-        previous: Option<&RecordRef>,
+        records: &[NewRecord<'_>],
         now: Timestamp,
-    ) -> Result<RecordRef, VaultError> {
-        let (id, version) = match previous {
-            Some(previous) => (previous.id, previous.version + 1),
-            None => (CredId::random()?, 1),
-        };
-        let place = self.place(id, version, name);
-        let bytes = record::write(place, &self.keys, meta, value, author, now)?;
-        let path = self.layout.record(self.keys.epoch(), &id, version);
-        Staged::alone_in_directory(&path, &bytes)?.commit()?;
-        Ok(RecordRef { id, version, sha256: Digest::of(&bytes) })
+    ) -> Result<Vec<RecordRef>, VaultError> {
+        let mut batch = Batch::new(&self.layout.records(self.keys.epoch()))?;
+        let mut written = Vec::with_capacity(records.len());
+        for new in records {
+            let (id, version) = match new.previous {
+                Some(previous) => (previous.id, previous.version + 1),
+                None => (CredId::random()?, 1),
+            };
+            let place = self.place(id, version, new.name);
+            let bytes = record::write(place, &self.keys, &new.meta, new.value, author, now)?;
+            batch.write(&self.layout.record(self.keys.epoch(), &id, version), &bytes)?;
+            written.push(RecordRef { id, version, sha256: Digest::of(&bytes) });
+        }
+        batch.sync()?;
+        Ok(written)
     }
 
     /// The value of a credential: of exactly the record the manifest names. If that one is
@@ -150,7 +166,7 @@ impl Vault {
             let version = version + 1;
             let place = self.place(record.id, version, name);
             let bytes = record::write(place, keys, &meta, &value, author, now)?;
-            batch.create(&self.layout.record(keys.epoch(), &record.id, version), &bytes)?;
+            batch.write(&self.layout.record(keys.epoch(), &record.id, version), &bytes)?;
             moved.push((
                 name.clone(),
                 RecordRef { id: record.id, version, sha256: Digest::of(&bytes) },

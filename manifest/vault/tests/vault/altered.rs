@@ -4,10 +4,9 @@
 use std::fs;
 
 use keyrack_manifest::{Class, RecordRef};
-use keyrack_names::Secret;
 use keyrack_vault::VaultError;
 
-use crate::owner::{Owner, files, meta, now, slug};
+use crate::owner::{Owner, files, slug};
 
 #[test]
 fn every_changed_byte_of_a_record_is_refused() {
@@ -218,11 +217,7 @@ fn keys_that_are_not_those_committed_to_open_nothing() {
 #[test]
 fn a_password_is_in_a_compartment_of_its_own() {
     let owner = Owner::new();
-    let secret = Secret::from(&b"pass"[..]);
-    let put = |vault: &keyrack_vault::Vault| {
-        vault.put(&owner.key, &slug("P"), &meta(Class::Password), &secret, None, now()).unwrap()
-    };
-    let record = put(&owner.vault());
+    let record = owner.put_as(Class::Password, "P", b"pass", None).unwrap();
     assert_eq!(owner.get("P", &record).unwrap(), "pass");
     let line = fs::read_to_string(owner.path(&record.id, 1)).unwrap();
     assert!(line.contains("\"compartment\":\"password\""), "{line}");
@@ -231,11 +226,7 @@ fn a_password_is_in_a_compartment_of_its_own() {
 #[test]
 fn a_value_is_a_mebibyte_at_most() {
     let owner = Owner::new();
-    let put = |length: usize| {
-        let value = Secret::new(vec![0xff; length]);
-        let class = Class::LongLivedToken;
-        owner.vault().put(&owner.key, &slug("A"), &meta(class), &value, None, now())
-    };
+    let put = |length: usize| owner.put_as(Class::LongLivedToken, "A", &vec![0xff; length], None);
     for length in [0, 1, 1 << 20] {
         let record = put(length).unwrap();
         assert_eq!(owner.vault().get(&record, &slug("A")).unwrap().len(), length);

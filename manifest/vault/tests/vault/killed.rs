@@ -88,15 +88,22 @@ fn debris_is_swept_once_it_is_old() {
     let named = owner.put("A", "a", None);
     let later = owner.put("A", "killed", Some(&named));
     let orphan = owner.put("B", "killed", None);
+    let older = owner.put("C", "older", None);
+    let newer = owner.put("C", "newer", Some(&older));
     let half = owner.dir.join("epochs/0000000007-0011223344556677/creds");
     fs::create_dir_all(&half).unwrap();
     let temp = owner.epoch().join("creds/.~new.tmp");
     fs::write(&temp, "half").unwrap();
 
     let now = SystemTime::now();
-    assert_eq!(owner.vault().sweep([named], now).unwrap(), 0, "another device's, for all we know");
-    let swept = owner.vault().sweep([named], now + GRACE + Duration::from_secs(60)).unwrap();
-    assert_eq!(swept, 3);
+    assert_eq!(
+        owner.vault().sweep([named, newer], now).unwrap(),
+        0,
+        "another device's, for all we know"
+    );
+    let swept = owner.vault().sweep([named, newer], now + GRACE + Duration::from_secs(60)).unwrap();
+    assert_eq!(swept, 4);
+    assert!(!owner.path(&older.id, 1).exists() && owner.path(&newer.id, 2).exists());
     assert!(!owner.path(&orphan.id, 1).exists() && !half.exists() && !temp.exists());
     // A restored manifest may need it.
     assert!(owner.path(&later.id, 2).exists());

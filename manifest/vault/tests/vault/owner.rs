@@ -8,7 +8,7 @@ use keyrack_manifest::{
     Class, MemberId, Recipient, RecordRef, SigningKey, VaultId, VaultRef, Word, generate,
 };
 use keyrack_names::{Secret, Slug};
-use keyrack_vault::{RecordMeta, Vault, VaultError, personal};
+use keyrack_vault::{NewRecord, RecordMeta, Vault, VaultError, personal};
 
 pub struct Owner {
     _dir: tempfile::TempDir,
@@ -41,9 +41,19 @@ impl Owner {
     }
 
     pub fn put(&self, name: &str, value: &str, previous: Option<&RecordRef>) -> RecordRef {
-        let secret = Secret::from(value.as_bytes());
-        let class = Class::LongLivedToken;
-        self.vault().put(&self.key, &slug(name), &meta(class), &secret, previous, now()).unwrap()
+        self.put_as(Class::LongLivedToken, name, value.as_bytes(), previous.copied()).unwrap()
+    }
+
+    pub fn put_as(
+        &self,
+        class: Class,
+        name: &str,
+        value: &[u8],
+        previous: Option<RecordRef>,
+    ) -> Result<RecordRef, VaultError> {
+        let meta = RecordMeta { class, obtained_via: Word::user(), expires_at: None };
+        let new = NewRecord { name: &slug(name), meta, value: &Secret::from(value), previous };
+        Ok(self.vault().put(&self.key, &[new], now())?[0])
     }
 
     pub fn get(&self, name: &str, record: &RecordRef) -> Result<String, VaultError> {
@@ -86,10 +96,6 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
 
 pub fn slug(name: &str) -> Slug {
     format!("@all.all.{name}").parse().unwrap()
-}
-
-pub fn meta(class: Class) -> RecordMeta {
-    RecordMeta { class, obtained_via: Word::user(), expires_at: None }
 }
 
 pub fn now() -> Timestamp {
