@@ -52,6 +52,11 @@ pub fn of(settings: &Settings, owner: &Owner) -> Level {
     }
 }
 
+/// Whether the owner's key can be used without a person, by whoever runs this.
+pub fn key_needs_no_person(settings: &Settings, owner: &Owner) -> bool {
+    of_custody(settings, owner, 0).name == "L0"
+}
+
 fn of_custody(settings: &Settings, owner: &Owner, depth: usize) -> Level {
     let pin = opened::pin(settings, owner).ok().flatten();
     if let Some(keeper) = pin.and_then(|pin| pin.kept_by).filter(|_| depth < DEEPEST) {

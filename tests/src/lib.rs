@@ -17,8 +17,10 @@ pub mod session;
 pub mod skip;
 pub mod source;
 pub mod terminal;
+pub mod user;
 
 pub use finished::Finished;
 pub use prison::Prison;
 pub use rack::Rack;
 pub use terminal::Terminal;
+pub use user::User;

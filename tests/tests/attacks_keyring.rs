@@ -76,8 +76,10 @@ fn what_the_old_session_held_is_still_reached() {
     need!("keyctl");
     let rack = rack();
     // A session of this script's own, with a key that is not ours, as Kerberos keeps one.
-    let inner = format!("keyctl add user ticket secret @s >/dev/null; {UNLOCK}; keyctl pipe $(keyctl search @s user ticket); echo; \
-        keyrack exec --quiet --for bot -- bash -c \"keyctl pipe \\$(keyctl search @s user ticket)\"");
+    let inner = format!(
+        "keyctl add user ticket secret @s >/dev/null; {UNLOCK}; keyctl pipe $(keyctl search @s user ticket); echo; \
+        keyrack exec --quiet --for bot -- bash -c \"keyctl pipe \\$(keyctl search @s user ticket)\""
+    );
     rack.write("work/inner.sh", inner);
     rack.sh("keyctl session - bash inner.sh 2>/dev/null").ok().stdout("secret\nsecret");
 }
@@ -125,7 +127,8 @@ fn a_full_quota_is_said_and_nothing_is_stepped_down() {
     assert!(done.errors().contains("quota is used up"), "{done}");
     done.code(10);
     rack.sh(&format!("{GET}")).code(5).bytes(b"");
-    let exec = "KEYRACK_PASSPHRASE_FD=3 keyrack exec --quiet --for bot -- touch ran 3<<<'open sesame'";
+    let exec =
+        "KEYRACK_PASSPHRASE_FD=3 keyrack exec --quiet --for bot -- touch ran 3<<<'open sesame'";
     let done = rack.sh(&format!("{exec}; code=$?; test ! -e ran && exit $code"));
     assert!(done.code(1).errors().contains("quota is used up"), "{done}");
     rack.sh("keyctl clear @u").ok();
@@ -137,9 +140,14 @@ fn who_leaves_the_tree_reads_no_more() {
     need!("keyctl");
     let rack = rack();
     let leave = "keyctl session - bash -c";
-    rack.sh(&format!("{UNLOCK}; {leave} '{GET}' 2>errors; code=$?; grep -q capability errors && exit $code")).code(5);
+    rack.sh(&format!(
+        "{UNLOCK}; {leave} '{GET}' 2>errors; code=$?; grep -q capability errors && exit $code"
+    ))
+    .code(5);
     // The program of another tree, started by a service that was there before.
-    let service = format!("(until [ -e go ]; do sleep 0.02; done; {GET} >got; touch done) & {UNLOCK}; touch go; until [ -e done ]; do sleep 0.02; done; cat got");
+    let service = format!(
+        "(until [ -e go ]; do sleep 0.02; done; {GET} >got; touch done) & {UNLOCK}; touch go; until [ -e done ]; do sleep 0.02; done; cat got"
+    );
     rack.sh(&service).ok().bytes(b"");
 }
 
@@ -152,13 +160,18 @@ fn a_tree_under_another_user_reads_nothing() {
     let done = rack.sh(&format!("{UNLOCK}; {GET}"));
     done.ok().bytes(b"value");
     let socket = rack.socket("bot");
-    let connect = format!("import socket; socket.socket(socket.AF_UNIX).connect('{}')", socket.display());
+    let connect =
+        format!("import socket; socket.socket(socket.AF_UNIX).connect('{}')", socket.display());
     let out = std::process::Command::new("setpriv")
         .args([&format!("--reuid={other}"), &format!("--regid={other}"), "--clear-groups"])
         .args(["/usr/bin/python3", "-c", &connect])
         .output()
         .expect("setpriv runs");
-    assert!(String::from_utf8_lossy(&out.stderr).contains("Permission denied"), "{out:?} {}", bin.display());
+    assert!(
+        String::from_utf8_lossy(&out.stderr).contains("Permission denied"),
+        "{out:?} {}",
+        bin.display()
+    );
 }
 
 /// `--scope user` is for machines where the user is the boundary, and says that it is weak.
@@ -187,11 +200,15 @@ fn reading_a_programs_environment_succeeds_by_design() {
 #[test]
 fn watching_a_traced_program_of_the_tree_succeeds_by_design() {
     need!("strace");
-    if std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").is_ok_and(|scope| scope.trim() != "0") {
+    if std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope")
+        .is_ok_and(|scope| scope.trim() != "0")
+    {
         return skip("attacks_keyring.rs", Missing::Here("Yama forbids tracing"));
     }
     let rack = rack();
-    let tree = format!("{UNLOCK}; echo $$ >pid; (until [ -e go ]; do sleep 0.05; done; value=$({GET}); touch got) & true");
+    let tree = format!(
+        "{UNLOCK}; echo $$ >pid; (until [ -e go ]; do sleep 0.05; done; value=$({GET}); touch got) & true"
+    );
     let attack = "until [ -s pid ]; do sleep 0.02; done; pid=$(cat pid); strace -f -e trace=read -o trace -p $pid 2>/dev/null & \
         until grep -q 'TracerPid:.*[1-9]' /proc/$(cat pid)/status; do sleep 0.02; done; \
         touch go; wait; grep -c '\"value\"' trace";

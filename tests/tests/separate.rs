@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
-use keyrack_tests::{Rack, daemons, need};
+use keyrack_tests::{Rack, User, daemons, need};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -51,51 +51,11 @@ fn two_homes_of_one_user_are_two_racks() {
     assert_eq!(left, [] as [std::path::PathBuf; 0], "relock leaves no socket");
 }
 
-/// A real Unix user for one test, removed at its end.
-struct User {
-    name: String,
-    uid: u32,
-}
-
-impl User {
-    fn add(name: &str) -> Self {
-        let name = format!("kr{}{name}", std::process::id());
-        let run =
-            |program: &str, args: &[&str]| std::process::Command::new(program).args(args).output();
-        // Others may be adding users at the same time.
-        let mut added = run("useradd", &["--no-create-home", &name]);
-        for _ in 0..20 {
-            if added.as_ref().is_ok_and(|o| o.status.success()) {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(200));
-            added = run("useradd", &["--no-create-home", &name]);
-        }
-        let id = run("id", &["-u", &name]).expect("id runs");
-        let uid = String::from_utf8_lossy(&id.stdout).trim().parse().expect("a user was added");
-        Self { name, uid }
-    }
-}
-
-impl Drop for User {
-    fn drop(&mut self) {
-        for _ in 0..20 {
-            let removed = std::process::Command::new("userdel").arg(&self.name).output();
-            if removed.is_ok_and(|o| o.status.success()) {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(200));
-        }
-        let _ = std::fs::remove_dir_all(format!("/tmp/keyrack-{}", self.uid));
-    }
-}
-
 #[test]
 fn two_unix_users_with_an_owner_human_at_once() {
     need!(root);
     let users = [User::add("a"), User::add("b")];
     let racks = users.each_ref().map(|user| Rack::of_user(user.uid).with_real_sockets());
-    let fallback = |uid: u32| std::path::PathBuf::from(format!("/tmp/keyrack-{uid}"));
     for (user, rack) in users.iter().zip(&racks) {
         rack.key("human");
         let all =
@@ -113,18 +73,9 @@ fn two_unix_users_with_an_owner_human_at_once() {
     racks[1].sh("keyrack get --key K").ok().bytes(users[1].name.as_bytes());
     for (user, rack) in users.iter().zip(&racks) {
         rack.sh("keyrack relock");
-        let dir = fallback(user.uid);
-        if let Ok(found) = dir.metadata() {
+        if let Ok(found) = user.fallback().metadata() {
             assert_eq!((found.uid(), found.mode() & 0o777), (user.uid, 0o700));
         }
-    }
-    for user in &users {
-        let of_user = |path: &std::path::Path| {
-            path.starts_with(fallback(user.uid))
-                || path.metadata().is_ok_and(|m| m.uid() == user.uid)
-        };
-        assert_eq!(daemons::kill(of_user), [] as [std::path::PathBuf; 0]);
-        let _ = std::fs::remove_dir_all(fallback(user.uid));
     }
 }
 

@@ -138,7 +138,7 @@ impl Sandbox {
         }
         // Into the working directory as it is inside.
         std::env::set_current_dir(&self.wishes.work)
-            .context(|| self.wishes.work.display().to_string())?;
+            .context(|| format!("the working directory {}", self.wishes.work.display()))?;
         let rules = domain::Rules {
             writable: layout.writable().map(PathBuf::from).collect(),
             sockets: self.wishes.own.clone(),
