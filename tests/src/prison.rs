@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::script::Running;
+use crate::skip::is_root;
 use crate::{Finished, Rack, binaries, daemons};
 
 /// The status with which an attacker says that it got through.
@@ -22,6 +23,16 @@ pub struct Prison {
 }
 
 impl Prison {
+    /// An ordinary user's, in a home that no sandbox hides as a whole.
+    pub fn ordinary() -> Self {
+        Self::new(Rack::ordinary_at_home())
+    }
+
+    /// The same of whoever runs the tests: some programs serve nobody without a name.
+    pub fn of_a_name() -> Self {
+        Self::new(if is_root() { Rack::of_root_at_home() } else { Rack::ordinary_at_home() })
+    }
+
     /// In `rack`, which should not lie in a directory that every sandbox hides.
     pub fn new(rack: Rack) -> Self {
         rack.key("bot");

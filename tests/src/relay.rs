@@ -23,10 +23,13 @@ pub enum From {
 /// What becomes of a frame: who said it, the how manyth of theirs it is, and what it says.
 pub type Change = dyn Fn(From, usize, Vec<u8>) -> Vec<Vec<u8>> + Send + Sync;
 
+/// Who said what.
+type Heard = Arc<Mutex<Vec<(From, Vec<u8>)>>>;
+
 /// A relay. Dropped, it takes no further connections.
 #[derive(Debug)]
 pub struct Relay {
-    heard: Arc<Mutex<Vec<(From, Vec<u8>)>>>,
+    heard: Heard,
     behind: PathBuf,
     listener: UnixListener,
 }
@@ -87,13 +90,7 @@ fn copy(stream: &UnixStream) -> UnixStream {
     stream.try_clone().expect("a descriptor")
 }
 
-fn pass(
-    mut from: UnixStream,
-    mut to: UnixStream,
-    who: From,
-    heard: &Mutex<Vec<(From, Vec<u8>)>>,
-    change: &Change,
-) {
+fn pass(mut from: UnixStream, mut to: UnixStream, who: From, heard: &Heard, change: &Change) {
     for n in 0.. {
         let Ok(said) = frame::read(&mut from) else { break };
         heard.lock().expect("no panic while held").push((who, said.to_vec()));

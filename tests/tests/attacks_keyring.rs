@@ -126,7 +126,7 @@ fn a_full_quota_is_said_and_nothing_is_stepped_down() {
     let done = rack.sh(&format!("{fill}; {UNLOCK}"));
     assert!(done.errors().contains("quota is used up"), "{done}");
     done.code(10);
-    rack.sh(&format!("{GET}")).code(5).bytes(b"");
+    rack.sh(GET).code(5).bytes(b"");
     let exec =
         "KEYRACK_PASSPHRASE_FD=3 keyrack exec --quiet --for bot -- touch ran 3<<<'open sesame'";
     let done = rack.sh(&format!("{exec}; code=$?; test ! -e ran && exit $code"));

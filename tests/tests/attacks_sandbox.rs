@@ -3,17 +3,7 @@
 
 use std::os::unix::net::UnixListener;
 
-use keyrack_tests::skip::{Missing, has, is_root, skip};
 use keyrack_tests::{Prison, Rack, need};
-
-fn prison() -> Prison {
-    Prison::new(Rack::ordinary_at_home())
-}
-
-/// Whoever runs the tests, in a home that no sandbox hides as a whole.
-fn rack_of_a_name() -> Rack {
-    if is_root() { Rack::of_root_at_home() } else { Rack::ordinary_at_home() }
-}
 
 /// A Unix socket that anybody may connect to, in the prison's user's hands.
 fn listener(prison: &Prison, path: &str) -> (UnixListener, String) {
@@ -26,7 +16,7 @@ fn listener(prison: &Prison, path: &str) -> (UnixListener, String) {
 
 #[test]
 fn private_keys_are_hidden_the_owners_own_too() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let ssh = prison.rack().home().join(".ssh");
     for key in ["id_ed25519_eve", "id_ed25519_bot", "id_ed25519_eve.pub"] {
         prison.only_outside(&format!("read {}", ssh.join(key).display()));
@@ -36,7 +26,7 @@ fn private_keys_are_hidden_the_owners_own_too() {
 
 #[test]
 fn a_private_key_that_lies_elsewhere_is_hidden() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let rack = prison.rack();
     let elsewhere = rack.path("elsewhere/eve.key");
     rack.write(
@@ -57,7 +47,7 @@ fn a_private_key_that_lies_elsewhere_is_hidden() {
 
 #[test]
 fn manifests_of_others_are_hidden() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let rack = prison.rack();
     prison.only_outside(&format!("read {}", rack.manifest("eve").display()));
     prison.only_outside(&format!("list {}", rack.data().join("vaults/@eve").display()));
@@ -67,7 +57,7 @@ fn manifests_of_others_are_hidden() {
 
 #[test]
 fn daemons_of_others_cannot_be_reached() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     prison.only_outside(&format!("connect {}", prison.rack().socket("eve").display()));
     prison.succeeds("", &format!("connect {}", prison.rack().socket("bot").display()));
     prison
@@ -80,7 +70,7 @@ fn daemons_of_others_cannot_be_reached() {
 #[test]
 fn an_abstract_socket_cannot_be_reached() {
     use std::os::linux::net::SocketAddrExt as _;
-    let prison = prison();
+    let prison = Prison::ordinary();
     let name = format!("keyrack-test-{}", std::process::id());
     let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).expect("a name");
     let _listener = UnixListener::bind_addr(&address).expect("a free name");
@@ -89,7 +79,7 @@ fn an_abstract_socket_cannot_be_reached() {
 
 #[test]
 fn sockets_that_agents_left_anywhere_are_hidden() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     for place in ["home/.ssh/agent.sock", "home/.cache/tool/agent.sock", "elsewhere/docker.sock"] {
         let (_listener, path) = listener(&prison, place);
         prison.only_outside(&format!("connect {path}"));
@@ -102,7 +92,7 @@ fn sockets_that_agents_left_anywhere_are_hidden() {
 #[test]
 fn a_real_ssh_agent_cannot_be_asked() {
     need!("ssh-agent");
-    let prison = prison();
+    let prison = Prison::ordinary();
     let script = "eval $(ssh-agent -a ~/agent.sock) >/dev/null; trap 'ssh-agent -k >/dev/null' EXIT; \
         ssh-add -q ~/.ssh/id_ed25519_eve; ssh-add -l | wc -l; \
         keyrack exec --quiet --for bot --isolate -- sh -c \"env -u X | grep -c SSH_AUTH_SOCK; SSH_AUTH_SOCK=$HOME/agent.sock ssh-add -l; true\"";
@@ -117,7 +107,7 @@ fn a_real_ssh_agent_cannot_be_asked() {
 #[test]
 fn a_real_tmux_cannot_be_typed_into() {
     need!("tmux");
-    let prison = prison();
+    let prison = Prison::ordinary();
     let script = "export TMUX_TMPDIR=$HOME; tmux -f /dev/null new-session -d 'exec sh'; trap 'tmux kill-server' EXIT; \
         socket=$(tmux display-message -p '#{socket_path}'); \
         keyrack exec --quiet --for bot -- tmux -S $socket send-keys x && echo outside; \
@@ -130,7 +120,7 @@ fn a_real_bus_cannot_be_asked() {
     need!("dbus-daemon");
     need!("dbus-send");
     // A bus does not serve a user without a name.
-    let prison = Prison::new(rack_of_a_name());
+    let prison = Prison::of_a_name();
     let ask = "dbus-send --bus=unix:path=$HOME/bus --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.GetId >reply 2>&1";
     let script = format!(
         "dbus-daemon --session --fork --address=unix:path=$HOME/bus --print-pid >bus.pid; trap 'kill $(cat bus.pid)' EXIT; \
@@ -142,7 +132,7 @@ fn a_real_bus_cannot_be_asked() {
 
 #[test]
 fn another_robot_cannot_be_looked_into() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let pid = prison.robot().expect("it runs");
     for what in ["environ", "maps", "cwd/pid"] {
         prison.only_outside(&format!("read /proc/{pid}/{what}"));
@@ -155,14 +145,14 @@ fn another_robot_cannot_be_looked_into() {
 /// No file of ours says more than names do: values are in no command line.
 #[test]
 fn reading_command_lines_of_others_succeeds_by_design() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let pid = prison.robot().expect("it runs");
     prison.succeeds("", &format!("read /proc/{pid}/cmdline"));
 }
 
 #[test]
 fn another_robot_cannot_be_traced_or_read() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let pid = prison.robot().expect("it runs");
     for attack in ["trace", "vm_read", "take_descriptor"] {
         prison.only_outside(&format!("{attack} {pid}"));
@@ -171,7 +161,7 @@ fn another_robot_cannot_be_traced_or_read() {
 
 #[test]
 fn another_robot_and_its_daemon_cannot_be_signalled() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     prison.only_outside(&format!("signal {}", prison.robot().expect("it runs")));
     for pid in prison.rack().daemons() {
         prison.only_outside(&format!("signal {pid}"));
@@ -180,7 +170,7 @@ fn another_robot_and_its_daemon_cannot_be_signalled() {
 
 #[test]
 fn nothing_is_written_beyond_the_working_directory() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let rack = prison.rack();
     let elsewhere = rack.path("elsewhere");
     std::fs::create_dir_all(&elsewhere).expect("our sandbox");
@@ -203,7 +193,7 @@ fn nothing_is_written_beyond_the_working_directory() {
 
 #[test]
 fn a_file_outside_cannot_be_linked_in() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let rack = prison.rack();
     rack.write("elsewhere/file", "x");
     rack.hand_over(&rack.path("elsewhere/file"));
@@ -212,7 +202,7 @@ fn a_file_outside_cannot_be_linked_in() {
 
 #[test]
 fn mounts_cannot_be_changed() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let ssh = prison.rack().home().join(".ssh").display().to_string();
     for attack in ["mount_over", "unmount", "remount_writable"] {
         prison.refused(&format!("{attack} {ssh}"));
@@ -223,7 +213,7 @@ fn mounts_cannot_be_changed() {
 
 #[test]
 fn root_of_a_namespace_of_its_own_changes_no_mount_either() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let ssh = prison.rack().home().join(".ssh").display().to_string();
     prison.only_outside(&format!("mount_over_as_root {ssh}"));
     prison.only_outside(&format!("uncover_as_root {}", prison.rack().home().display()));
@@ -232,7 +222,7 @@ fn root_of_a_namespace_of_its_own_changes_no_mount_either() {
 
 #[test]
 fn files_are_not_opened_by_handle() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let manifest = prison.rack().manifest("bot").display().to_string();
     prison.refused(&format!("open_by_handle {manifest}"));
     prison.refused(&format!("open_by_handle_as_root {manifest}"));
@@ -240,7 +230,7 @@ fn files_are_not_opened_by_handle() {
 
 #[test]
 fn a_directory_left_open_leads_nowhere() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let open = |flags: &str| {
         let attacker = prison.rack().path("attackers/inside.py");
         prison.rack().sh(&format!(
@@ -254,7 +244,7 @@ fn a_directory_left_open_leads_nowhere() {
 
 #[test]
 fn the_terminal_cannot_be_typed_into() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let attacker = prison.rack().path("attackers/inside.py");
     let run = |flags: &str, attack: &str| {
         let line = format!(
@@ -276,7 +266,7 @@ fn the_terminal_cannot_be_typed_into() {
 
 #[test]
 fn other_terminals_are_not_there() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let pty = nix::pty::openpty(None, None).expect("a terminal");
     let path = nix::unistd::ttyname(&pty.slave).expect("it has a name");
     prison.rack().hand_over(&path);
@@ -285,7 +275,7 @@ fn other_terminals_are_not_there() {
 
 #[test]
 fn there_is_no_second_way_to_make_system_calls() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     if std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
         .is_ok_and(|off| off.trim() == "0")
     {
@@ -296,13 +286,13 @@ fn there_is_no_second_way_to_make_system_calls() {
 
 #[test]
 fn the_shell_outside_is_given_no_key_ring() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     prison.only_outside("session_to_parent");
 }
 
 #[test]
 fn shared_memory_is_not_shared() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let path = format!("/dev/shm/keyrack-test-{}", std::process::id());
     std::fs::write(&path, "x").expect("memory");
     prison.rack().hand_over(path.as_ref());
@@ -312,7 +302,7 @@ fn shared_memory_is_not_shared() {
 
 #[test]
 fn without_network_nothing_is_reached_and_get_still_works() {
-    let prison = prison();
+    let prison = Prison::ordinary();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     prison.succeeds("", &format!("tcp {port}"));
@@ -325,7 +315,7 @@ fn without_network_nothing_is_reached_and_get_still_works() {
 #[test]
 fn setuid_programs_give_nothing() {
     need!(root);
-    let prison = prison();
+    let prison = Prison::ordinary();
     let id = prison.rack().path("attackers/id");
     std::fs::copy("/usr/bin/id", &id).expect("id");
     std::fs::set_permissions(&id, std::os::unix::fs::PermissionsExt::from_mode(0o4755))
@@ -363,42 +353,12 @@ fn root_in_a_sandbox_is_nobody_special() {
         .stdout("CapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n");
 }
 
-#[test]
-fn a_working_directory_that_holds_keys_is_only_read() {
-    let prison = prison();
-    let done = prison.rack().sh("cd; keyrack exec --for bot --isolate -- touch here");
-    assert_ne!(done.code, 0, "{done}");
-    assert!(done.errors().contains("is read-only in the sandbox: it holds "), "{done}");
-    prison.rack().sh("cd ~/.ssh; keyrack exec --for bot --isolate -- true").code(2);
-}
-
-#[test]
-fn where_namespaces_are_forbidden_nothing_is_run() {
-    let prison = prison();
-    // Inside of a user namespace its root may forbid any further one.
-    let forbidden = |line: &str| {
-        prison.rack().sh(&format!(
-            "unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_user_namespaces; exec {line}'"
-        ))
-    };
-    let done = forbidden("keyrack exec --quiet --for bot --isolate -- echo ran");
-    done.code(13).bytes(b"");
-    assert!(
-        done.errors().contains("no sandbox can be made here")
-            && done.errors().contains("max_user_namespaces"),
-        "{done}"
-    );
-    let done = forbidden("keyrack exec --for bot --isolate=best-effort -- echo ran");
-    done.ok().stdout("ran\n");
-    assert!(done.errors().contains("the sandbox lacks user and mount namespaces"), "{done}");
-}
-
 /// What is shared on purpose is shared: whoever works in the same repository runs what the
 /// robot leaves there.
 #[test]
 fn a_hook_left_in_a_shared_repository_succeeds_by_design() {
     need!("git");
-    let prison = prison();
+    let prison = Prison::ordinary();
     let script = "git init -q shared; cd shared; printf '#!/bin/sh\\necho robot was here\\n' >hook; chmod +x hook; \
         keyrack exec --quiet --for bot --isolate -- cp hook .git/hooks/post-commit; \
         git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x";
@@ -410,7 +370,7 @@ fn a_hook_left_in_a_shared_repository_succeeds_by_design() {
 #[test]
 fn sending_a_value_away_succeeds_by_design() {
     use std::io::Read as _;
-    let prison = prison();
+    let prison = Prison::ordinary();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let line = format!(
@@ -420,50 +380,4 @@ fn sending_a_value_away_succeeds_by_design() {
     let mut told = String::new();
     listener.accept().expect("it came").0.read_to_string(&mut told).expect("text");
     assert_eq!(told, "bot-value");
-}
-
-/// Runs a script of the robot's in its sandbox.
-fn build(prison: &Prison, script: &str) -> keyrack_tests::Finished {
-    prison.rack().write("work/build.sh", script);
-    prison.rack().sh("keyrack exec --quiet --for bot --isolate -- bash -eu build.sh")
-}
-
-#[test]
-fn git_works_inside() {
-    need!("git");
-    let script = "git init -q repo; cd repo; git config user.name a; git config user.email a@b; \
-        echo x >f; git add f; git commit -qm x; git log --format=%s";
-    build(&prison(), script).ok().stdout("x\n");
-}
-
-#[test]
-fn python_works_inside() {
-    let script = "python3 -m venv --without-pip v; \
-        v/bin/python -c 'import multiprocessing as m, tempfile; m.Lock(); tempfile.TemporaryFile(); print(1)'";
-    build(&prison(), script).ok().stdout("1\n");
-}
-
-#[test]
-fn npm_works_inside() {
-    if !has("npm") {
-        return skip("attacks_sandbox.rs::npm_works_inside", Missing::Here("npm is not installed"));
-    }
-    let package = r#"{"name":"x","version":"1.0.0","scripts":{"go":"node -e 'console.log(process.env.TOKEN)'"}}"#;
-    let prison = prison();
-    prison.rack().write("work/package.json", package);
-    let script = "mkdir app; cp package.json app; cd app; npm run --silent go; \
-        npm install --offline --no-audit --no-fund >/dev/null; ls";
-    build(&prison, script).ok().stdout("bot-value\npackage-lock.json\npackage.json\n");
-}
-
-#[test]
-fn cargo_works_inside() {
-    // cargo may lie where only root can look.
-    let prison = Prison::new(rack_of_a_name());
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let script = format!(
-        "export PATH={}:$PATH; {cargo} new -q app --vcs none; cd app; {cargo} run -q --offline",
-        std::path::Path::new(&cargo).parent().expect("a directory").display()
-    );
-    build(&prison, &script).ok().stdout("Hello, world!\n");
 }

@@ -12,7 +12,7 @@ use crate::daemon::helper;
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{access, level, opened, sockets, tree, upkeep, words};
+use crate::{access, level, opened, sandbox, sockets, tree, upkeep, words};
 
 /// What no level protects from. `docs/THREATS.md` says why, and which test shows it.
 const NEVER: &[&str] = &[
@@ -31,6 +31,7 @@ pub fn run(args: &Doctor, settings: &Settings, ui: &Ui) -> Outcome {
     let mut checks = vec![
         Check::of("keyrackd", helper("keyrackd").map(|path| path.display().to_string())),
         key_rings(),
+        sandbox_check(),
         home(settings),
     ];
     let manifest = manifest(owner, settings, ui);
@@ -199,6 +200,12 @@ fn key_rings() -> Check {
     let minted = tree::Minted::for_tree();
     let words = minted.map(|_| "the kernel keeps capabilities for a process tree".to_owned());
     Check::of("key rings", words.map_err(|e| Failure::new(Code::Blocked, e.to_string())))
+}
+
+/// What cannot be had is no fault of this rack.
+fn sandbox_check() -> Check {
+    let words = sandbox::try_out().map(|()| "exec --isolate can be had here".to_owned());
+    Check { code: Code::Ok, ..Check::of("sandbox", words) }
 }
 
 fn home(settings: &Settings) -> Check {

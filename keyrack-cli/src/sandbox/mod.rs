@@ -14,6 +14,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use keyrack_names::Owner;
+use nix::sys::wait::{WaitStatus, waitpid};
 
 use crate::args::{IsolateArg, Isolation, NetArg};
 use crate::error::{Code, Context, Failure, Outcome};
@@ -187,6 +188,40 @@ impl Sandbox {
         self.missing.push(what);
         Ok(())
     }
+}
+
+/// Tries, in a process of its own that ends at once, what a sandbox is made of.
+///
+/// # Errors
+/// [`Code::Blocked`] naming what this machine does not give.
+pub fn try_out() -> Outcome {
+    let doing = || "trying a sandbox".to_owned();
+    let copy = sys::in_a_copy(|| {
+        let namespaces = namespaces::enter(namespaces::Kinds { user: true, network: false });
+        let mounts = sys::make_read_only(std::path::Path::new("/"));
+        let domain = domain::enter(&domain::Rules::default(), true);
+        let parts =
+            [namespaces.is_ok() && mounts.is_ok(), domain.is_ok(), syscalls::refuse().is_ok()];
+        parts.iter().enumerate().map(|(n, works)| i32::from(!works) << n).sum()
+    })
+    .context(doing)?;
+    let WaitStatus::Exited(_, missing) = waitpid(copy, None).context(doing)? else {
+        return Err(Failure::new(Code::Blocked, "trying a sandbox ended early"));
+    };
+    let parts = [
+        ("user and mount namespaces", NAMESPACES),
+        ("Landlock of Linux 6.12", LANDLOCK),
+        ("system call filters", SECCOMP),
+    ];
+    let missing =
+        parts.iter().enumerate().filter(|(n, _)| missing >> n & 1 == 1).map(|(_, part)| part);
+    let (names, hints): (Vec<_>, Vec<_>) = missing.copied().unzip();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let failure =
+        Failure::new(Code::Blocked, format!("this machine does not give {}", names.join(", ")));
+    Err(hints.into_iter().fold(failure, Failure::hint))
 }
 
 /// A tree that stands, and what may be done in it.

@@ -1,0 +1,81 @@
+//! What works in a sandbox, and when there is none: the tools that robots build with, the
+//! working directory, a machine that forbids namespaces.
+
+use keyrack_tests::skip::{Missing, has, skip};
+use keyrack_tests::{Prison, need};
+
+#[test]
+fn a_working_directory_that_holds_keys_is_only_read() {
+    let prison = Prison::ordinary();
+    let done = prison.rack().sh("cd; keyrack exec --for bot --isolate -- touch here");
+    assert_ne!(done.code, 0, "{done}");
+    assert!(done.errors().contains("is read-only in the sandbox: it holds "), "{done}");
+    prison.rack().sh("cd ~/.ssh; keyrack exec --for bot --isolate -- true").code(2);
+}
+
+#[test]
+fn where_namespaces_are_forbidden_nothing_is_run() {
+    let prison = Prison::ordinary();
+    // Inside of a user namespace its root may forbid any further one.
+    let forbidden = |line: &str| {
+        prison.rack().sh(&format!(
+            "unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_user_namespaces; exec {line}'"
+        ))
+    };
+    let done = forbidden("keyrack exec --quiet --for bot --isolate -- echo ran");
+    done.code(13).bytes(b"");
+    assert!(
+        done.errors().contains("no sandbox can be made here")
+            && done.errors().contains("max_user_namespaces"),
+        "{done}"
+    );
+    let done = forbidden("keyrack exec --for bot --isolate=best-effort -- echo ran");
+    done.ok().stdout("ran\n");
+    assert!(done.errors().contains("the sandbox lacks user and mount namespaces"), "{done}");
+}
+
+/// Runs a script of the robot's in its sandbox.
+fn build(prison: &Prison, script: &str) -> keyrack_tests::Finished {
+    prison.rack().write("work/build.sh", script);
+    prison.rack().sh("keyrack exec --quiet --for bot --isolate -- bash -eu build.sh")
+}
+
+#[test]
+fn git_works_inside() {
+    need!("git");
+    let script = "git init -q repo; cd repo; git config user.name a; git config user.email a@b; \
+        echo x >f; git add f; git commit -qm x; git log --format=%s";
+    build(&Prison::ordinary(), script).ok().stdout("x\n");
+}
+
+#[test]
+fn python_works_inside() {
+    let script = "python3 -m venv --without-pip v; \
+        v/bin/python -c 'import multiprocessing as m, tempfile; m.Lock(); tempfile.TemporaryFile(); print(1)'";
+    build(&Prison::ordinary(), script).ok().stdout("1\n");
+}
+
+#[test]
+fn npm_works_inside() {
+    if !has("npm") {
+        return skip("sandbox.rs::npm_works_inside", Missing::Here("npm is not installed"));
+    }
+    let package = r#"{"name":"x","version":"1.0.0","scripts":{"go":"node -e 'console.log(process.env.TOKEN)'"}}"#;
+    let prison = Prison::ordinary();
+    prison.rack().write("work/package.json", package);
+    let script = "mkdir app; cp package.json app; cd app; npm run --silent go; \
+        npm install --offline --no-audit --no-fund >/dev/null; ls";
+    build(&prison, script).ok().stdout("bot-value\npackage-lock.json\npackage.json\n");
+}
+
+#[test]
+fn cargo_works_inside() {
+    // cargo may lie where only root can look.
+    let prison = Prison::of_a_name();
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let script = format!(
+        "export PATH={}:$PATH; {cargo} new -q app --vcs none; cd app; {cargo} run -q --offline",
+        std::path::Path::new(&cargo).parent().expect("a directory").display()
+    );
+    build(&prison, &script).ok().stdout("Hello, world!\n");
+}
