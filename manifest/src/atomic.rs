@@ -229,6 +229,14 @@ pub fn sync_dir(path: &Path) -> Result<(), FileError> {
         .map_err(|error| FileError::new("sync", path, error))
 }
 
+/// Removes what a killed writer of `target` left that was alone ([`Staged::alone`]).
+///
+/// # Errors
+/// It stays.
+pub fn clear_beside(target: &Path) -> Result<(), FileError> {
+    remove(&temp_beside(target, "new"))
+}
+
 /// Removes what a killed writer left that was alone in `dir` ([`Staged::alone_in_directory`]).
 /// For who is that now.
 ///

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use keyrack_names::Owner;
 
-use crate::atomic;
+use crate::atomic::{self, Staged};
 use crate::card::Card;
 use crate::document::{Backup, Manifest, OnOff, OwnerInfo, Provisioner, Rack, Signing};
 use crate::store::decode;
@@ -81,7 +81,9 @@ impl Store<'_> {
         found(&mut manifest).map_err(UpdateError::Refused)?;
 
         let staged = self.stage(&manifest, new.identity)?;
-        atomic::replace(&self.places.card(&new.handle), &card.bytes).map_err(StoreError::from)?;
+        Staged::alone(&self.places.card(&new.handle), &card.bytes)
+            .and_then(Staged::commit)
+            .map_err(StoreError::from)?;
         // The pin first: nothing else says who keeps the identity. Killed in between, it
         // is a pin without a manifest, and the next try replaces it.
         Pin { kept_by: new.kept_by.clone(), ..Pin::of(&manifest, new.identity_path.clone()) }

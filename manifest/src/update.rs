@@ -144,6 +144,7 @@ impl Store<'_> {
             // Before the rename: killed in between, the old manifest is still whole.
             Old::Destroy => atomic::remove(&backup)?,
         }
+        atomic::clear_beside(&self.places.card(&manifest.owner.handle))?;
         if self.card_is_stale(manifest) {
             self.write_card(manifest, now)?;
         }
