@@ -271,6 +271,11 @@ fn signals_reach_the_program() {
 #[test]
 fn ctrl_c_and_ctrl_z_are_the_programs() {
     let rack = plain();
+    // Not a shell: one that is about to start something cannot stop.
+    rack.write(
+        "work/pause.py",
+        "import time\nprint('up', flush=True)\ntime.sleep(0.5)\nprint('on')\n",
+    );
     rack.sh("keyrack unlock --for bot").ok();
     for flags in ["", "--redact", "--isolate"] {
         let line = format!(
@@ -281,7 +286,7 @@ fn ctrl_c_and_ctrl_z_are_the_programs() {
         terminal.expect("caught").expect("end 5");
         assert_eq!(terminal.finish().0, 0);
         let line = format!(
-            "set -m; keyrack exec --quiet --for bot {flags} -- sh -c 'echo up; sleep 0.5; echo on'; echo stopped $?; fg; echo end $?"
+            "set -m; keyrack exec --quiet --for bot {flags} -- python3 pause.py; echo stopped $?; fg; echo end $?"
         );
         let mut terminal = rack.terminal(&line);
         terminal.expect("up").press(b"\x1a");

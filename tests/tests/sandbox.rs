@@ -72,7 +72,9 @@ fn npm_works_inside() {
 fn cargo_works_inside() {
     // cargo may lie where only root can look.
     let prison = Prison::of_a_name();
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let Ok(cargo) = std::env::var("CARGO") else {
+        return skip("sandbox.rs::cargo_works_inside", Missing::Here("this is not run by cargo"));
+    };
     let script = format!(
         "export PATH={}:$PATH; {cargo} new -q app --vcs none; cd app; {cargo} run -q --offline",
         std::path::Path::new(&cargo).parent().expect("a directory").display()

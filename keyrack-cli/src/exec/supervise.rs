@@ -105,8 +105,9 @@ fn watch(child: &Child, signals: &SignalFd, streams: &mut [Stream<'_>]) -> u8 {
             Ok(WaitStatus::Signaled(_, signal, _)) => return 128 + signal as u8,
             Ok(WaitStatus::Stopped(_, signal)) => {
                 // To a shell, this process is the job. It goes on when the shell says so.
-                let before = SigSet::from(signal).thread_swap_mask(SigmaskHow::SIG_UNBLOCK);
+                // While it is blocked, so that the terminal's and this one stop it once.
                 let _ = raise(signal);
+                let before = SigSet::from(signal).thread_swap_mask(SigmaskHow::SIG_UNBLOCK);
                 let _ = before.and_then(|mask| mask.thread_set_mask());
                 let _ = kill(pid, Signal::SIGCONT);
                 streams.iter().for_each(Stream::resize);
