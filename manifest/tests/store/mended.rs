@@ -153,6 +153,7 @@ fn whatever_a_killed_writer_left_is_gone_after_the_next() {
         manifest.with_file_name(".host.bot.yml.age~new.tmp"),
         manifest.with_file_name(".host.bot.yml.age.bak~new.tmp"),
         home.places.pin(&home.owner).with_file_name(".bot.json~new.tmp"),
+        home.places.card(&home.owner).with_file_name(".bot.card~new.tmp"),
     ];
     for path in &left {
         fs::write(path, "half").unwrap();
