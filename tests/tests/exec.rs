@@ -271,24 +271,19 @@ fn signals_reach_the_program() {
 #[test]
 fn ctrl_c_and_ctrl_z_are_the_programs() {
     let rack = plain();
-    // Not a shell: one that is about to start something cannot stop.
-    rack.write(
-        "work/pause.py",
-        "import time\nprint('up', flush=True)\ntime.sleep(0.5)\nprint('on')\n",
-    );
+    // No shell: while it starts something, it neither stops nor hears.
+    let program = "import sys, time\n\
+        try:\n print('up', flush=True)\n time.sleep(float(sys.argv[1]))\n print('on')\n\
+        except KeyboardInterrupt:\n print('caught')\n sys.exit(5)\n";
+    rack.write("work/program.py", program);
     rack.sh("keyrack unlock --for bot").ok();
     for flags in ["", "--redact", "--isolate"] {
-        let line = format!(
-            "set -m; keyrack exec --quiet --for bot {flags} -- sh -c 'trap \"echo caught; exit 5\" INT; echo up; while :; do sleep 0.05; done'; echo end $?"
-        );
-        let mut terminal = rack.terminal(&line);
+        let exec = format!("set -m; keyrack exec --quiet --for bot {flags} -- python3 program.py");
+        let mut terminal = rack.terminal(&format!("{exec} 20; echo end $?"));
         terminal.expect("up").interrupt();
         terminal.expect("caught").expect("end 5");
         assert_eq!(terminal.finish().0, 0);
-        let line = format!(
-            "set -m; keyrack exec --quiet --for bot {flags} -- python3 pause.py; echo stopped $?; fg; echo end $?"
-        );
-        let mut terminal = rack.terminal(&line);
+        let mut terminal = rack.terminal(&format!("{exec} 0.5; echo stopped $?; fg; echo end $?"));
         terminal.expect("up").press(b"\x1a");
         terminal.expect("stopped 148").expect("on").expect("end 0");
         assert_eq!(terminal.finish().0, 0);
