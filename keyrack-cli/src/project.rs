@@ -130,6 +130,31 @@ pub fn find() -> Outcome<Option<Project>> {
     here.as_deref().and_then(nearest).map(|file| read(&file)).transpose()
 }
 
+/// The org that the nearest `keyrack.yml` names. A `get` asks for no more than that, so
+/// the rest of the file is not read for it where the org stands in a line of its own.
+///
+/// # Errors
+/// As [`find`], where the whole file has to be read.
+pub fn org() -> Outcome<Option<Org>> {
+    let here = std::env::current_dir().ok();
+    let Some(file) = here.as_deref().and_then(nearest) else { return Ok(None) };
+    let is_small = file.metadata().is_ok_and(|about| about.len() <= MAX_BYTES);
+    let text =
+        if is_small { std::fs::read_to_string(&file).unwrap_or_default() } else { String::new() };
+    match org_line(&text) {
+        Some(org) => Ok(Some(org)),
+        None => Ok(read(&file)?.org),
+    }
+}
+
+/// The org in a plain `org: NAME` line at the beginning of a line.
+fn org_line(text: &str) -> Option<Org> {
+    let line = text.lines().find_map(|line| line.strip_prefix("org:"))?;
+    let value = line.split(" #").next()?.trim();
+    let quoted = |mark| value.strip_prefix(mark)?.strip_suffix(mark);
+    quoted('"').or_else(|| quoted('\'')).unwrap_or(value).parse().ok()
+}
+
 /// Reads `file` and all it extends.
 ///
 /// # Errors
@@ -252,6 +277,21 @@ mod tests {
         assert_eq!(names(&project, "prod"), ["P"]);
         assert!(project.env[&"dev".parse().unwrap()][1].optional);
         assert_eq!(nearest(&dir.path().join("repo")), Some(file));
+    }
+
+    #[test]
+    fn an_org_in_a_line_of_its_own_is_read_without_the_rest() {
+        for (text, org) in [
+            ("org: acme\n", Some("acme")),
+            ("# first\norg: \"acme\"  # ours\nenv.all: [A]\n", Some("acme")),
+            ("org: '@all'\r\n", Some("@all")),
+            ("env.all: [A]\n", None),
+            ("  org: nested\n", None),
+            ("org: ../evil\n", None),
+            ("org:\n  acme\n", None),
+        ] {
+            assert_eq!(org_line(text).map(|o| o.to_string()).as_deref(), org, "{text}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub fn org(flag: Option<&Org>) -> Outcome<Org> {
     if let Some(org) = flag {
         return Ok(org.clone());
     }
-    Ok(project::find()?.and_then(|project| project.org).unwrap_or_else(Org::all))
+    Ok(project::org()?.unwrap_or_else(Org::all))
 }
 
 /// What `get` and its kin look up.
