@@ -21,6 +21,8 @@ pub enum Keep {
     All,
     /// What is not ours, such as a Kerberos ticket: a program with a capability of its own.
     Foreign,
+    /// Nothing: a program in a sandbox is not to act as the person either.
+    Nothing,
 }
 
 /// Joins a new anonymous session ring.
@@ -36,6 +38,7 @@ pub fn begin(keep: Keep) -> nix::Result<()> {
     match keep {
         Keep::All => wanted.push(Serial::USER),
         Keep::Foreign => wanted.retain(|key| is_foreign(*key)),
+        Keep::Nothing => wanted.clear(),
     }
     wanted.retain(|key| sys::link(*key, Serial::PROCESS).is_ok());
     sys::join_anonymous_session()?;

@@ -105,12 +105,12 @@ impl Tree {
     }
 
     /// Puts this process, and what it starts, into a new session whose only secret of ours
-    /// this is.
+    /// this is, with what is kept of the old one.
     ///
     /// # Errors
     /// When the kernel refuses. Then the session may be new and hold no secret.
-    pub fn enter(&self) -> Result<(), TreeError> {
-        ring::begin(Keep::Foreign)?;
+    pub fn enter(&self, keep: Keep) -> Result<(), TreeError> {
+        ring::begin(keep)?;
         let key = sys::add(Serial::SESSION, TREE, &self.payload())?;
         Ok(sys::set_permissions(key, POSSESSOR_ONLY)?)
     }

@@ -85,6 +85,21 @@ fn what_the_old_session_held_is_still_reached() {
 }
 
 #[test]
+fn a_program_in_a_sandbox_has_nothing_of_the_old_session() {
+    need!("keyctl");
+    let rack = rack();
+    let show = "keyctl show @s | tail -n +2 | sed 's/.* \\(keyring\\|user\\): /\\1 /'";
+    rack.write("work/show.sh", show);
+    let inner = format!(
+        "keyctl add user ticket secret @s >/dev/null; {UNLOCK}; keyrack exec --quiet --for bot --isolate -- bash show.sh"
+    );
+    rack.write("work/inner.sh", inner);
+    rack.sh("keyctl session - bash inner.sh 2>/dev/null")
+        .ok()
+        .stdout("keyring _ses\nuser keyrack:tree\n");
+}
+
+#[test]
 fn a_program_of_exec_gets_neither_the_users_ring_nor_another_secret() {
     need!("keyctl");
     let rack = rack();

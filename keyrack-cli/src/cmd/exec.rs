@@ -55,7 +55,8 @@ pub fn run(args: &Exec, settings: &Settings, ui: &Ui) -> Outcome<ExitCode> {
         environment.retain(|name, _| !hidden::leads_outside(name));
         environment.insert("TMPDIR".into(), "/tmp".into());
     }
-    enter(capability, owner, ui)?;
+    let keep = if closing.is_some() { Keep::Nothing } else { Keep::Foreign };
+    enter(capability, keep, owner, ui)?;
     if let Some(fd) = ui.asker.passphrase_fd {
         sys::keep_from_programs(fd);
     }
@@ -191,10 +192,10 @@ fn redacted(values: &[(Slug, Secret)], ui: &Ui) -> Values {
 }
 
 /// Leaves the caller's session for one in which the program's capability is all of ours.
-fn enter(capability: Option<Given>, owner: &Owner, ui: &Ui) -> Outcome {
+fn enter(capability: Option<Given>, keep: Keep, owner: &Owner, ui: &Ui) -> Outcome {
     let entered = match capability {
-        Some(given) => given.tree().enter(),
-        None => ring::begin(Keep::Foreign).map_err(TreeError::from),
+        Some(given) => given.tree().enter(keep),
+        None => ring::begin(keep).map_err(TreeError::from),
     };
     match entered {
         Ok(()) => Ok(()),
