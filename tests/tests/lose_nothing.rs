@@ -35,6 +35,35 @@ fn twenty_parallel_unlocks_leave_one_daemon() {
     rack.sh("keyrack get --for bot --key OLD").ok().stdout("old");
 }
 
+/// Who reads a record while another command replaces it, and the keys it is under, reads
+/// the manifest again instead of calling it tampering.
+#[test]
+fn reading_beside_a_rotation_is_no_tampering() {
+    let rack = rack();
+    rack.key("backup");
+    let values = "for i in $(seq 40); do echo KEY_$i=v; done | keyrack fill --quiet --for bot";
+    rack.write("work/keyrack.yml", &format!("env.all:\n{}", keys()));
+    rack.sh(values).ok();
+    let rotate = "for i in $(seq 8); do \
+                  keyrack recipient add --quiet --for bot ~/.ssh/id_ed25519_backup.pub; \
+                  keyrack recipient remove --quiet --for bot backup-1; done 2>/dev/null";
+    let read = "while [ -e rotating ]; do keyrack unlock --quiet --for bot 2>>said; \
+                echo $? >> codes; keyrack list --for bot >/dev/null 2>>said; echo $? >> codes; done";
+    rack.sh(&format!("touch rotating; ({rotate}; rm rotating) & {read}; wait"));
+    let codes = rack.sh("sort -u codes").text();
+    // A removal locks the owner, and its daemon has another key than the new manifest for a
+    // moment; neither is tampering (12), and neither lasts.
+    let fine = codes.lines().all(|code| ["0", "3", "7"].contains(&code));
+    assert!(fine, "{codes}{}", rack.sh("sort said | uniq -c | tail -20").text());
+    rack.sh("keyrack unlock --quiet --for bot && keyrack get --for bot --key OLD")
+        .ok()
+        .stdout("old");
+}
+
+fn keys() -> String {
+    (1..=40).map(|n| format!("- KEY_{n}\n")).collect()
+}
+
 #[test]
 fn twenty_parallel_inits_make_one_owner() {
     let rack = Rack::new();

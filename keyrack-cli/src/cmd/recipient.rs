@@ -119,6 +119,8 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
         .map_err(|e| refused(e, &owner))?;
         rotate(manifest, &vault, &owner, now)
     })?;
+    // Who opened the manifest before it was replaced may have started a daemon since.
+    super::relock::in_silence(&owner, settings)?;
     ui.say(format!("{owner}: {label} is removed; the keys it knew are replaced"));
     let exposed: Vec<String> = opened.manifest.keys.keys().map(ToString::to_string).collect();
     if !exposed.is_empty() {

@@ -29,6 +29,18 @@ pub fn run(args: &Relock, settings: &Settings, ui: &Ui) -> Outcome {
 /// Has everything forgotten and every capability revoked. Needs no key: locking always
 /// wins. So the answer is not proven either.
 pub fn everything(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
+    if in_silence(owner, settings)? {
+        ui.done(format!("{owner} is locked"), done(owner, true))
+    } else {
+        ui.done(format!("{owner} was locked already"), done(owner, false))
+    }
+}
+
+/// As [`everything`], and says nothing. Whether there was a daemon.
+///
+/// # Errors
+/// As [`everything`].
+pub fn in_silence(owner: &Owner, settings: &Settings) -> Outcome<bool> {
     pending::call_off(settings, owner);
     let paths = access::bare_sockets(settings, owner);
     let asked = access::lock(settings, owner);
@@ -37,11 +49,9 @@ pub fn everything(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
         Ok(_) => {
             sockets::sweep(&paths);
             audit_log::remember(settings, owner);
-            ui.done(format!("{owner} is locked"), done(owner, true))
+            Ok(true)
         }
-        Err(ClientError::NotRunning | ClientError::Foreign { .. }) => {
-            ui.done(format!("{owner} was locked already"), done(owner, false))
-        }
+        Err(ClientError::NotRunning | ClientError::Foreign { .. }) => Ok(false),
         Err(error) => Err(daemon::failure(&error, owner)),
     }
 }

@@ -81,6 +81,11 @@ pub fn grant(
         return Err(push::relocked(owner));
     }
     let (lines, given) = hand_over(opened, lines, begun.generation, args, settings, ui)?;
+    // Called off between the look and the push: locking wins.
+    if begun.waiting.was_called_off() {
+        super::relock::in_silence(owner, settings)?;
+        return Err(push::relocked(owner));
+    }
     report(opened, &selection, &lines, ui)?;
     ended(opened, &lines, given || args.reach.no_keyring, settings)
 }
