@@ -42,7 +42,7 @@ fn reading_beside_a_rotation_is_no_tampering() {
     let rack = rack();
     rack.key("backup");
     let values = "for i in $(seq 40); do echo KEY_$i=v; done | keyrack fill --quiet --for bot";
-    rack.write("work/keyrack.yml", &format!("env.all:\n{}", keys()));
+    rack.write("work/keyrack.yml", format!("env.all:\n{}", keys()));
     rack.sh(values).ok();
     let rotate = "for i in $(seq 8); do \
                   keyrack recipient add --quiet --for bot ~/.ssh/id_ed25519_backup.pub; \
