@@ -314,6 +314,14 @@ fn a_child_in_the_background_freezes_nobody() {
 }
 
 #[test]
+fn a_core_file_would_hold_values_so_there_is_none() {
+    let rack = plain();
+    rack.sh("ulimit -S -c unlimited 2>/dev/null; keyrack exec --quiet --for bot -- sh -c 'ulimit -S -c; ulimit -H -c'")
+        .ok()
+        .stdout("0\n0\n");
+}
+
+#[test]
 fn several_credentials_of_one_name_are_a_conflict() {
     let rack = plain();
     rack.sh("printf dev | keyrack set --for bot --key ONE --env dev").ok();
