@@ -13,7 +13,7 @@ use crate::{Manifest, Namespace};
 /// The version of the manifest format that is written; older ones are read.
 pub const VERSION: u32 = 1;
 
-/// Largest manifest, decrypted, in bytes: about 40,000 keys.
+/// Largest manifest, decrypted, in bytes: about 35,000 keys.
 pub(crate) const LARGEST: usize = 16 << 20;
 
 /// Where counters and versions end, so that one more is a number too. JSON readers in

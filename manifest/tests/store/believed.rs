@@ -85,6 +85,28 @@ fn a_writer_killed_before_the_pin_is_no_tampering() {
 }
 
 #[test]
+fn what_the_pin_would_refuse_is_announced_before_it_is_written() {
+    let home = Home::new();
+    let label: keyrack_manifest::Word = "safe".parse().unwrap();
+    home.update(|m| m.add_backup(label.clone(), key().1, now()).unwrap()).unwrap();
+    let (path, sealed) = (home.places.manifest(&home.owner), home.sealed());
+    home.update(|manifest| {
+        manifest.remove_backup(&label).unwrap();
+        // A directory in its place: the rename at the end fails.
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+    })
+    .unwrap_err();
+    let pin = fs::read_to_string(home.places.pin(&home.owner)).unwrap();
+    let pin: serde_json::Value = serde_json::from_str(&pin).unwrap();
+    assert_eq!((&pin["counter"], &pin["next"]["counter"]), (&2.into(), &3.into()));
+    assert_ne!(pin["signer"], pin["next"]["signer"]);
+    fs::remove_dir(&path).unwrap();
+    home.put_back(&sealed);
+    home.open().unwrap();
+}
+
+#[test]
 fn a_writer_killed_before_the_manifest_changed_nothing() {
     let home = Home::new();
     let sealed = home.sealed();

@@ -203,3 +203,61 @@ fn wrap_data(place: Place<'_>, epoch: &EpochId) -> Associated {
         .and("shared")
         .and(epoch.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record whose author signed what `rewrite` made of the payload.
+    fn rewritten(rewrite: impl FnOnce(String) -> String) -> Result<Opened, VaultError> {
+        let vault = VaultId::from_bytes([1; 32]);
+        let name = "@all.all.A".parse().unwrap();
+        let member = MemberId::from_bytes([2; 16]);
+        let cred = CredId::from_bytes([3; 16]);
+        let place = Place { vault, cred, version: 1, name: &name, member };
+        let keys = Keys::random(vault, "0000000003-0011223344556677".parse().unwrap()).unwrap();
+        let class = Class::LongLivedToken;
+        let meta = RecordMeta { class, obtained_via: Word::user(), expires_at: None };
+        let author = SigningKey::generate().unwrap();
+        let value = Secret::from(&b"value"[..]);
+        let bytes = write(place, &keys, &meta, &value, &author, Timestamp::UNIX_EPOCH).unwrap();
+        let payload = String::from_utf8(Signed::split(&bytes).unwrap().payload().to_vec()).unwrap();
+        let bytes = signed::sign(rewrite(payload).as_bytes(), Namespace::Cred, &author);
+        open(&bytes, place, &keys, Some(&author.public()), std::path::Path::new("record"))
+    }
+
+    #[test]
+    fn a_record_signed_by_its_author_may_still_be_wrong() {
+        assert_eq!(rewritten(|payload| payload).unwrap().value.expose(), b"value");
+        for (from, to, what) in [
+            ("\"v\":1", "\"v\":2", "its format is another"),
+            ("\"version\":1", "\"version\":2", "its version is another"),
+            ("0000000003", "0000000004", "its epoch is another"),
+            ("long_lived_token", "password", "its compartment is another"),
+            ("long_lived_token", "session", "does not open"),
+            ("\"std\"", "\"password\"", "its compartment is another"),
+            ("\"shared\"", "\"private\"", "its payload does not read"),
+            ("\"v\":1", "\"v\":1,\"v\":1", "its payload does not read"),
+            ("\"v\":1", "\"v\":1,\"w\":1", "its payload does not read"),
+            ("\"author\":\"02", "\"author\":\"03", "its owner is another"),
+        ] {
+            let refused = rewritten(|payload| {
+                assert!(payload.contains(from), "{payload}");
+                payload.replacen(from, to, 1)
+            });
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains(what), "{from} -> {to}: {refused}");
+        }
+    }
+
+    #[test]
+    fn the_records_key_is_the_one_it_commits_to() {
+        let other = dek_commitment(&Key::random().unwrap(), &VaultId::from_bytes([1; 32]));
+        // The cipher alone does not bind its key: one record might open to two values.
+        let refused = rewritten(|payload| {
+            let (before, rest) = payload.split_once("\"dek_commit\":\"").unwrap();
+            format!("{before}\"dek_commit\":\"{other}{}", &rest[64..])
+        });
+        assert!(matches!(refused, Err(VaultError::Sealed { .. })), "{refused:?}");
+    }
+}
