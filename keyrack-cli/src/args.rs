@@ -99,6 +99,29 @@ macro_rules! commands {
     };
 }
 
+/// The subcommands of a subcommand, each with the global flags that stand behind it.
+macro_rules! acts {
+    ($(#[$about:meta])* $all:ident { $($(#[$doc:meta])* $name:ident($args:ty),)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Subcommand)]
+        pub enum $all {
+            $($(#[$doc])* $name(With<$args>),)*
+        }
+
+        impl $all {
+            /// Takes the global flags out, so that they can be joined with those before.
+            pub fn take_global(&mut self) -> Global {
+                match self {
+                    $(Self::$name(with) => std::mem::take(&mut with.global),)*
+                }
+            }
+        }
+    };
+}
+
+mod identity;
+pub use identity::{Identity, IdentityAct};
+
 /// A subcommand's own flags, with the global ones.
 #[derive(Debug)]
 pub struct With<T> {
@@ -160,6 +183,8 @@ commands! {
     Attach(Attach),
     /// Manage a manifest's backup recipients
     Recipient(Recipient),
+    /// Show who an owner is to its teams
+    Identity(Identity),
     /// Manage daemons
     Daemon(Daemon),
     /// Copy a credential to another owner
@@ -193,6 +218,7 @@ impl Command {
                 DaemonAct::List(with) | DaemonAct::Prune(with) => &mut with.global,
                 DaemonAct::Stop(with) => &mut with.global,
             },
+            Self::Identity(with) => return with.own.act.take_global(),
             _ => return Global::default(),
         };
         std::mem::take(nested)

@@ -40,6 +40,9 @@ pub fn store(error: StoreError, owner: &Owner) -> Failure {
         StoreError::Conflict { .. } => {
             (Code::Conflict, Some(format!("keyrack recipient list --for {owner}")))
         }
+        StoreError::HandleTaken { .. } => {
+            (Code::Conflict, Some(format!("keyrack init --for {owner} --handle NAME")))
+        }
         StoreError::Provisional { .. } => {
             (Code::Conflict, Some(format!("keyrack unlock --for {owner}")))
         }

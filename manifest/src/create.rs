@@ -9,6 +9,7 @@ use keyrack_names::Owner;
 use crate::atomic::{self, Staged};
 use crate::card::Card;
 use crate::document::{Backup, Manifest, OnOff, OwnerInfo, Provisioner, Rack, Signing};
+use crate::handle::unwritable;
 use crate::store::decode;
 use crate::{
     Conflict, Header, Identity, Pin, Recipient, SigningKey, Store, StoreError, Tampered,
@@ -71,23 +72,24 @@ impl Store<'_> {
             Err(StoreError::Absent { .. }) => self.nothing_is_left(&new.owner)?,
             Err(error) => return Err(error.into()),
         }
+        let _claimed = self.claim(&new.owner, &new.handle)?;
         let key = SigningKey::generate().map_err(StoreError::from)?;
         let recipients: Vec<_> =
             std::iter::once(&new.recipient).chain(&new.backups).cloned().collect();
         let card =
-            Card::issue(&new.handle, &key, &recipients, new.now).map_err(|_| self.unwritable())?;
+            Card::issue(&new.handle, &key, &recipients, new.now).map_err(|_| unwritable())?;
         let signing = Signing { key, member: card.member_id(), provisional: new.provisional };
         let mut manifest = manifest(new, signing).map_err(StoreError::from)?;
         found(&mut manifest).map_err(UpdateError::Refused)?;
 
         let staged = self.stage(&manifest, new.identity)?;
-        Staged::alone(&self.places.card(&new.handle), &card.bytes)
-            .and_then(Staged::commit)
-            .map_err(StoreError::from)?;
-        // The pin first: nothing else says who keeps the identity. Killed in between, it
-        // is a pin without a manifest, and the next try replaces it.
+        // The pin first: nothing else says who keeps the identity, and whose the card is.
+        // Killed in between, it is a pin without a manifest, and the next try replaces it.
         Pin { kept_by: new.kept_by.clone(), ..Pin::of(&manifest, new.identity_path.clone()) }
             .write(self.places)
+            .map_err(StoreError::from)?;
+        Staged::alone(&self.places.card(&new.handle), &card.bytes)
+            .and_then(Staged::commit)
             .map_err(StoreError::from)?;
         staged.commit().map_err(StoreError::from)?;
         Ok(Created::New)

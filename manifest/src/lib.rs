@@ -13,6 +13,7 @@ pub mod drop;
 mod entry;
 mod file_error;
 pub mod generate;
+mod handle;
 mod header;
 mod id;
 mod identity;

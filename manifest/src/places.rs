@@ -73,6 +73,11 @@ impl Places {
         self.state.join("locks").join(format!("{owner}.lock"))
     }
 
+    /// The lock of whoever claims a handle. `@` is in no owner's name.
+    pub fn handle_lock(&self, handle: &Owner) -> PathBuf {
+        self.state.join("locks").join(format!("@{handle}.lock"))
+    }
+
     /// Who waits for a person on behalf of an owner.
     pub fn pending(&self, owner: &Owner) -> PathBuf {
         self.state.join("pending").join(owner.as_str())

@@ -102,7 +102,9 @@ impl Store<'_> {
             places.drops(owner),
             places.age_key(owner),
         ];
-        paths.extend(pin.filter(|pin| self.is_card_of(pin)).map(|pin| places.card(&pin.handle)));
+        if let Some(pin) = pin.filter(|pin| self.is_card_of(pin)) {
+            paths.extend([places.card(&pin.handle), places.handle_lock(&pin.handle)]);
+        }
         paths.extend([places.pin(owner), places.pending(owner), places.lock(owner)]);
         let mut removed = Vec::new();
         for path in paths {
@@ -114,8 +116,8 @@ impl Store<'_> {
         Ok(removed)
     }
 
-    /// Whether the card that bears the owner's handle is the owner's: handles are not
-    /// unique in a home.
+    /// Whether the card that bears the owner's handle is the owner's: an older home may have
+    /// one handle twice.
     fn is_card_of(&self, pin: &Pin) -> bool {
         let card = atomic::read_limited(&self.places.card(&pin.handle), card::LARGEST);
         let card = card.ok().flatten().and_then(|bytes| Card::read(&bytes).ok());

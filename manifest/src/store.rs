@@ -1,7 +1,7 @@
 //! Manifests on disk: opening one, and everything that is held against it before it is
 //! believed. Writing is `update` and `create`; mending is `repair`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keyrack_names::Owner;
@@ -121,7 +121,11 @@ impl<'a> Store<'a> {
     }
 
     pub(crate) fn lock(&self, owner: &Owner) -> Result<Lock, StoreError> {
-        Lock::take(&self.places.lock(owner), self.patience).map_err(|error| match error {
+        self.lock_at(&self.places.lock(owner), owner)
+    }
+
+    pub(crate) fn lock_at(&self, path: &Path, owner: &Owner) -> Result<Lock, StoreError> {
+        Lock::take(path, self.patience).map_err(|error| match error {
             LockError::Busy => StoreError::Busy { owner: owner.clone() },
             LockError::File(error) => error.into(),
         })
@@ -167,7 +171,7 @@ impl<'a> Store<'a> {
 
 /// Opens a sealed manifest and reads it; `path` is for errors only.
 pub(crate) fn decode(
-    path: &std::path::Path,
+    path: &Path,
     sealed: &[u8],
     owner: &Owner,
     identity: &Identity,

@@ -68,6 +68,16 @@ pub enum StoreError {
         /// How it differs.
         conflict: Conflict,
     },
+    /// Another member's card bears the handle.
+    #[error("the handle {handle} is another's: {} is not {owner}'s", path.display())]
+    HandleTaken {
+        /// Who asked for it.
+        owner: Owner,
+        /// The handle.
+        handle: Owner,
+        /// The card.
+        path: PathBuf,
+    },
     /// The owner has not opened it yet: only drops are taken.
     #[error("{owner}'s manifest is provisional: {owner} must unlock it first")]
     Provisional {

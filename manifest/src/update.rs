@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use keyrack_names::Owner;
 
 use crate::atomic::{self, Staged};
-use crate::card::{self, Card, SignedCard};
+use crate::card::Card;
+use crate::handle::unwritable;
 use crate::seal;
 use crate::store::pin_after;
 use crate::text;
@@ -100,7 +101,7 @@ impl Store<'_> {
             manifest.rack = Rack::generate().map_err(StoreError::from)?;
             let key = SigningKey::generate().map_err(StoreError::from)?;
             let card = Card::issue(&manifest.owner.handle, &key, &manifest.all_recipients(), now)
-                .map_err(|_| self.unwritable())?;
+                .map_err(|_| unwritable())?;
             manifest.signing = Signing { key, member: card.member_id(), provisional: false };
             manifest.vaults.clear();
             found(&mut manifest).map_err(UpdateError::Refused)?;
@@ -144,10 +145,7 @@ impl Store<'_> {
             // Before the rename: killed in between, the old manifest is still whole.
             Old::Destroy => atomic::remove(&backup)?,
         }
-        atomic::clear_beside(&self.places.card(&manifest.owner.handle))?;
-        if self.card_is_stale(manifest) {
-            self.write_card(manifest, now)?;
-        }
+        self.renew_card(manifest, now)?;
         self.commit(staged, manifest, pin, identity)
     }
 
@@ -191,33 +189,6 @@ impl Store<'_> {
                     .is_ok_and(|plain| plain.expose() == text.as_bytes())
             });
         if same { Ok(staged) } else { Err(StoreError::ReadBack { path }) }
-    }
-
-    /// Whether the card that lies there says something else than the manifest, or nothing.
-    fn card_is_stale(&self, manifest: &Manifest) -> bool {
-        let there = atomic::read_limited(&self.places.card(&manifest.owner.handle), card::LARGEST);
-        let there = there.ok().flatten().and_then(|bytes| Card::read(&bytes).ok());
-        there.is_none_or(|SignedCard { card, .. }| {
-            card.sig_key != manifest.signing.key.public()
-                || card.recipients != manifest.all_recipients()
-        })
-    }
-
-    /// Writes the owner's card anew. Before the manifest: if nothing comes of that, the
-    /// next write finds the card stale.
-    fn write_card(&self, manifest: &Manifest, now: Timestamp) -> Result<(), StoreError> {
-        let card = Card::issue(
-            &manifest.owner.handle,
-            &manifest.signing.key,
-            &manifest.all_recipients(),
-            now,
-        )
-        .map_err(|_| self.unwritable())?;
-        Ok(Staged::alone(&self.places.card(&manifest.owner.handle), &card.bytes)?.commit()?)
-    }
-
-    pub(crate) fn unwritable(&self) -> StoreError {
-        StoreError::Unwritable(text::TextError::Inconsistent("its card cannot be written"))
     }
 }
 

@@ -34,6 +34,7 @@ sessions! {
     errors
     fill
     help
+    identity
     init
     json
     kept_by

@@ -18,6 +18,7 @@ mod exec;
 mod fill;
 mod generate;
 mod get;
+mod identity;
 mod init;
 mod list;
 mod log;
@@ -49,6 +50,7 @@ pub fn run(command: &Command, settings: &Settings, ui: &Ui) -> Outcome<ExitCode>
         Command::Fill(with) => fill::run(&with.own, settings, ui),
         Command::Attach(with) => attach::run(&with.own, settings, ui),
         Command::Recipient(with) => recipient::run(&with.own.act, settings, ui),
+        Command::Identity(with) => identity::run(&with.own.act, settings, ui),
         Command::Daemon(with) => daemon::run(&with.own.act, settings, ui),
         Command::Copy(with) => copy::run(&with.own, settings, ui),
         Command::Trust(with) => trust::run(&with.own, settings, ui),

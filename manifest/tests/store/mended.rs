@@ -117,20 +117,46 @@ fn a_refused_change_writes_nothing() {
 }
 
 #[test]
-fn an_owner_that_is_destroyed_leaves_nothing_but_a_namesakes_card() {
+fn an_owner_that_is_destroyed_leaves_nothing() {
     let home = Home::new();
     home.set("A");
-    let other: keyrack_names::Owner = "other".parse().unwrap();
-    let new = keyrack_manifest::NewOwner { handle: home.owner.clone(), ..home.new_owner(&other) };
-    // The same handle: the card that lies there is the other's now.
-    home.store().create(&new, |_| Ok::<_, String>(())).unwrap();
     let removed = home.store().destroy(&home.owner).unwrap();
     assert!(removed.contains(&home.places.manifest(&home.owner)));
-    assert_eq!(home.places.owners().unwrap(), [other]);
-    assert!(home.places.card(&home.owner).exists());
-    for path in [home.places.backup(&home.owner), home.places.pin(&home.owner)] {
+    for path in [
+        home.places.backup(&home.owner),
+        home.places.pin(&home.owner),
+        home.places.card(&home.owner),
+        home.places.handle_lock(&home.owner),
+    ] {
         assert!(!path.exists(), "{}", path.display());
     }
+}
+
+#[test]
+fn two_owners_never_share_a_handle() {
+    let home = Home::new();
+    let card = || fs::read(home.places.card(&home.owner)).unwrap();
+    let first = card();
+    let other: keyrack_names::Owner = "other".parse().unwrap();
+    let new = keyrack_manifest::NewOwner { handle: home.owner.clone(), ..home.new_owner(&other) };
+    for _ in 0..2 {
+        let refused = home.store().create(&new, |_| Ok::<_, String>(())).unwrap_err();
+        assert!(matches!(refused, UpdateError::Store(StoreError::HandleTaken { .. })));
+    }
+    assert_eq!(home.places.owners().unwrap(), [home.owner.clone()]);
+    home.set("A");
+    assert_eq!(card(), first);
+
+    // A home that has one handle twice already: the card stays the first's.
+    fs::remove_file(home.places.card(&home.owner)).unwrap();
+    home.store().create(&new, |_| Ok::<_, String>(())).unwrap();
+    let others = card();
+    home.set("B");
+    assert_eq!(card(), others);
+    assert!(home.store().card(&home.owner).unwrap().is_none());
+    assert_eq!(home.store().card(&other).unwrap().unwrap().bytes, others);
+    let _ = home.store().destroy(&home.owner).unwrap();
+    assert_eq!(card(), others);
 }
 
 #[test]
