@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Exid, Lifetime, RecordRef, VaultName, Word};
 
 /// What kind of credential a value is. Decides who may hold it and how it is rotated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Logs a person in. Lives in a compartment of its own.

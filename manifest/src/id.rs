@@ -111,6 +111,16 @@ id! {
 }
 
 id! {
+    /// Names an invitation to a vault.
+    InviteId, 16
+}
+
+id! {
+    /// Names one device of a member, which keeps an audit log of its own.
+    DeviceId, 16
+}
+
+id! {
     /// SHA-256 of something written.
     Digest, 32
 }

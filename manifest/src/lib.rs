@@ -33,7 +33,7 @@ mod ssh_line;
 mod store;
 mod store_error;
 mod text;
-mod unique;
+pub mod unique;
 mod update;
 mod vault_ref;
 mod word;
@@ -51,7 +51,7 @@ pub use document::{Backup, Manifest, OnOff, OwnerInfo, Provisioner, Rack, Signin
 pub use drop::{Auth, DropError, DropPayload, OpenedDrop};
 pub use entry::{Class, ClassError, Entry};
 pub use header::Header;
-pub use id::{CredId, Digest, DropId, IdError, MemberId, RackId, VaultId};
+pub use id::{CredId, DeviceId, Digest, DropId, IdError, InviteId, MemberId, RackId, VaultId};
 pub use identity::{Identity, IdentityError, Tried, Why};
 pub use identity_file::IdentityFile;
 pub use lifetime::{Lifetime, LifetimeError};

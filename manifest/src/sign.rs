@@ -32,6 +32,10 @@ pub enum Namespace {
     Link,
     /// A credential's record.
     Cred,
+    /// A request to join a vault.
+    Invite,
+    /// A line of a vault's audit log.
+    Audit,
 }
 
 impl Namespace {
@@ -43,6 +47,8 @@ impl Namespace {
             Self::Drop => "drop.keyrack.v1",
             Self::Link => "link.keyrack.v1",
             Self::Cred => "cred.keyrack.v1",
+            Self::Invite => "invite.keyrack.v1",
+            Self::Audit => "audit.keyrack.v1",
         }
     }
 }

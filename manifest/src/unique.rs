@@ -7,7 +7,10 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Reads a map; a key that comes twice is an error.
-pub(crate) fn unique_map<'de, D, K, V>(from: D) -> Result<BTreeMap<K, V>, D::Error>
+///
+/// # Errors
+/// The input's own, or that.
+pub fn unique_map<'de, D, K, V>(from: D) -> Result<BTreeMap<K, V>, D::Error>
 where
     D: Deserializer<'de>,
     K: Deserialize<'de> + Ord,
@@ -37,7 +40,10 @@ where
 }
 
 /// Reads a list as a set; an element that comes twice is an error.
-pub(crate) fn unique_set<'de, D, T>(from: D) -> Result<BTreeSet<T>, D::Error>
+///
+/// # Errors
+/// The input's own, or that.
+pub fn unique_set<'de, D, T>(from: D) -> Result<BTreeSet<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Ord,

@@ -6,6 +6,8 @@ use keyrack_manifest::signed::SignedError;
 use keyrack_manifest::{FileError, SealError};
 use keyrack_names::Slug;
 
+use crate::chain_error::ChainError;
+
 /// Why a vault, or a record in it, could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
@@ -18,6 +20,9 @@ pub enum VaultError {
     /// The operating system gave no random numbers.
     #[error("no random numbers: {0}")]
     Random(#[from] getrandom::Error),
+    /// The chain is not one to believe.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
     /// There is no such file.
     #[error("{} is gone", path.display())]
     Missing {
@@ -79,7 +84,8 @@ impl VaultError {
     /// Whether somebody changed, moved or removed what was written.
     pub fn is_tampering(&self) -> bool {
         match self {
-            Self::Missing { .. }
+            Self::Chain(_)
+            | Self::Missing { .. }
             | Self::RolledBack { .. }
             | Self::Altered { .. }
             | Self::Signed { .. }

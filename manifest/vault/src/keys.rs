@@ -36,9 +36,9 @@ impl Key {
 
 /// Which of a vault's keys a credential is under. A member without the compartment cannot
 /// decrypt what is in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Compartment {
+pub enum Compartment {
     /// Every class but `password`.
     Std,
     /// Class `password`.
@@ -46,11 +46,13 @@ pub(crate) enum Compartment {
 }
 
 impl Compartment {
-    pub(crate) fn of(class: Class) -> Self {
+    /// The one for credentials of a class.
+    pub fn of(class: Class) -> Self {
         if class == Class::Password { Self::Password } else { Self::Std }
     }
 
-    pub(crate) fn as_str(self) -> &'static str {
+    /// Its name, as in files.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Std => "std",
             Self::Password => "password",

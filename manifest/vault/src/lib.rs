@@ -5,18 +5,38 @@
 //! team's. Opening the wrap is the manifest's business: it carries the keys.
 
 mod aead;
+mod chain;
+mod chain_error;
 mod check;
+mod engine;
 mod error;
 mod genesis;
 mod keys;
 mod layout;
+mod link;
+mod memory;
+pub mod names;
 pub mod personal;
 mod record;
+mod rules;
+mod seen;
+mod state;
 mod tidy;
 mod vault;
 mod wrap;
 
+pub use chain::{Chain, Exposure, LinkInfo, history};
+pub use chain_error::{ChainError, Refusal};
+pub use engine::{Guard, VaultStore};
 pub use error::VaultError;
+pub use keys::Compartment;
+pub use link::{Detail, Link, LinkKind};
+pub use memory::Memory;
 pub use record::RecordMeta;
+pub use rules::CHECKPOINT_EVERY;
+pub use seen::{Seen, SeenError, SeenRecord};
+pub use state::{
+    AuditHead, Due, DueReason, EpochState, Invite, Member, Policy, Role, RoleError, State, Status,
+};
 pub use tidy::GRACE;
 pub use vault::{NewRecord, Vault};

@@ -1,0 +1,103 @@
+//! What the objects of a vault are called. The same names are paths in a directory, keys in
+//! a bucket and files in a repository.
+
+use keyrack_manifest::{CredId, DeviceId, Digest, EpochId, InviteId, MemberId};
+
+/// Says what this is, for people; trust comes from the chain.
+pub const MARKER: &str = "KEYRACK-VAULT";
+/// Keeps git from touching line ends and from merging what is signed.
+pub const ATTRIBUTES: &str = ".gitattributes";
+/// Every link.
+pub const CHAIN: &str = "chain";
+/// Every epoch.
+pub const EPOCHS: &str = "epochs";
+/// Every owner's private records.
+pub const PRIVATE: &str = "private";
+/// Requests to join.
+pub const INVITES: &str = "invites";
+
+/// A link of the chain.
+pub fn link(seq: u64) -> String {
+    format!("{CHAIN}/{seq:010}.link")
+}
+
+/// The number in a link's name.
+pub fn parse_link(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".link")?;
+    let seq = digits.parse().ok()?;
+    (format!("{seq:010}") == digits).then_some(seq)
+}
+
+/// The folder of an epoch's wraps.
+pub fn wraps(epoch: &EpochId) -> String {
+    format!("{EPOCHS}/{epoch}/keys")
+}
+
+/// A wrap, named by its content.
+pub fn wrap(epoch: &EpochId, digest: &Digest) -> String {
+    format!("{EPOCHS}/{epoch}/keys/{digest}.age")
+}
+
+/// The list of the records an epoch began with, named by its content.
+pub fn roll(epoch: &EpochId, digest: &Digest) -> String {
+    format!("{EPOCHS}/{epoch}/{digest}.roll")
+}
+
+/// The folder of an epoch's records.
+pub fn shared(epoch: &EpochId) -> String {
+    format!("{EPOCHS}/{epoch}/creds")
+}
+
+/// The folder of an owner's private records.
+pub fn private(owner: &MemberId) -> String {
+    format!("{PRIVATE}/{owner}")
+}
+
+/// An owner's private key of one generation.
+pub fn private_key(owner: &MemberId, generation: u64) -> String {
+    format!("{PRIVATE}/{owner}/key-{generation}.age")
+}
+
+/// One version of a record.
+pub fn record(cred: &CredId, version: u64) -> String {
+    format!("{cred}.{version}.cred")
+}
+
+/// Credential and version in a record's name.
+pub fn parse_record(name: &str) -> Option<(CredId, u64)> {
+    let (cred, version) = name.strip_suffix(".cred")?.split_once('.')?;
+    let (cred, version): (CredId, u64) = (cred.parse().ok()?, version.parse().ok()?);
+    // `007` and `+7` are not how versions are written.
+    (record(&cred, version) == name).then_some((cred, version))
+}
+
+/// A request to join.
+pub fn request(invite: &InviteId) -> String {
+    format!("{INVITES}/{invite}.req")
+}
+
+/// One device's audit log of one member.
+pub fn audit(member: &MemberId, device: &DeviceId) -> String {
+    format!("audit/{member}/{device}.log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_exactly() {
+        let cred = CredId::from_bytes([0xab; 16]);
+        let name = |version: &str| format!("{cred}.{version}.cred");
+        assert_eq!(parse_record(&name("7")), Some((cred, 7)));
+        for bad in
+            [name("07"), name("+7"), name(""), name("x"), format!("{cred}.cred"), "x.1.cred".into()]
+        {
+            assert_eq!(parse_record(&bad), None, "{bad}");
+        }
+        assert_eq!(parse_link("0000000012.link"), Some(12));
+        for bad in ["12.link", "+000000012.link", "000000000x.link", "0000000012"] {
+            assert_eq!(parse_link(bad), None, "{bad}");
+        }
+    }
+}
