@@ -121,7 +121,10 @@ impl Chain {
         let Link { kind, ts, state, detail, .. } = next.link;
         for (cred, version) in detail.exposed {
             let exposed_to = detail.exposed_to.clone();
-            self.expose(cred, Exposure { version, since_seq: seq, since: ts, reason: kind, exposed_to });
+            self.expose(
+                cred,
+                Exposure { version, since_seq: seq, since: ts, reason: kind, exposed_to },
+            );
         }
         self.digests.push(next.digest);
         self.state = state;
@@ -214,8 +217,8 @@ pub fn history(store: &dyn VaultStore, chain: &Chain) -> Result<Vec<LinkInfo>, V
     let mut links = Vec::with_capacity(chain.digests.len());
     for (seq, digest) in (0..).zip(&chain.digests) {
         let bytes = read(store, seq)?;
-        let read = Unverified::read(&bytes)
-            .map_err(|e| ChainError::Refused { seq, why: e.into() })?;
+        let read =
+            Unverified::read(&bytes).map_err(|e| ChainError::Refused { seq, why: e.into() })?;
         if read.digest != *digest {
             return Err(ChainError::Forked { seq }.into());
         }

@@ -17,7 +17,9 @@ pub struct Memory {
 impl Memory {
     /// Every object as it is now.
     pub fn objects(&self) -> BTreeMap<String, Vec<u8>> {
-        self.with(|objects| objects.iter().map(|(n, (bytes, _))| (n.clone(), bytes.clone())).collect())
+        self.with(|objects| {
+            objects.iter().map(|(n, (bytes, _))| (n.clone(), bytes.clone())).collect()
+        })
     }
 
     /// Puts back what [`Memory::objects`] gave, or anything else: storage does what it

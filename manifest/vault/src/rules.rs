@@ -172,7 +172,8 @@ impl Step<'_> {
         else {
             return Err(self.smuggled("its invitations"));
         };
-        let invite = next.invites.remove(&invite).ok_or_else(|| self.smuggled("its invitations"))?;
+        let invite =
+            next.invites.remove(&invite).ok_or_else(|| self.smuggled("its invitations"))?;
         self.may_admit(invite.role)?;
         let newcomer = self.newcomer(&id, Status::Active)?;
         let is_invited = newcomer.handle == invite.handle
@@ -262,8 +263,7 @@ impl Step<'_> {
             return Err(Refusal::NotEntitled { kind: self.link.kind });
         }
         let said = self.after.member(&id).ok_or_else(|| self.smuggled("its members"))?;
-        let is_new_key =
-            self.before.members.iter().all(|member| member.sig_key != said.sig_key);
+        let is_new_key = self.before.members.iter().all(|member| member.sig_key != said.sig_key);
         let member = next.member_mut(&id).filter(|member| member.status.has_wrap());
         let member = member.ok_or_else(|| self.smuggled("its members"))?;
         member.recipients.clone_from(&said.recipients);
