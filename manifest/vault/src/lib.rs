@@ -5,16 +5,19 @@
 //! team's. Opening the wrap is the manifest's business: it carries the keys.
 
 mod aead;
+pub mod audit;
 mod chain;
 mod chain_error;
 mod check;
 mod engine;
 mod error;
+mod file;
 mod genesis;
 mod keys;
 mod layout;
 mod link;
 mod memory;
+mod modes;
 pub mod names;
 pub mod personal;
 mod record;
@@ -29,6 +32,7 @@ pub use chain::{Chain, Exposure, LinkInfo, history};
 pub use chain_error::{ChainError, Refusal};
 pub use engine::{Guard, VaultStore};
 pub use error::VaultError;
+pub use file::FileStore;
 pub use keys::Compartment;
 pub use link::{Detail, Link, LinkKind};
 pub use memory::Memory;
