@@ -1,0 +1,80 @@
+//! A real pcscd with a reader that does not exist: two slots for virtual YubiKeys. Only in
+//! a namespace of its own.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::card::Card;
+use crate::device::Device;
+use crate::namespace;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const SOCKET: &str = "/run/pcscd/pcscd.comm";
+const CONFIGURATION: &str = "/run/virtual-reader";
+/// Where vpcd waits for the card of its first slot; the second slot's is the next.
+const PORT: u16 = 35963;
+const SLOTS: u16 = 2;
+
+/// A pcscd that runs until this is dropped.
+#[derive(Debug)]
+pub struct Reader {
+    pcscd: Child,
+    taken: u16,
+}
+
+impl Reader {
+    /// Starts pcscd, and waits until it can be reached.
+    pub fn start() -> Self {
+        assert!(namespace::is_inside(), "the machine's own pcscd is not to be touched");
+        // What a pcscd that was killed left behind would mislead the next.
+        let _ = fs::remove_dir_all("/run/pcscd");
+        fs::create_dir_all(CONFIGURATION).expect("/run is ours");
+        let slot = format!(
+            "FRIENDLYNAME \"Yubico YubiKey OTP+FIDO+CCID\"\nDEVICENAME /dev/null:{PORT:#X}\n\
+             LIBPATH {}\nCHANNELID {PORT:#X}\n",
+            namespace::DRIVER
+        );
+        fs::write(Path::new(CONFIGURATION).join("vpcd"), slot).expect("/run is ours");
+        // setpriv: it must not outlive this process, however that ends.
+        let pcscd = Command::new("setpriv")
+            .args(["--pdeathsig=KILL", "/usr/sbin/pcscd", "--foreground", "--config"])
+            .arg(CONFIGURATION)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("pcscd and setpriv are installed");
+        let reader = Self { pcscd, taken: 0 };
+        let deadline = Instant::now() + PATIENCE;
+        while !Path::new(SOCKET).exists() {
+            assert!(Instant::now() < deadline, "pcscd does not listen at {SOCKET}");
+            thread::sleep(Duration::from_millis(1));
+        }
+        reader
+    }
+
+    /// A YubiKey in the next slot, plugged in.
+    pub fn plug_in(&mut self, card: Card) -> Device {
+        let mut device = self.slot_for(card);
+        device.plug_in();
+        device
+    }
+
+    /// A YubiKey for the next slot, not plugged in.
+    pub fn slot_for(&mut self, card: Card) -> Device {
+        assert!(self.taken < SLOTS, "the reader has {SLOTS} slots");
+        self.taken += 1;
+        Device::new(card, PORT + self.taken - 1)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let _ = self.pcscd.kill();
+        let _ = self.pcscd.wait();
+        let _ = fs::remove_dir_all("/run/pcscd");
+    }
+}

@@ -1,0 +1,63 @@
+//! What vpcd, the driver of a reader that does not exist, says over TCP: two bytes of
+//! length, then a command for the card or one byte for its power.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::linux::net::TcpStreamExt as _;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use crate::act::Act;
+use crate::apdu::{Command, Status};
+use crate::card::Card;
+use crate::hand::{Hand, Seen};
+
+/// What a YubiKey 5 says when it gets power.
+const GREETING: [u8; 23] = [
+    0x3b, 0xfd, 0x13, 0x00, 0x00, 0x81, 0x31, 0xfe, 0x15, 0x80, 0x73, 0xc0, 0x21, 0xc0, 0x57, 0x59,
+    0x75, 0x62, 0x69, 0x4b, 0x65, 0x79, 0x40,
+];
+
+/// Answers until the reader goes away or the card is pulled out.
+pub(crate) fn serve(mut stream: TcpStream, card: &Mutex<Card>, hand: &Hand) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    loop {
+        let message = receive(&mut stream)?;
+        let card = || card.lock().expect("no command makes the card panic");
+        match message.as_slice() {
+            [0..=2] => card().reset(),
+            [4] => {
+                send(&mut stream, &GREETING)?;
+                hand.powered();
+            }
+            apdu => {
+                let act = Command::parse(apdu).map_or(Act::Unknown, |command| Act::of(&command));
+                if hand.pulls_now(act) {
+                    hand.plugged(true);
+                    return Ok(());
+                }
+                let answer = card().transmit(apdu, Instant::now(), hand);
+                let status = answer.last_chunk().expect("every answer ends with a status");
+                hand.saw(Seen { act, status: Status(u16::from_be_bytes(*status)) });
+                send(&mut stream, &answer)?;
+            }
+        }
+    }
+}
+
+fn receive(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    // vpcd writes length and data apart: an acknowledgement that waits for company would
+    // cost 40 ms each time. The kernel forgets this setting, so it is set for every read.
+    stream.set_quickack(true)?;
+    let mut length = [0; 2];
+    stream.read_exact(&mut length)?;
+    stream.set_quickack(true)?;
+    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut message)?;
+    Ok(message)
+}
+
+fn send(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
+    let length = u16::try_from(message.len()).expect("a card's answer is short");
+    stream.write_all(&[&length.to_be_bytes(), message].concat())
+}
