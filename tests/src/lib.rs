@@ -9,6 +9,7 @@ pub mod daemons;
 pub mod fake;
 pub mod finished;
 pub mod mask;
+pub mod namespaced;
 pub mod prison;
 pub mod rack;
 pub mod relay;

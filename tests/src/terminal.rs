@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::pty::openpty;
+use nix::sys::termios::{LocalFlags, tcgetattr};
 
 use crate::script::{exit_code, wait};
 
@@ -73,6 +74,21 @@ impl Terminal {
     pub fn type_line(&mut self, line: &str) -> &mut Self {
         self.keyboard.write_all(format!("{line}\n").as_bytes()).expect("the terminal is there");
         self
+    }
+
+    /// Types a line as soon as the terminal does not show what is typed: some programs ask
+    /// first, and throw away what came before they were ready.
+    #[track_caller]
+    pub fn type_hidden(&mut self, line: &str) -> &mut Self {
+        let deadline = Instant::now() + PATIENCE;
+        let echoes = |keyboard: &File| {
+            tcgetattr(keyboard).is_ok_and(|line| line.local_flags.contains(LocalFlags::ECHO))
+        };
+        while echoes(&self.keyboard) {
+            assert!(Instant::now() < deadline, "what is typed is shown:\n{}", self.seen);
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.type_line(line)
     }
 
     /// Presses Ctrl-C.

@@ -21,7 +21,9 @@ pub(crate) fn key() -> Key {
 
 /// The attesting key's certificate, as the object holds it.
 pub(crate) fn own(attesting: &Key) -> Result<Vec<u8>, Status> {
-    let certificate = certificate(attesting, ISSUER, ISSUER, attesting, &[])?;
+    // "Basic constraints: may sign others."
+    let authority = der::extension(&[0x55, 0x1d, 0x13], &der::sequence(&[tlv(0x01, &[0xff])]));
+    let certificate = certificate(attesting, ISSUER, ISSUER, attesting, &[authority])?;
     Ok([tlv(0x70, &certificate), tlv(0x71, &[0]), tlv(0xfe, &[])].concat())
 }
 
@@ -52,7 +54,7 @@ fn certificate(
     key: &Key,
     extensions: &[Vec<u8>],
 ) -> Result<Vec<u8>, Status> {
-    let mut parts = vec![
+    let body = der::sequence(&[
         tlv(0xa0, &der::integer(&[2])),
         der::integer(&Sha256::digest(key.point())[..16]),
         der::ecdsa(),
@@ -60,11 +62,8 @@ fn certificate(
         der::validity(),
         der::name(subject),
         der::public_key(&key.point()),
-    ];
-    if !extensions.is_empty() {
-        parts.push(tlv(0xa3, &der::sequence(extensions)));
-    }
-    let body = der::sequence(&parts);
+        tlv(0xa3, &der::sequence(extensions)),
+    ]);
     let signature = signer.sign(&Sha256::digest(&body))?;
     Ok(der::sequence(&[body, der::ecdsa(), der::bits(&signature)]))
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::act::Act;
 use crate::card::Card;
 use crate::hand::{Habit, Hand, Seen};
-use crate::vpcd;
+use crate::{pcscd, vpcd};
 
 /// How long a reader that is starting may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,16 +19,18 @@ pub struct Device {
     serial: u32,
     card: Arc<Mutex<Card>>,
     hand: Arc<Hand>,
-    port: u16,
+    slot: u16,
+    /// How often pcscd has seen it come or go, once it has seen it.
+    events: Option<u32>,
     plugged: Option<(TcpStream, JoinHandle<()>)>,
 }
 
 impl Device {
-    /// A card for the slot that vpcd has at `port`; not plugged in.
-    pub(crate) fn new(card: Card, port: u16) -> Self {
+    /// A card for one of the reader's slots, not plugged in.
+    pub(crate) fn new(card: Card, slot: u16) -> Self {
         let serial = card.serial();
         let (card, hand) = (Arc::new(Mutex::new(card)), Arc::new(Hand::new()));
-        Self { serial, card, hand, port, plugged: None }
+        Self { serial, card, hand, slot, events: None, plugged: None }
     }
 
     /// The number on its back.
@@ -36,30 +38,39 @@ impl Device {
         self.serial
     }
 
-    /// Plugs it in, and waits until the reader has seen it.
+    /// Plugs it in, and waits until pcscd has seen it.
+    #[track_caller]
     pub fn plug_in(&mut self) {
         self.pull_out();
-        self.hand.plugged(false);
-        let stream = connect(self.port);
+        self.hand.plugged(true);
+        let stream = connect(vpcd::PORT + self.slot);
         let (line, card, hand) = (stream.try_clone(), self.card.clone(), self.hand.clone());
-        let line = line.expect("a descriptor");
+        let mut line = line.expect("a descriptor");
         let serving = thread::spawn(move || {
             // It ends with the reader, or when it is pulled out.
-            let _ = vpcd::serve(line.try_clone().expect("a descriptor"), &card, &hand);
+            let _ = vpcd::serve(&mut line, &card, &hand);
             let _ = line.shutdown(Shutdown::Both);
         });
         self.plugged = Some((stream, serving));
-        assert!(self.hand.wait_until_powered(), "the reader does not see the card");
+        self.events = Some(pcscd::wait_for_card(self.slot, true, self.events));
     }
 
-    /// Pulls it out, whatever it is doing.
+    /// Pulls it out, whatever it is doing, and waits until pcscd has seen that.
+    #[track_caller]
     pub fn pull_out(&mut self) {
-        if let Some((stream, serving)) = self.plugged.take() {
-            self.hand.plugged(true);
-            let _ = stream.shutdown(Shutdown::Both);
-            serving.join().expect("the card did not panic");
-            self.card().reset();
+        if self.let_go() {
+            self.events = Some(pcscd::wait_for_card(self.slot, false, self.events));
         }
+    }
+
+    /// Whether there was anything to let go of.
+    fn let_go(&mut self) -> bool {
+        let Some((stream, serving)) = self.plugged.take() else { return false };
+        self.hand.plugged(false);
+        let _ = stream.shutdown(Shutdown::Both);
+        serving.join().expect("the card did not panic");
+        self.card().reset();
+        true
     }
 
     /// Pulls it out as soon as it is asked for `act`.
@@ -117,7 +128,7 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        self.pull_out();
+        self.let_go();
     }
 }
 

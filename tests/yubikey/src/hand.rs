@@ -51,7 +51,6 @@ struct State {
     patience: Duration,
     told: bool,
     blinking: bool,
-    powered: bool,
     pulled: bool,
     pulls_at: Option<Act>,
     seen: Vec<Seen>,
@@ -64,7 +63,6 @@ impl Hand {
             patience: PATIENCE,
             told: false,
             blinking: false,
-            powered: false,
             pulled: false,
             pulls_at: None,
             seen: Vec::new(),
@@ -114,12 +112,8 @@ impl Hand {
         now
     }
 
-    pub(crate) fn plugged(&self, pulled: bool) {
-        self.change(|state| (state.pulled, state.powered) = (pulled, false));
-    }
-
-    pub(crate) fn powered(&self) {
-        self.change(|state| state.powered = true);
+    pub(crate) fn plugged(&self, in_a_reader: bool) {
+        self.change(|state| state.pulled = !in_a_reader);
     }
 
     pub(crate) fn saw(&self, seen: Seen) {
@@ -128,10 +122,6 @@ impl Hand {
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.state().seen.clone()
-    }
-
-    pub(crate) fn wait_until_powered(&self) -> bool {
-        self.wait(LIMIT, |state| state.powered)
     }
 
     pub(crate) fn wait_until_blinking(&self) -> bool {

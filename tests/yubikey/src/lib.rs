@@ -18,6 +18,7 @@ mod keys;
 mod management;
 pub mod namespace;
 mod objects;
+mod pcscd;
 mod reader;
 mod tlv;
 mod vpcd;

@@ -9,13 +9,11 @@ use std::time::{Duration, Instant};
 
 use crate::card::Card;
 use crate::device::Device;
-use crate::namespace;
+use crate::vpcd::PORT;
+use crate::{namespace, pcscd};
 
 const PATIENCE: Duration = Duration::from_secs(10);
-const SOCKET: &str = "/run/pcscd/pcscd.comm";
 const CONFIGURATION: &str = "/run/virtual-reader";
-/// Where vpcd waits for the card of its first slot; the second slot's is the next.
-const PORT: u16 = 35963;
 const SLOTS: u16 = 2;
 
 /// A pcscd that runs until this is dropped.
@@ -49,8 +47,8 @@ impl Reader {
             .expect("pcscd and setpriv are installed");
         let reader = Self { pcscd, taken: 0 };
         let deadline = Instant::now() + PATIENCE;
-        while !Path::new(SOCKET).exists() {
-            assert!(Instant::now() < deadline, "pcscd does not listen at {SOCKET}");
+        while !Path::new(pcscd::SOCKET).exists() {
+            assert!(Instant::now() < deadline, "pcscd does not listen at {}", pcscd::SOCKET);
             thread::sleep(Duration::from_millis(1));
         }
         reader
@@ -67,7 +65,7 @@ impl Reader {
     pub fn slot_for(&mut self, card: Card) -> Device {
         assert!(self.taken < SLOTS, "the reader has {SLOTS} slots");
         self.taken += 1;
-        Device::new(card, PORT + self.taken - 1)
+        Device::new(card, self.taken - 1)
     }
 }
 

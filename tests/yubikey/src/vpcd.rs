@@ -12,6 +12,8 @@ use crate::apdu::{Command, Status};
 use crate::card::Card;
 use crate::hand::{Hand, Seen};
 
+/// Where vpcd waits for the card of its first slot; the second slot's is the next.
+pub(crate) const PORT: u16 = 35963;
 /// What a YubiKey 5 says when it gets power.
 const GREETING: [u8; 23] = [
     0x3b, 0xfd, 0x13, 0x00, 0x00, 0x81, 0x31, 0xfe, 0x15, 0x80, 0x73, 0xc0, 0x21, 0xc0, 0x57, 0x59,
@@ -19,27 +21,24 @@ const GREETING: [u8; 23] = [
 ];
 
 /// Answers until the reader goes away or the card is pulled out.
-pub(crate) fn serve(mut stream: TcpStream, card: &Mutex<Card>, hand: &Hand) -> io::Result<()> {
+pub(crate) fn serve(stream: &mut TcpStream, card: &Mutex<Card>, hand: &Hand) -> io::Result<()> {
     stream.set_nodelay(true)?;
     loop {
-        let message = receive(&mut stream)?;
+        let message = receive(stream)?;
         let card = || card.lock().expect("no command makes the card panic");
         match message.as_slice() {
             [0..=2] => card().reset(),
-            [4] => {
-                send(&mut stream, &GREETING)?;
-                hand.powered();
-            }
+            [4] => send(stream, &GREETING)?,
             apdu => {
                 let act = Command::parse(apdu).map_or(Act::Unknown, |command| Act::of(&command));
                 if hand.pulls_now(act) {
-                    hand.plugged(true);
+                    hand.plugged(false);
                     return Ok(());
                 }
                 let answer = card().transmit(apdu, Instant::now(), hand);
                 let status = answer.last_chunk().expect("every answer ends with a status");
                 hand.saw(Seen { act, status: Status(u16::from_be_bytes(*status)) });
-                send(&mut stream, &answer)?;
+                send(stream, &answer)?;
             }
         }
     }
