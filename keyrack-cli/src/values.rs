@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use keyrack_manifest::{Entry, Manifest, VaultName};
 use keyrack_names::{Secret, Slug};
-use keyrack_vault::{NewRecord, RecordMeta, Vault};
+use keyrack_vault::personal::{NewRecord, OldMeta, Personal};
 
 use crate::error::{Code, Failure, Outcome};
 use crate::opened::{self, Opened};
@@ -29,12 +29,12 @@ pub fn vault_name(flag: Option<&str>) -> Outcome<VaultName> {
 ///
 /// # Errors
 /// [`Code::Tampered`] when it is not what was written.
-pub fn open_personal(manifest: &Manifest, settings: &Settings) -> Outcome<Vault> {
+pub fn open_personal(manifest: &Manifest, settings: &Settings) -> Outcome<Personal> {
     let owner = &manifest.owner.name;
     let (id, vault) = manifest.personal_vault().ok_or_else(|| {
         Failure::new(Code::Tampered, format!("{owner}'s manifest names no personal vault"))
     })?;
-    Vault::open(
+    Personal::open(
         &settings.places.personal_vault(owner),
         id,
         vault,
@@ -65,7 +65,7 @@ pub fn personal(opened: &mut Opened, settings: &Settings, slug: &Slug) -> Outcom
 /// # Errors
 /// [`Code::Unexpected`] naming the backend that is missing; [`Code::Tampered`] when the
 /// record is not what was written.
-pub fn value(entry: &Entry, vault: &Vault, manifest: &Manifest) -> Outcome<Secret> {
+pub fn value(entry: &Entry, vault: &Personal, manifest: &Manifest) -> Outcome<Secret> {
     let owner = &manifest.owner.name;
     if !entry.vault.is_personal() {
         return Err(Failure::new(
@@ -132,7 +132,7 @@ pub fn put_all(
         .iter()
         .map(|NewValue { slug, value, entry }| NewRecord {
             name: slug,
-            meta: RecordMeta {
+            meta: OldMeta {
                 class: entry.class,
                 obtained_via: entry.obtained_via.clone(),
                 expires_at: entry.expires_at,

@@ -80,12 +80,14 @@ impl Card {
 }
 
 impl SignedCard {
+    /// SHA-256 of the payload.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
     /// `SHA256:…`, over the payload.
     pub fn fingerprint(&self) -> String {
-        use base64::Engine as _;
-        let digest =
-            base64::engine::general_purpose::STANDARD_NO_PAD.encode(self.digest.as_bytes());
-        format!("SHA256:{digest}")
+        fingerprint(&self.digest)
     }
 
     /// The same in hex, in groups of four, for reading aloud.
@@ -101,4 +103,11 @@ impl SignedCard {
         id.copy_from_slice(&self.digest.as_bytes()[..16]);
         MemberId::from_bytes(id)
     }
+}
+
+/// A digest as fingerprints are shown: `SHA256:…`.
+pub fn fingerprint(digest: &Digest) -> String {
+    use base64::Engine as _;
+    let digest = base64::engine::general_purpose::STANDARD_NO_PAD.encode(digest.as_bytes());
+    format!("SHA256:{digest}")
 }

@@ -67,6 +67,8 @@ pub use store::{Opened, Store};
 pub use store_error::{Conflict, StoreError, Tampered};
 pub use text::{TextError, VERSION};
 pub use update::{UpdateError, Updated};
-pub use vault_ref::{EpochError, EpochId, PerCompartment, RecordRef, VaultRef};
+pub use vault_ref::{
+    EpochError, EpochId, PerCompartment, PrivateKeyRef, RecordRef, VaultKeys, VaultRef,
+};
 pub use word::{Exid, VaultName, Word, WordError};
 pub use yaml::YamlError;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use keyrack_names::Owner;
 
-use crate::DropId;
+use crate::{DropId, VaultId, VaultName};
 
 /// The two directories everything lies in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,16 @@ impl Places {
     /// What this device remembers of an owner's manifest.
     pub fn pin(&self, owner: &Owner) -> PathBuf {
         self.state.join("owners").join(format!("{owner}.json"))
+    }
+
+    /// What this device has seen of a vault as this owner.
+    pub fn seen(&self, owner: &Owner, vault: &VaultId) -> PathBuf {
+        self.state.join("vaults").join(owner.as_str()).join(format!("{vault}.json"))
+    }
+
+    /// A vault that is kept here and is not one owner's alone.
+    pub fn vault(&self, name: &VaultName) -> PathBuf {
+        self.home.join("vaults").join(name.as_str())
     }
 
     /// The lock every writer of an owner's files holds.

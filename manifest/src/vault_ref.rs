@@ -119,6 +119,29 @@ pub struct PerCompartment<T> {
     pub password: T,
 }
 
+/// The keys of one epoch, as far as this owner holds them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VaultKeys {
+    /// For every class but `password`.
+    pub std: Secret,
+    /// For class `password`: not every member of a team holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+}
+
+/// This owner's own key of a vault: what is private to it there is under it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PrivateKeyRef {
+    /// How often it was replaced; the first is 1.
+    pub generation: u64,
+    /// What it commits to.
+    pub commitment: Digest,
+    /// The key, 32 bytes.
+    pub key: Secret,
+}
+
 /// A vault this owner is a member of, with its keys open: the manifest's own age
 /// encryption is this owner's copy of the wrap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,15 +157,21 @@ pub struct VaultRef {
     /// The wrap that holds the same keys: SHA-256 of the file, which is its name.
     pub wrap: Digest,
     /// The vault's keys, 32 bytes each.
-    pub keys: PerCompartment<Secret>,
+    pub keys: VaultKeys,
     /// What each key commits to, as published in the vault.
     pub commitments: PerCompartment<Digest>,
+    /// The owner's own key. A vault from before there were chains has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_key: Option<PrivateKeyRef>,
 }
 
 impl VaultRef {
     /// Whether every key has the length of a key.
     pub(crate) fn is_consistent(&self) -> bool {
-        self.keys.std.len() == 32 && self.keys.password.len() == 32
+        let is_key = |key: &Secret| key.len() == 32;
+        is_key(&self.keys.std)
+            && self.keys.password.as_ref().is_none_or(is_key)
+            && self.private_key.as_ref().is_none_or(|own| is_key(&own.key))
     }
 }
 

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use keyrack_manifest::{BackupError, Manifest, Recipient, Word};
 use keyrack_names::Owner;
-use keyrack_vault::Vault;
+use keyrack_vault::personal::Personal;
 use serde::Serialize;
 
 use crate::args::{RecipientAct, RecipientAdd};
@@ -158,7 +158,7 @@ fn rewrap(manifest: &mut Manifest, settings: &Settings, owner: &Owner) -> Outcom
 }
 
 /// New keys for the personal vault, every record written anew under them.
-fn rotate(manifest: &mut Manifest, vault: &Vault, owner: &Owner, now: Timestamp) -> Outcome {
+fn rotate(manifest: &mut Manifest, vault: &Personal, owner: &Owner, now: Timestamp) -> Outcome {
     let recipients = manifest.all_recipients();
     let records: Vec<_> =
         manifest.keys.values().filter_map(|e| Some((e.slug.clone(), e.cred?))).collect();

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::modes::Modes;
 use crate::names;
-use crate::state::AuditHead;
+use crate::chain::AuditHead;
 
 /// Largest line, in bytes.
 const LONGEST: usize = 16 << 10;

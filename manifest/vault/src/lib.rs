@@ -7,40 +7,32 @@
 mod aead;
 pub mod audit;
 mod chain;
-mod chain_error;
-mod check;
 mod engine;
 mod error;
 mod file;
-mod genesis;
+mod invitation;
 mod keys;
-mod layout;
-mod link;
 mod memory;
 mod modes;
 pub mod names;
+mod own_key;
 pub mod personal;
 mod record;
-mod rules;
-mod seen;
-mod state;
-mod tidy;
+mod roll;
 mod vault;
 mod wrap;
 
-pub use chain::{Chain, Exposure, LinkInfo, history};
-pub use chain_error::{ChainError, Refusal};
+pub use chain::{
+    AuditHead, CHECKPOINT_EVERY, Chain, ChainError, Detail, Due, DueReason, EpochState, Exposure,
+    Invite, Link, LinkInfo, LinkKind, Member, Policy, Refusal, Role, RoleError, Seen, SeenError,
+    SeenRecord, State, Status, history,
+};
 pub use engine::{Guard, VaultStore};
 pub use error::VaultError;
 pub use file::FileStore;
+pub use invitation::{Invitation, InvitationError, Request};
 pub use keys::Compartment;
-pub use link::{Detail, Link, LinkKind};
 pub use memory::Memory;
-pub use record::RecordMeta;
-pub use rules::CHECKPOINT_EVERY;
-pub use seen::{Seen, SeenError, SeenRecord};
-pub use state::{
-    AuditHead, Due, DueReason, EpochState, Invite, Member, Policy, Role, RoleError, State, Status,
-};
-pub use tidy::GRACE;
-pub use vault::{NewRecord, Vault};
+pub use personal::GRACE;
+pub use record::{Backend, Mark, Record, RecordMeta, Rotation, Visibility};
+pub use vault::{Actor, NewRecord, NeedsRotation, Quarantined, Vault};

@@ -58,6 +58,13 @@ pub fn private_key(owner: &MemberId, generation: u64) -> String {
     format!("{PRIVATE}/{owner}/key-{generation}.age")
 }
 
+/// The generation in such a name.
+pub fn parse_key(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("key-")?.strip_suffix(".age")?;
+    let generation: u64 = digits.parse().ok()?;
+    (generation.to_string() == digits).then_some(generation)
+}
+
 /// One version of a record.
 pub fn record(cred: &CredId, version: u64) -> String {
     format!("{cred}.{version}.cred")

@@ -204,7 +204,7 @@ fn keys_that_are_not_those_committed_to_open_nothing() {
     let other = Owner::new();
     let carried =
         keyrack_manifest::VaultRef { keys: other.carried.keys.clone(), ..owner.carried.clone() };
-    let opened = keyrack_vault::Vault::open(
+    let opened = keyrack_vault::personal::Personal::open(
         &owner.dir,
         &owner.id,
         &carried,

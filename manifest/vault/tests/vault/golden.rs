@@ -8,7 +8,7 @@ use keyrack_manifest::{
     Auth, Card, Identity, Manifest, OpenedDrop, Pin, Places, Store, drop, seal,
 };
 use keyrack_names::{Owner, Secret, Slug};
-use keyrack_vault::Vault;
+use keyrack_vault::personal::Personal;
 
 fn golden(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(path)
@@ -53,7 +53,7 @@ fn the_vault_opens() {
     let (id, carried) = manifest.personal_vault().unwrap();
     let dir = golden("home/vaults/@golden");
     let key = manifest.signing.key.public();
-    let vault = Vault::open(&dir, id, carried, key, manifest.signing.member).unwrap();
+    let vault = Personal::open(&dir, id, carried, key, manifest.signing.member).unwrap();
     vault.check().unwrap();
     let values = manifest.keys.values().filter_map(|entry| {
         let value = vault.get(&entry.cred?, &entry.slug).unwrap();

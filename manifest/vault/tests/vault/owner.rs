@@ -8,7 +8,8 @@ use keyrack_manifest::{
     Class, MemberId, Recipient, RecordRef, SigningKey, VaultId, VaultRef, Word, generate,
 };
 use keyrack_names::{Secret, Slug};
-use keyrack_vault::{NewRecord, RecordMeta, Vault, VaultError, personal};
+use keyrack_vault::VaultError;
+use keyrack_vault::personal::{self, NewRecord, OldMeta, Personal};
 
 pub struct Owner {
     _dir: tempfile::TempDir,
@@ -32,12 +33,12 @@ impl Owner {
         Self { _dir: temp, dir, key, member, recipient, id, carried }
     }
 
-    pub fn vault(&self) -> Vault {
+    pub fn vault(&self) -> Personal {
         self.vault_with(&self.carried)
     }
 
-    pub fn vault_with(&self, carried: &VaultRef) -> Vault {
-        Vault::open(&self.dir, &self.id, carried, self.key.public(), self.member).unwrap()
+    pub fn vault_with(&self, carried: &VaultRef) -> Personal {
+        Personal::open(&self.dir, &self.id, carried, self.key.public(), self.member).unwrap()
     }
 
     pub fn put(&self, name: &str, value: &str, previous: Option<&RecordRef>) -> RecordRef {
@@ -51,7 +52,7 @@ impl Owner {
         value: &[u8],
         previous: Option<RecordRef>,
     ) -> Result<RecordRef, VaultError> {
-        let meta = RecordMeta { class, obtained_via: Word::user(), expires_at: None };
+        let meta = OldMeta { class, obtained_via: Word::user(), expires_at: None };
         let new = NewRecord { name: &slug(name), meta, value: &Secret::from(value), previous };
         Ok(self.vault().put(&self.key, &[new], now())?[0])
     }

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use keyrack_manifest::{Digest, InviteId, MemberId};
 
-use crate::chain_error::Refusal;
+use super::error::Refusal;
 use crate::keys::Compartment;
-use crate::link::{Link, LinkKind};
-use crate::state::{Due, DueReason, EpochState, Member, Role, State, Status};
+use super::link::{Link, LinkKind};
+use super::state::{EpochState, Member, Role, State, Status};
 
 /// A member makes at most one checkpoint in so many links: none can starve other links.
 pub const CHECKPOINT_EVERY: u64 = 16;
@@ -68,7 +68,7 @@ pub(crate) fn check(before: &State, link: &Link) -> Result<(), Refusal> {
 }
 
 /// Whether a member holds the compartments its role needs, and at least the common one.
-fn fits(member: &Member) -> bool {
+pub(super) fn fits(member: &Member) -> bool {
     let all = BTreeSet::from([Compartment::Std, Compartment::Password]);
     let holds_enough = !member.role.writes_shared() || member.compartments == all;
     holds_enough && member.compartments.contains(&Compartment::Std) && !member.recipients.is_empty()
@@ -90,15 +90,15 @@ fn difference(expected: &State, found: &State) -> Option<&'static str> {
     .find_map(|(what, same)| (!same).then_some(what))
 }
 
-struct Step<'a> {
-    before: &'a State,
-    link: &'a Link,
-    after: &'a State,
+pub(super) struct Step<'a> {
+    pub(super) before: &'a State,
+    pub(super) link: &'a Link,
+    pub(super) after: &'a State,
 }
 
 impl Step<'_> {
     /// The state that must come of it.
-    fn expected(&self) -> Result<State, Refusal> {
+    pub(super) fn expected(&self) -> Result<State, Refusal> {
         use LinkKind as K;
         if self.before.epoch.is_none() && self.link.kind != K::Rotate {
             return Err(Refusal::KeysKept { kind: self.link.kind });
@@ -131,7 +131,7 @@ impl Step<'_> {
         Ok(next)
     }
 
-    fn invite(&self, next: &mut State) -> Result<(), Refusal> {
+    pub(super) fn invite(&self, next: &mut State) -> Result<(), Refusal> {
         self.nothing_due()?;
         if let Some(id) = self.link.detail.member {
             let newcomer = self.newcomer(&id, Status::Invited)?;
@@ -155,7 +155,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn accept(&self, next: &mut State) -> Result<(), Refusal> {
+    pub(super) fn accept(&self, next: &mut State) -> Result<(), Refusal> {
         let author = self.link.author;
         let said = self.after.member(&author).ok_or_else(|| self.smuggled("its members"))?;
         let invited = next.member_mut(&author).filter(|member| member.status == Status::Invited);
@@ -165,7 +165,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn confirm(&self, next: &mut State) -> Result<(), Refusal> {
+    pub(super) fn confirm(&self, next: &mut State) -> Result<(), Refusal> {
         self.nothing_due()?;
         let detail = &self.link.detail;
         let (Some(invite), Some(id), Some(_)) = (detail.invite, detail.member, detail.request)
@@ -189,7 +189,7 @@ impl Step<'_> {
         self.take_wrap(next, &id)
     }
 
-    fn cancel(&self, next: &mut State) -> Result<(), Refusal> {
+    pub(super) fn cancel(&self, next: &mut State) -> Result<(), Refusal> {
         self.need(Role::Admin)?;
         let id = self.link.detail.invite.ok_or_else(|| self.smuggled("its invitations"))?;
         if next.invites.remove(&id).is_some() {
@@ -201,97 +201,7 @@ impl Step<'_> {
         self.new_keys(next)
     }
 
-    fn role(&self, next: &mut State) -> Result<(), Refusal> {
-        self.need(Role::Owner)?;
-        let id = self.target()?;
-        let said = self.after.member(&id).ok_or_else(|| self.smuggled("its members"))?;
-        let before = self.before.active(&id).ok_or_else(|| self.smuggled("its members"))?;
-        let member = next.member_mut(&id).ok_or_else(|| self.smuggled("its members"))?;
-        member.role = said.role;
-        member.compartments.clone_from(&said.compartments);
-        if !fits(member) || (before.role, &before.compartments) == (said.role, &said.compartments) {
-            return Err(self.smuggled("its members"));
-        }
-        let is_down = said.role < before.role || !before.compartments.is_subset(&said.compartments);
-        if is_down {
-            return self.new_keys(next);
-        }
-        self.nothing_due()?;
-        // The wrap holds the keys of the member's compartments.
-        if before.compartments == said.compartments { Ok(()) } else { self.take_wrap(next, &id) }
-    }
-
-    fn remove(&self, next: &mut State) -> Result<(), Refusal> {
-        let author = self.author()?;
-        let id = self.target()?;
-        let target = self.before.active(&id).ok_or_else(|| self.smuggled("its members"))?;
-        let may = match author.role {
-            Role::Owner => true,
-            Role::Admin => target.role == Role::Member,
-            Role::Member => false,
-        };
-        if !may || id == author.member_id {
-            return Err(Refusal::NotEntitled { kind: self.link.kind });
-        }
-        if let Some(member) = next.member_mut(&id) {
-            member.status = Status::Removed;
-        }
-        self.new_keys(next)
-    }
-
-    fn leave(&self, next: &mut State) -> Result<(), Refusal> {
-        let id = self.link.author;
-        let member = next.member_mut(&id).filter(|member| member.status.has_wrap());
-        let member = member.ok_or(Refusal::NoMember(id))?;
-        let reason = match member.status {
-            Status::Invited => DueReason::Lapsed,
-            _ => DueReason::Left,
-        };
-        member.status = Status::Left;
-        if let Some(epoch) = &mut next.epoch {
-            epoch.wraps.remove(&id);
-        }
-        next.pending.push(Due { member: id, reason, since_seq: self.link.seq });
-        Ok(())
-    }
-
-    /// New recipients, or a new signing key: said by the member itself, or by an owner.
-    fn renew(&self, next: &mut State) -> Result<(), Refusal> {
-        let author = self.author()?;
-        let id = self.target()?;
-        if id != author.member_id && author.role != Role::Owner {
-            return Err(Refusal::NotEntitled { kind: self.link.kind });
-        }
-        let said = self.after.member(&id).ok_or_else(|| self.smuggled("its members"))?;
-        let is_new_key = self.before.members.iter().all(|member| member.sig_key != said.sig_key);
-        let member = next.member_mut(&id).filter(|member| member.status.has_wrap());
-        let member = member.ok_or_else(|| self.smuggled("its members"))?;
-        member.recipients.clone_from(&said.recipients);
-        member.card_fp = said.card_fp;
-        if self.link.kind == LinkKind::Rekey {
-            if !is_new_key {
-                return Err(Refusal::Taken);
-            }
-            member.sig_key = said.sig_key;
-            member.grant_key.clone_from(&said.grant_key);
-        }
-        if !fits(member) {
-            return Err(self.smuggled("its members"));
-        }
-        // What an old key signed nobody would believe any more: all that is shared is
-        // signed anew.
-        if self.link.kind == LinkKind::Rekey && member.role.writes_shared() {
-            return self.new_keys(next);
-        }
-        self.take_wrap(next, &id)?;
-        if self.link.detail.compromised {
-            let reason = DueReason::Compromised;
-            next.pending.push(Due { member: id, reason, since_seq: self.link.seq });
-        }
-        Ok(())
-    }
-
-    fn checkpoint(&self, next: &mut State) -> Result<(), Refusal> {
+    pub(super) fn checkpoint(&self, next: &mut State) -> Result<(), Refusal> {
         let author = self.author()?.member_id;
         let last = self.before.checkpoints.get(&author);
         if last.is_some_and(|last| self.link.seq < last + CHECKPOINT_EVERY) {
@@ -314,7 +224,7 @@ impl Step<'_> {
     }
 
     /// The keys are new ones, wrapped for exactly those who are to have them.
-    fn new_keys(&self, next: &mut State) -> Result<(), Refusal> {
+    pub(super) fn new_keys(&self, next: &mut State) -> Result<(), Refusal> {
         let kept = Refusal::KeysKept { kind: self.link.kind };
         let new = self.after.epoch.as_ref().ok_or_else(|| kept.clone())?;
         if let Some(old) = &self.before.epoch {
@@ -338,7 +248,7 @@ impl Step<'_> {
     }
 
     /// The same keys, wrapped anew for one member.
-    fn take_wrap(&self, next: &mut State, id: &MemberId) -> Result<(), Refusal> {
+    pub(super) fn take_wrap(&self, next: &mut State, id: &MemberId) -> Result<(), Refusal> {
         let wrap = self.after.epoch.as_ref().and_then(|epoch| epoch.wraps.get(id));
         let (Some(wrap), Some(epoch)) = (wrap, &mut next.epoch) else {
             return Err(Refusal::Wraps);
@@ -351,22 +261,22 @@ impl Step<'_> {
     }
 
     /// Somebody the link brings, as it says.
-    fn newcomer(&self, id: &MemberId, status: Status) -> Result<&Member, Refusal> {
+    pub(super) fn newcomer(&self, id: &MemberId, status: Status) -> Result<&Member, Refusal> {
         let newcomer = self.after.member(id).filter(|member| {
             member.status == status && member.since_seq == self.link.seq && fits(member)
         });
         newcomer.ok_or_else(|| self.smuggled("its members"))
     }
 
-    fn target(&self) -> Result<MemberId, Refusal> {
+    pub(super) fn target(&self) -> Result<MemberId, Refusal> {
         self.link.detail.member.ok_or_else(|| self.smuggled("nobody"))
     }
 
-    fn author(&self) -> Result<&Member, Refusal> {
+    pub(super) fn author(&self) -> Result<&Member, Refusal> {
         self.before.active(&self.link.author).ok_or(Refusal::NoMember(self.link.author))
     }
 
-    fn need(&self, role: Role) -> Result<(), Refusal> {
+    pub(super) fn need(&self, role: Role) -> Result<(), Refusal> {
         if self.author()?.role >= role {
             Ok(())
         } else {
@@ -375,15 +285,15 @@ impl Step<'_> {
     }
 
     /// An owner admits anybody, an admin members.
-    fn may_admit(&self, role: Role) -> Result<(), Refusal> {
+    pub(super) fn may_admit(&self, role: Role) -> Result<(), Refusal> {
         self.need(if role == Role::Member { Role::Admin } else { Role::Owner })
     }
 
-    fn nothing_due(&self) -> Result<(), Refusal> {
+    pub(super) fn nothing_due(&self) -> Result<(), Refusal> {
         if self.before.rotation_due() { Err(Refusal::RotationDue) } else { Ok(()) }
     }
 
-    fn smuggled(&self, what: &'static str) -> Refusal {
+    pub(super) fn smuggled(&self, what: &'static str) -> Refusal {
         Refusal::Smuggled { kind: self.link.kind, what }
     }
 }

@@ -4,12 +4,13 @@
 use keyrack_manifest::{Digest, atomic};
 
 use crate::error::VaultError;
-use crate::vault::Vault;
-use crate::{genesis, wrap};
+use super::vault::Personal;
+use super::genesis;
+use crate::wrap;
 
-impl Vault {
+impl Personal {
     /// Checks the link the vault begins with, and that the wrap which stock age opens is
-    /// the one the manifest names. Records are checked by [`Vault::get`].
+    /// the one the manifest names. Records are checked by [`Personal::get`].
     ///
     /// # Errors
     /// The first thing that is not as it was written.

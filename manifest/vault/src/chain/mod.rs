@@ -7,14 +7,26 @@ use jiff::Timestamp;
 use keyrack_manifest::{CredId, Digest, MemberId, VaultId};
 use serde::{Deserialize, Serialize};
 
-use crate::chain_error::{ChainError, Refusal};
 use crate::engine::VaultStore;
 use crate::error::VaultError;
-use crate::link::{LARGEST, Link, LinkKind, Unverified};
 use crate::names;
-use crate::rules;
-use crate::seen::Seen;
-use crate::state::State;
+
+mod error;
+mod link;
+mod member_rules;
+mod rules;
+mod seen;
+mod state;
+
+pub use error::{ChainError, Refusal};
+pub(crate) use link::{LARGEST, Unverified};
+pub use link::{Detail, Link, LinkKind};
+pub use rules::CHECKPOINT_EVERY;
+pub(crate) use rules::{check, check_genesis, invite_of};
+pub use seen::{Seen, SeenError, SeenRecord};
+pub use state::{
+    AuditHead, Due, DueReason, EpochState, Invite, Member, Policy, Role, RoleError, State, Status,
+};
 
 /// That a credential needs a new value: who could read it went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +83,7 @@ impl Chain {
         if first.digest.as_bytes() != id.as_bytes() {
             return Err(ChainError::LookAlike.into());
         }
-        rules::check_genesis(&first.link).map_err(refused)?;
+        check_genesis(&first.link).map_err(refused)?;
         let founder = first.link.state.member(&first.link.author);
         let founder = founder.ok_or_else(|| refused(Refusal::NoMember(first.link.author)))?;
         first.verify(&founder.sig_key).map_err(|e| refused(e.into()))?;
@@ -145,7 +157,7 @@ impl Chain {
         let author = self.state.member(&link.author).filter(|member| member.status.has_wrap());
         let author = author.ok_or(Refusal::NoMember(link.author))?;
         next.verify(&author.sig_key)?;
-        rules::check(&self.state, link)
+        check(&self.state, link)
     }
 
     /// What was exposed before stays so, to more.

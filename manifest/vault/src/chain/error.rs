@@ -3,7 +3,7 @@
 use keyrack_manifest::MemberId;
 use keyrack_manifest::signed::SignedError;
 
-use crate::link::LinkKind;
+use super::link::LinkKind;
 
 /// Why a link is not part of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyrack_manifest::unique::{unique_map, unique_set};
+use keyrack_manifest::card;
 use keyrack_manifest::{
     Class, DeviceId, Digest, EpochId, InviteId, Lifetime, MemberId, PerCompartment, PublicKey,
     Recipient, VaultName,
@@ -122,6 +123,13 @@ pub struct Member {
     pub grant_key: Option<Recipient>,
     /// The link that brought it.
     pub since_seq: u64,
+}
+
+impl Member {
+    /// The fingerprint of its card, as people compare it.
+    pub fn fingerprint(&self) -> String {
+        card::fingerprint(&self.card_fp)
+    }
 }
 
 /// An invitation that waits for a one-time key to be shown.

@@ -10,13 +10,13 @@ use std::time::{Duration, SystemTime};
 use keyrack_manifest::{CredId, FileError, RecordRef, atomic};
 
 use crate::error::VaultError;
-use crate::vault::Vault;
+use super::vault::Personal;
 
 /// What nobody names may be what another device wrote and whose manifest has not arrived
 /// yet. After this long it is debris.
 pub const GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-impl Vault {
+impl Personal {
     /// Removes records that a manifest named before, and no longer does. Needs no lock:
     /// nobody writes these versions again.
     ///

@@ -21,7 +21,7 @@ pub(crate) const LARGEST: u64 = 2 * 1024 * 1024;
 
 /// What a record says besides its value.
 #[derive(Debug, Clone)]
-pub struct RecordMeta {
+pub struct OldMeta {
     /// The credential's class; decides its compartment.
     pub class: Class,
     /// How it came here.
@@ -88,7 +88,7 @@ pub(crate) struct Place<'a> {
 pub(crate) fn write(
     place: Place<'_>,
     keys: &Keys,
-    meta: &RecordMeta,
+    meta: &OldMeta,
     value: &Secret,
     author: &SigningKey,
     now: Timestamp,
@@ -99,8 +99,9 @@ pub(crate) fn write(
     let compartment = Compartment::of(meta.class);
     let key = Key::random()?;
     let body = aead::seal(&key, value.expose(), &body_data(place, meta.class, compartment))?;
+    let wrapping = keys.wrapping(compartment).ok_or(VaultError::OtherKeys)?;
     let wrapped =
-        aead::seal(&keys.wrapping(compartment), key.expose(), &wrap_data(place, keys.epoch()))?;
+        aead::seal(&wrapping, key.expose(), &wrap_data(place, keys.epoch()))?;
     let payload = Payload {
         v: 1,
         vault_id: place.vault,
@@ -129,7 +130,7 @@ pub(crate) fn write(
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) value: Secret,
-    pub(crate) meta: RecordMeta,
+    pub(crate) meta: OldMeta,
     pub(crate) version: u64,
 }
 
@@ -165,7 +166,7 @@ pub(crate) fn open(
         p if p.compartment != Compartment::of(p.class) => return moved("compartment"),
         _ => {}
     }
-    let wrapping = keys.wrapping(payload.compartment);
+    let wrapping = keys.wrapping(payload.compartment).ok_or_else(sealed)?;
     let key = aead::open(&wrapping, &payload.wrap.0, &wrap_data(place, keys.epoch()))
         .map_err(|_| sealed())?;
     let key = Key::from_secret(&key).ok_or_else(sealed)?;
@@ -174,7 +175,7 @@ pub(crate) fn open(
     }
     let data = body_data(place, payload.class, payload.compartment);
     let value = aead::open(&key, &payload.body.0, &data).map_err(|_| sealed())?;
-    let meta = RecordMeta {
+    let meta = OldMeta {
         class: payload.class,
         obtained_via: payload.obtained_via,
         expires_at: payload.expires_at,
@@ -217,7 +218,7 @@ mod tests {
         let place = Place { vault, cred, version: 1, name: &name, member };
         let keys = Keys::random(vault, "0000000003-0011223344556677".parse().unwrap()).unwrap();
         let class = Class::LongLivedToken;
-        let meta = RecordMeta { class, obtained_via: Word::user(), expires_at: None };
+        let meta = OldMeta { class, obtained_via: Word::user(), expires_at: None };
         let author = SigningKey::generate().unwrap();
         let value = Secret::from(&b"value"[..]);
         let bytes = write(place, &keys, &meta, &value, &author, Timestamp::UNIX_EPOCH).unwrap();

@@ -10,7 +10,7 @@ use keyrack_manifest::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::state::State;
+use super::state::State;
 
 /// Largest link, in bytes.
 pub(crate) const LARGEST: u64 = 1 << 20;

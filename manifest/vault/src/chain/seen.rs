@@ -7,10 +7,10 @@ use std::path::Path;
 
 use keyrack_manifest::atomic::{self, FileError};
 use keyrack_manifest::unique::unique_map;
-use keyrack_manifest::{CredId, Digest, VaultId};
+use keyrack_manifest::{CredId, Digest, EpochId, MemberId, VaultId};
 use serde::{Deserialize, Serialize};
 
-use crate::chain::{Chain, Exposure};
+use super::{Chain, Exposure};
 
 /// Largest file, in bytes.
 const LARGEST: u64 = 16 << 20;
@@ -19,6 +19,11 @@ const LARGEST: u64 = 16 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeenRecord {
+    /// Whose it was.
+    pub owner: MemberId,
+    /// The epoch, where it was shared: in another one the same version has other bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<EpochId>,
     /// Which version.
     pub version: u64,
     /// SHA-256 of its file.

@@ -14,9 +14,10 @@ use keyrack_manifest::{
 use keyrack_names::{Secret, Slug};
 
 use crate::error::VaultError;
+use super::compartments;
 use crate::keys::Keys;
-use crate::layout::Layout;
-use crate::record::{self, Opened, Place, RecordMeta};
+use super::layout::Layout;
+use super::record::{self, Opened, Place, OldMeta};
 use crate::wrap;
 
 /// A value to be written.
@@ -25,7 +26,7 @@ pub struct NewRecord<'a> {
     /// The credential's name.
     pub name: &'a Slug,
     /// What the record says besides.
-    pub meta: RecordMeta,
+    pub meta: OldMeta,
     /// The value.
     pub value: &'a Secret,
     /// The record that the manifest names until now.
@@ -35,7 +36,7 @@ pub struct NewRecord<'a> {
 /// A vault whose keys are at hand and are those it commits to.
 ///
 /// Whoever writes holds the lock of the manifest that names the vault.
-pub struct Vault {
+pub struct Personal {
     pub(crate) layout: Layout,
     pub(crate) id: VaultId,
     pub(crate) carried: VaultRef,
@@ -47,13 +48,13 @@ pub struct Vault {
     newest: OnceLock<HashMap<CredId, u64>>,
 }
 
-impl std::fmt::Debug for Vault {
+impl std::fmt::Debug for Personal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Vault").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Personal").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
-impl Vault {
+impl Personal {
     /// Opens the vault at `dir` with what a manifest carries of it. Records are read one by
     /// one, when they are asked for.
     ///
@@ -78,7 +79,7 @@ impl Vault {
     }
 
     /// Writes a new version of a credential each: after `previous`, or the first of a new
-    /// one. The version before stays until [`Vault::discard`]; what a killed writer left in
+    /// one. The version before stays until [`Personal::discard`]; what a killed writer left in
     /// the place of the new one is replaced.
     ///
     /// # Errors
@@ -128,11 +129,11 @@ impl Vault {
     }
 
     /// A new epoch: new keys, each of `records` written anew under them by `author`. The
-    /// old epoch stays until [`Vault::tidy`]. Returns what the manifest is to carry, and
+    /// old epoch stays until [`Personal::tidy`]. Returns what the manifest is to carry, and
     /// each record's new place.
     ///
     /// # Errors
-    /// As [`Vault::get`] and [`Vault::put`]; then the old epoch is still whole, and nothing
+    /// As [`Personal::get`] and [`Personal::put`]; then the old epoch is still whole, and nothing
     /// is left of the new one.
     pub fn rotate(
         &self,
@@ -176,15 +177,15 @@ impl Vault {
         let carried = VaultRef {
             epoch: *keys.epoch(),
             wrap,
-            keys: keys.expose(),
-            commitments: keys.commitments(),
+            keys: keys.expose(&compartments()),
+            commitments: keys.commitments().ok_or(VaultError::OtherKeys)?,
             ..self.carried.clone()
         };
         Ok((carried, moved))
     }
 
     fn write_wrap(&self, keys: &Keys, recipients: &[Recipient]) -> Result<Digest, VaultError> {
-        let wrap = wrap::wrap(keys, self.id, self.member, recipients)?;
+        let wrap = wrap::wrap(keys, self.id, self.member, &compartments(), recipients)?;
         let path = self.layout.wrap(keys.epoch(), &wrap.digest);
         Staged::alone_in_directory(&path, &wrap.bytes)?.commit()?;
         Ok(wrap.digest)

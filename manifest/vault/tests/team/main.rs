@@ -1,0 +1,7 @@
+//! A vault of several members as each of them sees it, and as storage, outsiders and
+//! members who are not honest may leave it.
+
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
+mod life;
+mod rig;
