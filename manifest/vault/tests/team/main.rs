@@ -3,5 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
+mod hostile;
 mod life;
 mod rig;

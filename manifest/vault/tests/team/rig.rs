@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use keyrack_manifest::{
-    Card, Class, CredId, Identity, MemberId, Recipient, SignedCard, SigningKey, VaultId, generate,
+    Card, Class, CredId, Identity, MemberId, SignedCard, SigningKey, VaultId, generate,
 };
 use keyrack_names::{Secret, Slug};
 use keyrack_vault::{
@@ -14,7 +14,6 @@ use keyrack_vault::{
 pub struct Person {
     pub key: SigningKey,
     pub identity: Identity,
-    pub recipient: Recipient,
     pub card: SignedCard,
 }
 
@@ -25,7 +24,7 @@ impl Person {
         let key = SigningKey::generate().unwrap();
         let recipients = std::slice::from_ref(&recipient);
         let card = Card::issue(&handle.parse().unwrap(), &key, recipients, now()).unwrap();
-        Self { key, identity, recipient, card }
+        Self { key, identity, card }
     }
 
     pub fn id(&self) -> MemberId {
@@ -89,6 +88,10 @@ impl Team {
 
     pub fn open(&self, person: &Person) -> Vault<'_> {
         person.open(&self.store, &self.id).unwrap()
+    }
+
+    pub fn open_error(&self, person: &Person) -> VaultError {
+        person.open(&self.store, &self.id).unwrap_err()
     }
 
     /// Ann shares a value.
