@@ -16,9 +16,9 @@ use keyrack_names::Slug;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
+use crate::chain::AuditHead;
 use crate::modes::Modes;
 use crate::names;
-use crate::chain::AuditHead;
 
 /// Largest line, in bytes.
 const LONGEST: usize = 16 << 10;

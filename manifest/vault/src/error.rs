@@ -194,9 +194,7 @@ impl VaultError {
             | Self::OffChain { .. }
             | Self::Lost { .. }
             | Self::OtherKeys => true,
-            Self::Unopened(error) => {
-                !matches!(error, OpenError::OtherKey | OpenError::Plugin(_))
-            }
+            Self::Unopened(error) => !matches!(error, OpenError::OtherKey | OpenError::Plugin(_)),
             Self::File(error) => error.is_foreign(),
             _ => false,
         }

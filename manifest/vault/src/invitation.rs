@@ -123,8 +123,7 @@ impl Request {
         let signed = Signed::split(bytes).ok()?;
         signed.verify(Namespace::Invite, key).ok()?;
         let payload: Payload = signed.read().ok()?;
-        let is_this =
-            (payload.v, payload.vault_id, payload.invite_id) == (1, *vault, *invite);
+        let is_this = (payload.v, payload.vault_id, payload.invite_id) == (1, *vault, *invite);
         let card = Card::read(payload.card.as_bytes()).ok().filter(|_| is_this)?;
         Some(Self { invite: *invite, card, grant_key: payload.grant_key, digest: signed.digest() })
     }

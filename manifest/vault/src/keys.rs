@@ -90,8 +90,8 @@ impl Keys {
         let is = |compartment, expected: &Digest| {
             keys.commitment(compartment).is_none_or(|found| found == *expected)
         };
-        let same = is(Compartment::Std, &committed.std)
-            && is(Compartment::Password, &committed.password);
+        let same =
+            is(Compartment::Std, &committed.std) && is(Compartment::Password, &committed.password);
         if same { Ok(keys) } else { Err(VaultError::OtherKeys) }
     }
 
@@ -106,7 +106,8 @@ impl Keys {
 
     /// The keys themselves, for a manifest or a wrap: of `compartments` only.
     pub(crate) fn expose(&self, compartments: &BTreeSet<Compartment>) -> VaultKeys {
-        let password = self.password.as_ref().filter(|_| compartments.contains(&Compartment::Password));
+        let password =
+            self.password.as_ref().filter(|_| compartments.contains(&Compartment::Password));
         VaultKeys { std: self.std.to_secret(), password: password.map(Key::to_secret) }
     }
 
@@ -135,7 +136,12 @@ impl Keys {
             Compartment::Password => self.password.as_ref()?,
         };
         let parts = [self.epoch.to_string(), compartment.as_str().to_owned()];
-        Some(derive(key, self.vault.as_bytes(), purpose, &[parts[0].as_bytes(), parts[1].as_bytes()]))
+        Some(derive(
+            key,
+            self.vault.as_bytes(),
+            purpose,
+            &[parts[0].as_bytes(), parts[1].as_bytes()],
+        ))
     }
 }
 

@@ -35,4 +35,4 @@ pub use keys::Compartment;
 pub use memory::Memory;
 pub use personal::GRACE;
 pub use record::{Backend, Mark, Record, RecordMeta, Rotation, Visibility};
-pub use vault::{Actor, NewRecord, NeedsRotation, Quarantined, Vault};
+pub use vault::{Actor, NeedsRotation, NewRecord, Quarantined, Vault};

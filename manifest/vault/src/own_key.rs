@@ -84,7 +84,8 @@ impl OwnKey {
 
     fn derive(&self, purpose: &[u8], parts: &[&[u8]]) -> Key {
         let generation = self.generation.to_be_bytes();
-        let parts: Vec<&[u8]> = std::iter::once(&generation[..]).chain(parts.iter().copied()).collect();
+        let parts: Vec<&[u8]> =
+            std::iter::once(&generation[..]).chain(parts.iter().copied()).collect();
         derive(&self.key, self.owner.as_bytes(), purpose, &parts)
     }
 

@@ -19,8 +19,8 @@ mod seen;
 mod state;
 
 pub use error::{ChainError, Refusal};
-pub(crate) use link::{LARGEST, Unverified};
 pub use link::{Detail, Link, LinkKind};
+pub(crate) use link::{LARGEST, Unverified};
 pub use rules::CHECKPOINT_EVERY;
 pub(crate) use rules::{check, check_genesis, invite_of};
 pub use seen::{Seen, SeenError, SeenRecord};

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use keyrack_manifest::{Digest, InviteId, MemberId};
 
 use super::error::Refusal;
-use crate::keys::Compartment;
 use super::link::{Link, LinkKind};
 use super::state::{EpochState, Member, Role, State, Status};
+use crate::keys::Compartment;
 
 /// A member makes at most one checkpoint in so many links: none can starve other links.
 pub const CHECKPOINT_EVERY: u64 = 16;

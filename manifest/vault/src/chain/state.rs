@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyrack_manifest::unique::{unique_map, unique_set};
 use keyrack_manifest::card;
+use keyrack_manifest::unique::{unique_map, unique_set};
 use keyrack_manifest::{
     Class, DeviceId, Digest, EpochId, InviteId, Lifetime, MemberId, PerCompartment, PublicKey,
     Recipient, VaultName,

@@ -3,9 +3,9 @@
 
 use keyrack_manifest::{Digest, atomic};
 
-use crate::error::VaultError;
-use super::vault::Personal;
 use super::genesis;
+use super::vault::Personal;
+use crate::error::VaultError;
 use crate::wrap;
 
 impl Personal {

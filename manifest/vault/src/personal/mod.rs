@@ -8,8 +8,8 @@ use keyrack_manifest::atomic::Staged;
 use keyrack_manifest::{EpochId, MemberId, Recipient, SigningKey, VaultId, VaultName, VaultRef};
 
 use crate::error::VaultError;
-use crate::keys::Keys;
 use crate::keys::Compartment;
+use crate::keys::Keys;
 use crate::wrap;
 
 mod check;

@@ -100,8 +100,7 @@ pub(crate) fn write(
     let key = Key::random()?;
     let body = aead::seal(&key, value.expose(), &body_data(place, meta.class, compartment))?;
     let wrapping = keys.wrapping(compartment).ok_or(VaultError::OtherKeys)?;
-    let wrapped =
-        aead::seal(&wrapping, key.expose(), &wrap_data(place, keys.epoch()))?;
+    let wrapped = aead::seal(&wrapping, key.expose(), &wrap_data(place, keys.epoch()))?;
     let payload = Payload {
         v: 1,
         vault_id: place.vault,

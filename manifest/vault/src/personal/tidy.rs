@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use keyrack_manifest::{CredId, FileError, RecordRef, atomic};
 
-use crate::error::VaultError;
 use super::vault::Personal;
+use crate::error::VaultError;
 
 /// What nobody names may be what another device wrote and whose manifest has not arrived
 /// yet. After this long it is debris.

@@ -13,11 +13,11 @@ use keyrack_manifest::{
 };
 use keyrack_names::{Secret, Slug};
 
-use crate::error::VaultError;
 use super::compartments;
-use crate::keys::Keys;
 use super::layout::Layout;
-use super::record::{self, Opened, Place, OldMeta};
+use super::record::{self, OldMeta, Opened, Place};
+use crate::error::VaultError;
+use crate::keys::Keys;
 use crate::wrap;
 
 /// A value to be written.

@@ -11,9 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use keyrack_manifest::unique::{unique_map, unique_set};
-use keyrack_manifest::{
-    Class, CredId, Digest, EpochId, Exid, Lifetime, MemberId, VaultId, Word,
-};
+use keyrack_manifest::{Class, CredId, Digest, EpochId, Exid, Lifetime, MemberId, VaultId, Word};
 use keyrack_names::{Secret, Slug};
 use serde::{Deserialize, Serialize};
 

@@ -41,10 +41,8 @@ impl Record {
                 self.epoch.is_none() && self.generation.is_some() && self.author == self.owner
             }
         };
-        let granted = self
-            .sealed
-            .as_ref()
-            .is_none_or(|sealed| sealed.grants.keys().eq(self.grantees.iter()));
+        let granted =
+            self.sealed.as_ref().is_none_or(|sealed| sealed.grants.keys().eq(self.grantees.iter()));
         self.v == 2
             && under
             && granted

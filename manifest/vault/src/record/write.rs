@@ -57,7 +57,9 @@ impl Draft<'_> {
         };
         let not_held = || VaultError::NotHeld { slug: record.name.clone() };
         let (wrapping, key) = (wrapping.ok_or_else(not_held)?, Key::random()?);
-        let grant = |(member, to): (&MemberId, &Recipient)| Ok((*member, grant::wrap(record, *member, to, &key)?));
+        let grant = |(member, to): (&MemberId, &Recipient)| {
+            Ok((*member, grant::wrap(record, *member, to, &key)?))
+        };
         Ok(Body {
             dek_commit: dek_commitment(&key, &record.vault_id),
             body: aead::seal(&key, value.expose(), &record.body_data())?,

@@ -9,9 +9,7 @@ use keyrack_names::Owner;
 
 use super::commit::Plan;
 use super::{Actor, Vault, ring};
-use crate::chain::{
-    Chain, Detail, Invite, LinkKind, Member, Role, State, Status, invite_of,
-};
+use crate::chain::{Chain, Detail, Invite, LinkKind, Member, Role, State, Status, invite_of};
 use crate::engine::VaultStore;
 use crate::error::VaultError;
 use crate::invitation::{self, Invitation, Request};
@@ -287,9 +285,8 @@ impl<'s> Vault<'s> {
 /// The chain of the vault that an invitation names, all of it, if whoever invites is there.
 fn believed(store: &dyn VaultStore, invitation: &Invitation) -> Result<Chain, VaultError> {
     let chain = Chain::verify(store, &invitation.vault_id, None)?;
-    let invites = |member: &Member| {
-        member.role.writes_shared() && member.fingerprint() == invitation.inviter
-    };
+    let invites =
+        |member: &Member| member.role.writes_shared() && member.fingerprint() == invitation.inviter;
     if chain.state().members.iter().any(invites) {
         Ok(chain)
     } else {

@@ -8,9 +8,7 @@ use keyrack_manifest::{DeviceId, MemberId, SignedCard, VaultName};
 
 use super::commit::Plan;
 use super::{Actor, Vault};
-use crate::chain::{
-    AuditHead, Detail, Due, DueReason, LinkKind, Member, Policy, Role, State,
-};
+use crate::chain::{AuditHead, Detail, Due, DueReason, LinkKind, Member, Policy, Role, State};
 use crate::error::VaultError;
 use crate::names;
 use crate::own_key::OwnKey;
@@ -47,7 +45,8 @@ impl Vault<'_> {
         self.commit(now, |vault, _| {
             let mut state = vault.state().clone();
             state.checkpoints.insert(me, vault.chain.seq() + 1);
-            for (member, devices) in heads.iter().filter(|(id, _)| vault.state().member(id).is_some())
+            for (member, devices) in
+                heads.iter().filter(|(id, _)| vault.state().member(id).is_some())
             {
                 let known = state.audit_heads.entry(*member).or_default();
                 for (device, head) in devices {

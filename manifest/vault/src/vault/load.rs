@@ -110,9 +110,8 @@ impl Loaded {
         mut candidates: Vec<Candidate>,
     ) -> Result<(), VaultError> {
         // The newest first; of the same version, the shared one.
-        candidates.sort_by_key(|c| {
-            (std::cmp::Reverse(c.version), matches!(c.place, Place::Private(_)))
-        });
+        candidates
+            .sort_by_key(|c| (std::cmp::Reverse(c.version), matches!(c.place, Place::Private(_))));
         let highest = candidates.first().map_or(0, |candidate| candidate.version);
         self.highest.insert(cred, highest);
         let mut believed: Option<Known> = None;
@@ -293,9 +292,10 @@ impl Reader<'_> {
     fn is_the_same(&self, record: &Record, digest: Digest) -> Result<(), VaultError> {
         let conflict =
             || VaultError::Conflict { slug: record.name.clone(), version: record.version };
-        let seen = self.seen.get(&record.cred_id).filter(|seen| {
-            seen.version == record.version && seen.epoch == record.epoch
-        });
+        let seen = self
+            .seen
+            .get(&record.cred_id)
+            .filter(|seen| seen.version == record.version && seen.epoch == record.epoch);
         if seen.is_some_and(|seen| seen.sha256 != digest) {
             return Err(conflict());
         }

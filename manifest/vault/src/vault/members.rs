@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use keyrack_manifest::MemberId;
 
+use super::Vault;
 use super::admit::compartments;
 use super::commit::Plan;
-use super::Vault;
 use crate::chain::{Detail, Due, DueReason, LinkKind, Role, Status};
 use crate::error::VaultError;
 

@@ -56,7 +56,11 @@ impl Vault<'_> {
             let drafts = new.iter().zip(&ids).map(|(new, cred)| {
                 let record = vault.draft(new, *cred, now)?;
                 let is_taken = vault.is_taken(&record)
-                    || !names.insert((record.about.provider.clone(), record.name.clone(), record.owner));
+                    || !names.insert((
+                        record.about.provider.clone(),
+                        record.name.clone(),
+                        record.owner,
+                    ));
                 if is_taken {
                     return Err(VaultError::NameTaken { slug: record.name });
                 }
@@ -98,7 +102,8 @@ impl Vault<'_> {
             Some(cred) => self.next(&cred, now)?,
             None => self.first(cred, new, now),
         };
-        let is_same = new.cred.is_some_and(|cred| self.get(&cred).is_ok_and(|old| old == *new.value));
+        let is_same =
+            new.cred.is_some_and(|cred| self.get(&cred).is_ok_and(|old| old == *new.value));
         if !is_same {
             record.value_version = record.version;
             record.needs_rotation = None;
@@ -204,9 +209,7 @@ impl Vault<'_> {
         ring: &Keyring,
         key: &SigningKey,
     ) -> Result<Written, VaultError> {
-        let grant_key = |id: &MemberId| {
-            Some((*id, self.state().active(id)?.grant_key.clone()?))
-        };
+        let grant_key = |id: &MemberId| Some((*id, self.state().active(id)?.grant_key.clone()?));
         let grantees: BTreeMap<MemberId, Recipient> =
             record.grantees.iter().filter_map(grant_key).collect();
         record.grantees = grantees.keys().copied().collect();
@@ -241,7 +244,8 @@ impl Vault<'_> {
     ) -> Result<(), VaultError> {
         for _ in 0..TRIES {
             let written = make(self)?;
-            let epochs: Vec<_> = written.iter().filter_map(|written| written.record.epoch).collect();
+            let epochs: Vec<_> =
+                written.iter().filter_map(|written| written.record.epoch).collect();
             let placed = match Self::write_all(self.store, written) {
                 Err(VaultError::Busy) => {
                     self.refresh()?;

@@ -87,9 +87,8 @@ fn own_key(
     generations.sort_unstable_by(|a, b| b.cmp(a));
     for generation in generations {
         let sealed = store.get(&names::private_key(&id, generation), own_key::LARGEST)?;
-        let opened = sealed.map(|sealed| {
-            OwnKey::open(&sealed, identity, *chain.id(), id, &member.sig_key)
-        });
+        let opened =
+            sealed.map(|sealed| OwnKey::open(&sealed, identity, *chain.id(), id, &member.sig_key));
         // One that somebody else put there, or that was never put in use, is passed over.
         match opened {
             Some(Ok(own)) if own.generation == generation => {

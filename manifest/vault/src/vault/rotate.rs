@@ -145,10 +145,13 @@ impl Vault<'_> {
 
     fn write_epoch(&self, base: Base) -> Result<Staged, VaultError> {
         self.loaded.nothing_shared_is_lost()?;
-        let (vault, id) = (*self.chain.id(), match base.epoch {
-            Some(epoch) => epoch.next()?,
-            None => EpochId::first()?,
-        });
+        let (vault, id) = (
+            *self.chain.id(),
+            match base.epoch {
+                Some(epoch) => epoch.next()?,
+                None => EpochId::first()?,
+            },
+        );
         let keys = Keys::random(vault, id)?;
         let commitments = keys.commitments().ok_or(VaultError::OtherKeys)?;
         let mut objects = Vec::with_capacity(base.members.len() + base.records.len() + 1);
@@ -166,7 +169,10 @@ impl Vault<'_> {
             let Written { record, bytes, digest } = self.write_anew(&known.record, id, &ring)?;
             let Record { cred_id, version, owner, .. } = record;
             roll.0.insert(cred_id, Listed { version, owner, digest });
-            objects.push((format!("{}/{}", names::shared(&id), names::record(&cred_id, version)), bytes));
+            objects.push((
+                format!("{}/{}", names::shared(&id), names::record(&cred_id, version)),
+                bytes,
+            ));
             records.push(Known { record, digest });
         }
         let bytes = roll.to_bytes();

@@ -265,7 +265,9 @@ impl Vault<'_> {
                     || (here.record.version == version && here.record.epoch != known.record.epoch)
             });
             if is_here {
-                if here.is_some_and(|here| here.record.version > version && here.record.author != self.me) {
+                if here.is_some_and(|here| {
+                    here.record.version > version && here.record.author != self.me
+                }) {
                     let slug = known.record.name.clone();
                     left.push((cred, VaultError::Conflict { slug, version }));
                 }
@@ -347,6 +349,7 @@ impl Vault<'_> {
 fn mark(record: &mut Record, readers: BTreeSet<MemberId>, now: Timestamp) {
     let old = record.needs_rotation.take();
     let since = old.as_ref().map_or(now, |old| old.since);
-    let exposed_to: BTreeSet<_> = old.into_iter().flat_map(|old| old.exposed_to).chain(readers).collect();
+    let exposed_to: BTreeSet<_> =
+        old.into_iter().flat_map(|old| old.exposed_to).chain(readers).collect();
     record.needs_rotation = (!exposed_to.is_empty()).then_some(Mark { since, exposed_to });
 }

@@ -21,7 +21,8 @@ fn every_changed_byte_is_refused_or_harmless() {
             altered.get_mut(name).unwrap()[at] ^= 1 << (at % 8);
             team.store.restore(altered);
             let cosmetic = matches!(name.as_str(), names::MARKER | names::ATTRIBUTES);
-            for opened in [bob.open(&team.store, &team.id), bob.reopen(&team.store, &team.id, &seen)]
+            for opened in
+                [bob.open(&team.store, &team.id), bob.reopen(&team.store, &team.id, &seen)]
             {
                 let read = |vault: &Vault<'_>| (get(vault, &shared), get(vault, &own));
                 match opened {
@@ -55,7 +56,10 @@ fn a_chain_that_is_cut_or_forked_is_told_by_who_has_seen_more() {
     let after = team.store.objects();
     team.store.restore(before);
     let cut = team.ann.reopen(&team.store, &team.id, &seen).unwrap_err();
-    assert!(matches!(cut, VaultError::Chain(ChainError::RolledBack { seen: 3, found: 1 })), "{cut}");
+    assert!(
+        matches!(cut, VaultError::Chain(ChainError::RolledBack { seen: 3, found: 1 })),
+        "{cut}"
+    );
     let eve = team.join("eve", Role::Member);
     let fork = team.ann.reopen(&team.store, &team.id, &seen).unwrap_err();
     assert!(matches!(fork, VaultError::Chain(ChainError::Forked { seq: 3 })), "{fork}");

@@ -62,7 +62,8 @@ fn removing_a_member_changes_every_shared_byte_and_no_private_one() {
     assert_eq!(get(&old, &a).unwrap(), "a");
 
     let mut vault = team.owner();
-    let exposed: Vec<_> = vault.needs_rotation().into_iter().map(|n| (n.cred, n.exposed_to)).collect();
+    let exposed: Vec<_> =
+        vault.needs_rotation().into_iter().map(|n| (n.cred, n.exposed_to)).collect();
     assert_eq!(exposed.len(), 2);
     assert!(exposed.iter().all(|(_, to)| to.contains(&bob.id())));
     set(&mut vault, a, "new").unwrap();
@@ -107,10 +108,8 @@ fn a_one_time_code_gives_nothing_before_it_is_confirmed() {
 fn roles_go_up_and_down() {
     let team = Team::new();
     let bob = team.join("bob", Role::Member);
-    let login = put_as(
-        &mut team.owner(), Class::Password, None, "LOGIN", "pw", Visibility::Shared,
-    )
-    .unwrap();
+    let login = put_as(&mut team.owner(), Class::Password, None, "LOGIN", "pw", Visibility::Shared)
+        .unwrap();
     assert!(matches!(get(&team.open(&bob), &login), Err(VaultError::NotHeld { .. })));
     let epoch = |team: &Team| team.owner().state().epoch.clone().unwrap().id;
     let first = epoch(&team);
