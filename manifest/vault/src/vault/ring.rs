@@ -90,13 +90,12 @@ fn own_key(
         let opened =
             sealed.map(|sealed| OwnKey::open(&sealed, identity, *chain.id(), id, &member.sig_key));
         // One that somebody else put there, or that was never put in use, is passed over.
-        match opened {
-            Some(Ok(own)) if own.generation == generation => {
-                if member.grant_key.is_none() || own.recipient().ok() == member.grant_key {
-                    return Ok(Some(own));
-                }
-            }
-            _ => {}
+        let is_in_use = |own: &OwnKey| {
+            own.generation == generation
+                && (member.grant_key.is_none() || own.recipient().ok() == member.grant_key)
+        };
+        if let Some(own) = opened.and_then(Result::ok).filter(is_in_use) {
+            return Ok(Some(own));
         }
     }
     Ok(None)

@@ -1,5 +1,7 @@
 //! One suite for every engine: what [`VaultStore`] promises, whatever it is stored with.
 
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
 mod file;
 mod suite;
 
