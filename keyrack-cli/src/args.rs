@@ -4,6 +4,8 @@
 // Doc comments here are help texts: `[default: …]` is no link.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+mod ephemeral;
+
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -13,6 +15,8 @@ use keyrack_manifest::{Class, Lifetime, OnOff};
 use keyrack_names::{Env, KeyName, Org, Owner, Slug};
 
 use crate::when::When;
+
+pub use ephemeral::{EndsWith, Ephemeral};
 
 /// Each robot its own rack of credentials.
 ///
@@ -415,6 +419,9 @@ pub struct Unlock {
     /// Merge unsigned drops, too
     #[arg(long)]
     pub accept_drops: bool,
+    /// Whether it ends with a process.
+    #[command(flatten)]
+    pub lasting: Ephemeral,
 }
 
 /// How values are printed.
@@ -465,6 +472,9 @@ pub struct Exec {
     /// The sandbox.
     #[command(flatten)]
     pub isolation: Isolation,
+    /// Whether the daemon ends with the program.
+    #[command(flatten)]
+    pub lasting: Ephemeral,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,

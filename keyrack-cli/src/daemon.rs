@@ -11,8 +11,9 @@ use keyrack_protocol::client::{self, ClientError, Session, Target};
 use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::keys::RackSecret;
 use keyrack_protocol::message::{Refusal, Start, Started, decode, encode};
-use keyrack_protocol::{RackId, frame};
+use keyrack_protocol::{RackId, frame, handover};
 
+use crate::anchor::Anchor;
 use crate::audit_log;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::settings::Settings;
@@ -67,11 +68,16 @@ impl Rack {
         client::first(&self.sockets(settings), |path| Session::open(path, &target))
     }
 
-    /// Talks to the daemon that runs, or to a new one.
+    /// Talks to the daemon that runs, or to a new one, which ends with `anchor`.
     ///
     /// # Errors
     /// When it cannot be started or does not answer.
-    pub fn attach_or_start(&self, settings: &Settings, ui: &Ui) -> Outcome<Session> {
+    pub fn attach_or_start(
+        &self,
+        anchor: Option<&Anchor>,
+        settings: &Settings,
+        ui: &Ui,
+    ) -> Outcome<Session> {
         match self.attach(settings) {
             Ok(session) => return Ok(session),
             // Somebody else's process, or another rack's daemon, is no obstacle: ours takes
@@ -81,13 +87,18 @@ impl Rack {
             ) => {}
             Err(error) => return Err(failure(&error, &self.owner)),
         }
-        let sockets = self.start(settings, ui)?;
+        let sockets = self.start(anchor, settings, ui)?;
         let target = self.attach_target();
         client::first(&sockets, |path| Session::open(path, &target))
             .map_err(|e| failure(&e, &self.owner))
     }
 
-    fn start(&self, settings: &Settings, ui: &Ui) -> Outcome<Vec<PathBuf>> {
+    fn start(
+        &self,
+        anchor: Option<&Anchor>,
+        settings: &Settings,
+        ui: &Ui,
+    ) -> Outcome<Vec<PathBuf>> {
         let (audit, audit_head) = audit_log::open(settings, &self.owner, ui);
         let start = Start {
             owner: self.owner.clone(),
@@ -98,6 +109,7 @@ impl Rack {
             audit_key: self.secret.audit_key(),
             audit_head,
             socket_dirs: settings.sockets.iter().map(PathBuf::from).collect(),
+            ends_with: anchor.map(|anchor| anchor.process.clone()),
         };
         let doing = || format!("starting {}'s daemon", self.owner);
         let (mut ours, theirs) = UnixStream::pair().context(doing)?;
@@ -111,8 +123,8 @@ impl Rack {
             .stderr(Stdio::null())
             .spawn()
             .context(|| program.display().to_string())?;
-        let exchange =
-            frame::write(&mut ours, &encode(&start)).and_then(|()| frame::read(&mut ours));
+        let exchange = handover::send(&ours, &encode(&start), anchor.map(Anchor::descriptor))
+            .and_then(|()| frame::read(&mut ours));
         let started = exchange.map_err(|e| {
             Failure::new(
                 Code::Unreachable,

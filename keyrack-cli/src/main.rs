@@ -2,6 +2,7 @@
 //! daemon remembers.
 
 mod access;
+mod anchor;
 mod answer;
 mod args;
 mod asker;
@@ -22,6 +23,7 @@ mod opened;
 mod ownkey;
 mod parent;
 mod pending;
+mod process;
 mod project;
 mod prompt;
 mod provisional;

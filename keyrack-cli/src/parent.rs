@@ -5,6 +5,8 @@ use std::fs;
 
 use nix::unistd::{Pid, getppid};
 
+use crate::process::{self, Stat};
+
 /// Programs that run one command and end with it.
 const WRAPPERS: &[&str] = &[
     "timeout", "xargs", "make", "gmake", "ninja", "nice", "ionice", "time", "env", "nohup", "sudo",
@@ -24,15 +26,22 @@ impl Parent {
     /// Looks at the calling process.
     pub fn look() -> Self {
         let pid = getppid();
-        let name = comm(pid);
-        let passing = if WRAPPERS.contains(&name.as_str()) {
-            Some("it runs one command and ends")
-        } else if is_subshell(pid) {
-            Some("it is a subshell, as of $(…)")
-        } else {
-            None
-        };
-        Self { label: format!("{name} (pid {pid})"), passing }
+        Self { label: format!("{} (pid {pid})", comm(pid)), passing: passing(pid) }
+    }
+}
+
+/// The nearest process above this one that is not only passing.
+pub fn lasting() -> Option<Pid> {
+    process::line(getppid()).find(|pid| passing(*pid).is_none())
+}
+
+fn passing(pid: Pid) -> Option<&'static str> {
+    if WRAPPERS.contains(&comm(pid).as_str()) {
+        Some("it runs one command and ends")
+    } else if is_subshell(pid) {
+        Some("it is a subshell, as of $(…)")
+    } else {
+        None
     }
 }
 
@@ -44,7 +53,7 @@ fn comm(pid: Pid) -> String {
 /// writes into a pipe its parent does not write into: somebody reads it to its end, and
 /// then it is gone. A plain `( … )` goes on and reads.
 fn is_subshell(pid: Pid) -> bool {
-    let Some(parent) = parent_of(pid) else { return false };
+    let Some(parent) = Stat::of(pid).map(|stat| stat.parent) else { return false };
     let arguments = |pid: Pid| fs::read(format!("/proc/{pid}/cmdline")).ok();
     let output = |pid: Pid| fs::read_link(format!("/proc/{pid}/fd/1")).ok();
     let is_shell =
@@ -54,22 +63,4 @@ fn is_subshell(pid: Pid) -> bool {
         && arguments(pid) == arguments(parent);
     let is_piped = output(pid).is_some_and(|out| out.to_string_lossy().starts_with("pipe:"));
     is_shell && is_fork && is_piped && output(pid) != output(parent)
-}
-
-/// Field 4 of proc(5)'s stat; the name in field 2 may hold anything but its last `)`.
-fn parent_of(pid: Pid) -> Option<Pid> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = &stat[stat.rfind(')')? + 2..];
-    after_name.split(' ').nth(1)?.parse().ok().map(Pid::from_raw)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn our_own_parent_is_read_from_stat() {
-        assert_eq!(parent_of(nix::unistd::getpid()), Some(getppid()));
-        assert_eq!(parent_of(Pid::from_raw(i32::MAX)), None);
-    }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use keyrack_names::{Owner, Secret, Slug};
 use keyrack_protocol::client::Session;
-use keyrack_protocol::message::{Forget, Grant, Push, Refusal, Registration, Reply, Request};
+use keyrack_protocol::message::{
+    Forget, Grant, Process, Push, Refusal, Registration, Reply, Request,
+};
 
 use crate::error::{Code, Failure, Outcome};
 use crate::opened::Opened;
@@ -26,13 +28,19 @@ pub struct Unlocked {
     pub known: Vec<Slug>,
     /// Whom to let read.
     pub capability: Option<Registration>,
+    /// The process that the daemon must end with to be given any of it.
+    pub ends_with: Option<Process>,
 }
 
 /// Pushes all of it.
 ///
 /// # Errors
-/// [`Code::Locked`] when a relock came in between.
+/// [`Code::Locked`] when a relock came in between; [`Code::Conflict`] when the daemon does
+/// not end with the process that it is to end with.
 pub fn unlocked(session: &mut Session, owner: &Owner, unlocked: Unlocked) -> Outcome {
+    if let Some(process) = unlocked.ends_with.as_ref().filter(|_| session.version() < 2) {
+        return Err(unbound(owner, process));
+    }
     let mut known = Some(unlocked.known);
     let mut grants = unlocked.grants.into_iter().peekable();
     loop {
@@ -48,6 +56,7 @@ pub fn unlocked(session: &mut Session, owner: &Owner, unlocked: Unlocked) -> Out
             replace: false,
             known: known.take(),
             capability: unlocked.capability.clone(),
+            ends_with: unlocked.ends_with.clone(),
         };
         call(session, owner, push)?;
         if grants.peek().is_none() {
@@ -117,9 +126,14 @@ fn same(slug: &Slug, value: &Secret) -> Grant {
 }
 
 fn call(session: &mut Session, owner: &Owner, push: Push) -> Outcome {
+    let ends_with = push.ends_with.clone();
     match session.call(&Request::Push(push)).map_err(|e| daemon::failure(&e, owner))? {
         Reply::Done { .. } => Ok(()),
         Reply::Refused { code: Refusal::Relocked, .. } => Err(relocked(owner)),
+        Reply::Refused { code: Refusal::Unbound, message } => Err(match ends_with {
+            Some(process) => unbound(owner, &process),
+            None => Failure::new(Code::Unreachable, format!("{owner}: {message}")),
+        }),
         Reply::Refused { message, .. } => {
             Err(Failure::new(Code::Unreachable, format!("{owner}: {message}")))
         }
@@ -137,6 +151,15 @@ pub fn relocked(owner: &Owner) -> Failure {
         format!("{owner} was locked while it was being unlocked; nothing was granted"),
     )
     .hint(format!("keyrack unlock --for {owner}"))
+}
+
+/// A daemon runs, and would outlive the process that all was to end with.
+fn unbound(owner: &Owner, process: &Process) -> Failure {
+    Failure::new(
+        Code::Conflict,
+        format!("{owner}'s daemon runs already, and does not end with {process}"),
+    )
+    .hint(format!("keyrack relock --for {owner}"))
 }
 
 /// Milliseconds for the wire.

@@ -43,6 +43,8 @@ pub struct Settings {
     pub reason: Option<String>,
     /// The file that a GitHub runner reads variables from.
     pub github_env: Option<PathBuf>,
+    /// Whether this is a step of a job on a GitHub runner.
+    pub in_github_job: bool,
     /// Where an ssh-agent listens. It cannot decrypt; that is to be said.
     pub ssh_agent: Option<PathBuf>,
     /// Say on stderr what is tried and what comes of it.
@@ -104,6 +106,7 @@ impl Settings {
             capability: variable("KEYRACK_CAPABILITY"),
             reason: text("KEYRACK_REASON"),
             github_env: path("GITHUB_ENV"),
+            in_github_job: variable("RUNNER_TRACKING_ID").is_some() || flag("GITHUB_ACTIONS"),
             ssh_agent: path("SSH_AUTH_SOCK"),
             log: flag("KEYRACK_LOG"),
             dry_run: global.dry_run,

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use keyrack_protocol::audit_chain::Line;
 use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::keys::Key;
-use keyrack_protocol::message::{BareStatus, Protection, Start};
+use keyrack_protocol::message::{BareStatus, Process, Protection, Start};
 use keyrack_protocol::names::{Owner, Slug};
 use keyrack_protocol::peer::{Life, Seen};
 use keyrack_protocol::{RackId, VERSIONS};
@@ -66,6 +66,8 @@ pub(crate) struct Daemon {
     pub(crate) seats: Seats,
     pub(crate) audit: Audit,
     pub(crate) protections: Vec<Protection>,
+    /// The process that it ends with.
+    pub(crate) ends_with: Option<Process>,
     /// What is held, or who is connected, is not what it was.
     pub(crate) changed: Notify,
     /// The end was asked for and answered.
@@ -122,6 +124,7 @@ impl Daemon {
             next_expiry_ms: rack.next_deadline().map(|at| at.saturating_sub(now)),
             generation: rack.generation(),
             protections,
+            ends_with: self.ends_with.clone(),
         }
     }
 

@@ -178,6 +178,7 @@ pub(crate) struct Watched<T>(pub(crate) T);
 pub(crate) trait Descriptor: AsFd {}
 impl Descriptor for nix::sys::timerfd::TimerFd {}
 impl Descriptor for nix::sys::signalfd::SignalFd {}
+impl Descriptor for std::os::fd::OwnedFd {}
 
 impl<T: Descriptor> AsRawFd for Watched<T> {
     fn as_raw_fd(&self) -> RawFd {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use keyrack_protocol::RackId;
 use keyrack_protocol::client::Target;
 use keyrack_protocol::hello::KeyKind;
-use keyrack_protocol::message::{AuditHead, Started};
+use keyrack_protocol::message::{AuditHead, Process, Started};
 use keyrack_protocol::names::Owner;
 use keyrack_protocol::peer::{self, Life, Peer, Seen};
 use keyrack_protocol::random;
@@ -22,6 +23,7 @@ use crate::audit::{self, Audit};
 use crate::bind::{self, BindError, Bound, Socket};
 use crate::clock::Alarm;
 use crate::daemon::{Act, Daemon, Keys};
+use crate::harden::watch;
 use crate::process::{self, ProcessError, Protections};
 use crate::rack::Rack;
 use crate::reexec::{self, Tampered};
@@ -111,7 +113,7 @@ fn prepare(commander: &mut Commander, mut protections: Protections) -> Result<Pr
     process::make_room(seats::MAX as u64 + OWN_DESCRIPTORS)?;
     let arena = Arena::new()?;
     protections.page(&arena);
-    let orders = receive(commander, &arena)?;
+    let (orders, process) = receive(commander, &arena)?;
     scrub();
     let (sockets, notes) = match listen(&orders, &arena)? {
         Bound::Listening { sockets, notes } => (sockets, notes),
@@ -123,7 +125,12 @@ fn prepare(commander: &mut Commander, mut protections: Protections) -> Result<Pr
     let watch = {
         let _inside = runtime.enter();
         // Before the log's thread starts: it inherits which signals are taken over.
-        Watch { signals: Signals::new()?, alarm: Alarm::new()?, listeners: listeners(sockets)? }
+        Watch {
+            signals: Signals::new()?,
+            alarm: Alarm::new()?,
+            process: process.map(watch).transpose()?,
+            listeners: listeners(sockets)?,
+        }
     };
     let daemon = seal(orders, log, arena, protections)?;
     Ok(Prepared::Ready(Box::new(Ready { daemon, watch, runtime, sockets: paths, notes })))
@@ -150,6 +157,7 @@ fn seal(
         own,
         arena,
         keys: orders.keys,
+        ends_with: orders.ends_with,
         // Readers in other languages count to 2^53; half of that leaves room to raise it.
         rack: RefCell::new(Rack::new(u64::from_be_bytes(generation) >> 12)),
         replays: RefCell::new(Replays::default()),
@@ -169,20 +177,26 @@ struct Orders {
     audit_key: Sealed,
     audit_head: AuditHead,
     socket_dirs: Vec<PathBuf>,
+    ends_with: Option<Process>,
 }
 
 /// In a frame of its own, as [`listen`]: it sees keys, and is scrubbed after them.
 #[inline(never)]
-fn receive(commander: &mut Commander, arena: &Arena) -> Result<Orders, LifeError> {
-    let start = commander.receive()?;
-    Ok(Orders {
+fn receive(
+    commander: &mut Commander,
+    arena: &Arena,
+) -> Result<(Orders, Option<OwnedFd>), LifeError> {
+    let (start, process) = commander.receive()?;
+    let orders = Orders {
         keys: Keys::seal(arena, &start)?,
         audit_key: Sealed::key(arena, audit::KEY, &start.audit_key)?,
         owner: start.owner,
         rack: start.rack,
         audit_head: start.audit_head,
         socket_dirs: start.socket_dirs,
-    })
+        ends_with: start.ends_with,
+    };
+    Ok((orders, process))
 }
 
 #[inline(never)]

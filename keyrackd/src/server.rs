@@ -2,18 +2,20 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use keyrack_protocol::peer::{self, Seen};
+use tokio::io::unix::AsyncFd;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::clock::{self, Alarm};
 use crate::connection::{DEADLINE, serve, turn_away};
 use crate::daemon::{Act, Daemon};
-use crate::harden;
+use crate::harden::{self, Watched};
 use crate::signals::Signals;
 
 /// How long an empty daemon with no caller lives.
@@ -28,6 +30,8 @@ pub(crate) enum End {
     Told,
     /// It held nothing and nobody was there.
     Idle,
+    /// The process that it was to end with has ended.
+    Orphaned,
 }
 
 impl End {
@@ -37,6 +41,7 @@ impl End {
             Self::Locked => "locked",
             Self::Told => "told to",
             Self::Idle => "idle",
+            Self::Orphaned => "process ended",
         }
     }
 }
@@ -46,6 +51,8 @@ pub(crate) struct Watch {
     pub(crate) listeners: Vec<UnixListener>,
     pub(crate) alarm: Alarm,
     pub(crate) signals: Signals,
+    /// The process to end with: its descriptor can be read from when it has ended.
+    pub(crate) process: Option<AsyncFd<Watched<OwnedFd>>>,
 }
 
 /// Serves until the end. Afterwards nothing is held.
@@ -78,10 +85,20 @@ impl Watch {
                 biased;
                 () = daemon.ended.notified() => return Ok(End::Locked),
                 () = self.signals.told_to_end() => return Ok(End::Told),
+                () = self.process_ended() => return Ok(End::Orphaned),
                 rang = self.alarm.rang() => rang?,
                 accepted = accept(&self.listeners) => seat(daemon, accepted).await,
                 () = daemon.changed.notified() => {}
             }
+        }
+    }
+
+    /// Waits for the end of the process to end with; for ever, where there is none.
+    async fn process_ended(&self) {
+        match &self.process {
+            // An error means that the runtime is going away: that is an end, too.
+            Some(process) => drop(process.readable().await),
+            None => std::future::pending().await,
         }
     }
 

@@ -7,7 +7,7 @@ use keyrack_protocol::channel::{Bytes, MAX_REPLY};
 use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::keys::drop_mac;
 use keyrack_protocol::message::{
-    Answer, Push, Refusal, Registration, Reply, Request, Status, decode, encode,
+    Answer, Process, Push, Refusal, Registration, Reply, Request, Status, decode, encode,
 };
 use keyrack_protocol::names::{Ask, Env, Secret, Slug};
 use keyrack_protocol::peer::Seen;
@@ -38,6 +38,8 @@ enum Fault {
     TooMuch,
     #[error("a digest is 64 hex digits")]
     Digest,
+    #[error("this daemon does not end with {0}")]
+    Unbound(Process),
 }
 
 impl Fault {
@@ -46,6 +48,7 @@ impl Fault {
             Self::Denied(denial) => denial.code(),
             Self::Broken(_) => Refusal::Failed,
             Self::TooMuch | Self::Digest => Refusal::Malformed,
+            Self::Unbound(_) => Refusal::Unbound,
         }
     }
 }
@@ -189,6 +192,11 @@ impl Session<'_> {
 
     fn push(&self, push: Push, now: u64, note: &mut Note) -> Result<Reply, Fault> {
         note.slugs = push.grants.iter().map(|grant| grant.slug.clone()).collect();
+        if let Some(process) = push.ends_with
+            && !self.daemon.ends_with.as_ref().is_some_and(|own| own.is(&process))
+        {
+            return Err(Fault::Unbound(process));
+        }
         let arena = &self.daemon.arena;
         let seal = |grant: keyrack_protocol::message::Grant| -> Result<_, Broken> {
             Ok(NewGrant {
@@ -291,6 +299,7 @@ pub(crate) fn code_name(code: Refusal) -> &'static str {
         Refusal::Right => "right",
         Refusal::Relocked => "relocked",
         Refusal::Malformed => "malformed",
+        Refusal::Unbound => "unbound",
         Refusal::Busy => "busy",
         Refusal::Failed => "failed",
     }

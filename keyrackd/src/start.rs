@@ -3,11 +3,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use keyrack_protocol::frame;
+use keyrack_protocol::{frame, handover};
 use keyrack_protocol::message::{MessageError, Start, Started, decode, encode};
 use keyrack_protocol::peer;
 use nix::sys::socket::SockType;
@@ -33,6 +33,9 @@ pub(crate) enum StartError {
     /// What came over it is no start message.
     #[error("the start message: {0}")]
     Message(#[from] MessageError),
+    /// A process to end with is named and did not come, or came and is not named.
+    #[error("the process to end with and its descriptor come together")]
+    Unbound,
 }
 
 /// The command that starts this daemon.
@@ -60,12 +63,17 @@ impl Commander {
         Ok(Self(stream))
     }
 
-    /// What the command hands over.
+    /// What the command hands over, and the process to end with, where there is one.
     ///
     /// # Errors
-    /// [`StartError::Lost`] and [`StartError::Message`].
-    pub(crate) fn receive(&mut self) -> Result<Start, StartError> {
-        Ok(decode(&frame::read(&mut self.0)?)?)
+    /// [`StartError::Lost`], [`StartError::Message`] and [`StartError::Unbound`].
+    pub(crate) fn receive(&mut self) -> Result<(Start, Option<OwnedFd>), StartError> {
+        let (payload, process) = handover::receive(&self.0)?;
+        let start: Start = decode(&payload)?;
+        if start.ends_with.is_some() != process.is_some() {
+            return Err(StartError::Unbound);
+        }
+        Ok((start, process))
     }
 
     /// Tells the command how it went and hangs up.

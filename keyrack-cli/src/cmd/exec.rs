@@ -11,12 +11,13 @@ use std::process::{Command, ExitCode};
 
 use keyrack_names::{KeyName, Owner, Secret, Slug};
 
+use crate::anchor::Anchor;
 use crate::args::Exec;
 use crate::error::{Code, Failure, Outcome};
 use crate::exec::apart::Apart;
 use crate::exec::declared::Declared;
 use crate::exec::environment::{self, Environment};
-use crate::exec::fetch::{Fetched, Given, fetch};
+use crate::exec::fetch::{Fetched, Given, Program, fetch};
 use crate::exec::files::Files;
 use crate::exec::redact::Values;
 use crate::exec::supervise;
@@ -39,8 +40,11 @@ pub fn run(args: &Exec, settings: &Settings, ui: &Ui) -> Outcome<ExitCode> {
     }
     let mut environment = settings::inherited();
     let sandbox = Sandbox::new(&args.isolation, settings, owner, &environment)?;
-    let label = format!("{} (pid {})", name(args), std::process::id());
-    let work = || fetch(&declared, owner, &label, settings, ui);
+    let program = Program {
+        label: format!("{} (pid {})", name(args), std::process::id()),
+        anchor: Anchor::of_exec(&args.lasting, &name(args))?,
+    };
+    let work = || fetch(&declared, owner, program, settings, ui);
     let Prepared { fetched, files, closing } = match sandbox {
         Some(sandbox) => sandboxed(sandbox, args, work, settings, &environment, ui)?,
         None if args.files => with_files(work, settings, &environment, ui)?,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::access;
 use crate::answer::{self, Granted};
-use crate::args::{Format, Get, Reach, Unlock};
+use crate::args::{Ephemeral, Format, Get, Reach, Unlock};
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -199,5 +199,6 @@ fn unlock_first(args: &Get) -> Unlock {
         duration: None,
         reach: Reach { scope: None, no_keyring: false, tree: None },
         accept_drops: false,
+        lasting: Ephemeral::default(),
     }
 }

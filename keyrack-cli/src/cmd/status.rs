@@ -6,7 +6,7 @@ use std::time::Duration;
 use keyrack_names::{Owner, Slug};
 use keyrack_protocol::client::ClientError;
 use keyrack_protocol::message::{
-    BareStatus, CapabilityStatus, GrantStatus, Protection, Rights, Scope,
+    BareStatus, CapabilityStatus, GrantStatus, Process, Protection, Rights, Scope,
 };
 use serde::Serialize;
 
@@ -68,6 +68,8 @@ struct Daemon {
     protocol_versions: Vec<u16>,
     rack: String,
     next_expiry_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_with: Option<Process>,
     protections: Vec<Protection>,
 }
 
@@ -100,6 +102,7 @@ impl From<BareStatus> for Daemon {
             protocol_versions: bare.versions,
             rack: bare.rack.to_string(),
             next_expiry_ms: bare.next_expiry_ms,
+            ends_with: bare.ends_with,
             protections: bare.protections,
         }
     }
@@ -201,6 +204,8 @@ impl Row {
                 tree.id, tree.label, tree.slugs
             )
         }));
+        let end = self.daemon.iter().filter_map(|daemon| daemon.ends_with.as_ref());
+        lines.extend(end.map(|end| format!("{owner}: all of it ends with {end}")));
         let missing =
             self.daemon.iter().flat_map(|daemon| daemon.protections.iter().filter(|p| !p.on));
         lines.extend(missing.map(|p| format!("{owner}: not in force: {}: {}", p.name, p.state)));

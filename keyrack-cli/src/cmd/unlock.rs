@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use keyrack_manifest::Entry;
 use keyrack_names::Owner;
-use keyrack_protocol::message::Grant;
+use keyrack_protocol::message::{Grant, Process};
 use serde::Serialize;
 
+use crate::anchor::Anchor;
 use crate::args::Unlock;
 use crate::error::{Code, Failure, Outcome};
 use crate::grant::Capability;
@@ -30,7 +31,8 @@ pub fn run(args: &Unlock, settings: &Settings, ui: &Ui) -> Outcome {
         return Err(Failure::new(Code::Usage, "sudo is only ever unlocked key by key")
             .hint(format!("keyrack unlock --for {owner} --env sudo --key KEY")));
     }
-    let begun = Begun::new(settings, owner);
+    let anchor = Anchor::of_unlock(&args.lasting, settings)?;
+    let begun = Begun::new(settings, owner).ending_with(anchor);
     let mut opened = opened::open(settings, ui, owner)?;
     drops::merge(&mut opened, settings, ui, args.accept_drops)?;
     grant(&begun, &mut opened, args, settings, ui)
@@ -42,14 +44,30 @@ pub fn run(args: &Unlock, settings: &Settings, ui: &Ui) -> Outcome {
 pub struct Begun {
     waiting: Waiting,
     generation: Option<u64>,
+    /// The process that the daemon ends with which was there.
+    ends_with: Option<Process>,
+    /// The process that all of it is to end with.
+    anchor: Option<Anchor>,
 }
 
 impl Begun {
     /// Notes it.
     pub fn new(settings: &Settings, owner: &Owner) -> Self {
         let waiting = Waiting::begin(settings, owner, pending::TICKET);
-        let generation = access::bare_status(settings, owner).ok().map(|status| status.generation);
-        Self { waiting, generation }
+        let status = access::bare_status(settings, owner).ok();
+        let generation = status.as_ref().map(|status| status.generation);
+        let ends_with = status.and_then(|status| status.ends_with);
+        Self { waiting, generation, ends_with, anchor: None }
+    }
+
+    /// The same, for a daemon that ends with `anchor`.
+    pub fn ending_with(self, anchor: Option<Anchor>) -> Self {
+        Self { anchor, ..self }
+    }
+
+    /// The process that what is granted will end with.
+    fn end(&self) -> Option<&Process> {
+        self.anchor.as_ref().map(|anchor| &anchor.process).or(self.ends_with.as_ref())
     }
 }
 
@@ -80,13 +98,13 @@ pub fn grant(
     if begun.waiting.was_called_off() {
         return Err(push::relocked(owner));
     }
-    let (lines, given) = hand_over(opened, lines, begun.generation, args, settings, ui)?;
+    let (lines, given) = hand_over(opened, lines, begun, args, settings, ui)?;
     // Called off between the look and the push: locking wins.
     if begun.waiting.was_called_off() {
         super::relock::in_silence(owner, settings)?;
         return Err(push::relocked(owner));
     }
-    report(opened, &selection, &lines, ui)?;
+    report(opened, &selection, &lines, begun.end(), ui)?;
     ended(opened, &lines, given || args.reach.no_keyring, settings)
 }
 
@@ -198,7 +216,7 @@ fn span(entry: &Entry, asked: Option<Duration>, now: Timestamp) -> Outcome<Durat
 fn hand_over(
     opened: &Opened,
     mut lines: Vec<Line>,
-    generation: Option<u64>,
+    begun: &Begun,
     args: &Unlock,
     settings: &Settings,
     ui: &Ui,
@@ -209,13 +227,14 @@ fn hand_over(
         return Ok((lines, true));
     }
     let rack = opened.rack();
-    let mut session = rack.attach_or_start(settings, ui)?;
+    let mut session = rack.attach_or_start(begun.anchor.as_ref(), settings, ui)?;
     let capability = Capability::new(&args.reach, &mut session, settings)?;
     let unlocked = Unlocked {
-        generation,
+        generation: begun.generation,
         grants,
         known: opened.manifest.keys.keys().cloned().collect(),
         capability: capability.registration(&opened.owner, rack.id),
+        ends_with: begun.anchor.as_ref().map(|anchor| anchor.process.clone()),
     };
     push::unlocked(&mut session, &opened.owner, unlocked)?;
     let entry = tree::Entry {
@@ -229,7 +248,13 @@ fn hand_over(
 }
 
 /// One line a credential, asked for or found.
-fn report(opened: &Opened, selection: &Selection<'_>, lines: &[Line], ui: &Ui) -> Outcome {
+fn report(
+    opened: &Opened,
+    selection: &Selection<'_>,
+    lines: &[Line],
+    end: Option<&Process>,
+    ui: &Ui,
+) -> Outcome {
     let owner = &opened.owner;
     if ui.json {
         #[derive(Serialize)]
@@ -259,7 +284,7 @@ fn report(opened: &Opened, selection: &Selection<'_>, lines: &[Line], ui: &Ui) -
                 },
             })
             .collect();
-        return ui.object(&serde_json::json!({ "owner": owner, "keys": rows }));
+        return ui.object(&serde_json::json!({ "owner": owner, "keys": rows, "endsWith": end }));
     }
     // One that failed alone is what the command ends with.
     let several = lines.iter().filter(|line| line.result.is_err()).count() > 1;
@@ -269,6 +294,9 @@ fn report(opened: &Opened, selection: &Selection<'_>, lines: &[Line], ui: &Ui) -
             Err(_) if several => ui.warn(format!("{owner}: {}", line.words())),
             Err(_) => {}
         }
+    }
+    if let Some(end) = end.filter(|_| lines.iter().any(|line| line.result.is_ok())) {
+        ui.say(format!("{owner}: all of it ends with {end}"));
     }
     if lines.is_empty() && selection.is_everything() {
         ui.say(format!("{owner}: there is nothing to unlock"));

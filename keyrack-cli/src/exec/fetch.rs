@@ -12,7 +12,8 @@ use keyrack_protocol::message::{Answer, Refusal, Registration, Reply, Request, R
 use serde::{Deserialize, Serialize};
 
 use super::declared::{Declared, Item};
-use crate::args::{KeyArg, Reach, Unlock};
+use crate::anchor::Anchor;
+use crate::args::{Ephemeral, KeyArg, Reach, Unlock};
 use crate::cmd::unlock;
 use crate::error::{Code, Failure, Outcome};
 use crate::opened::{self, Opened};
@@ -48,24 +49,33 @@ impl Given {
     }
 }
 
-/// Fetches for `owner`. `label` is the program's name for people.
+/// The program that is given values.
+#[derive(Debug)]
+pub struct Program {
+    /// Its name, for people.
+    pub label: String,
+    /// The process that a daemon ends with which is unlocked for it.
+    pub anchor: Option<Anchor>,
+}
+
+/// Fetches for `owner` what `program` is given.
 ///
 /// # Errors
 /// By what is missing, as `get` and `unlock`.
 pub fn fetch(
     declared: &Declared,
     owner: &Owner,
-    label: &str,
+    program: Program,
     settings: &Settings,
     ui: &Ui,
 ) -> Outcome<Fetched> {
     if let Some((session, rack)) = access::by_capability(settings, owner) {
-        let mut source = Source { session, rack, owner, label, settings };
+        let mut source = Source { session, rack, owner, label: &program.label, settings };
         if let Some(fetched) = source.by_capability(declared, ui)? {
             return Ok(fetched);
         }
     }
-    by_key(declared, owner, label, settings, ui)
+    by_key(declared, owner, program, settings, ui)
 }
 
 /// An open channel to the owner's daemon.
@@ -171,13 +181,14 @@ impl Source<'_> {
 fn by_key(
     declared: &Declared,
     owner: &Owner,
-    label: &str,
+    program: Program,
     settings: &Settings,
     ui: &Ui,
 ) -> Outcome<Fetched> {
-    let begun = unlock::Begun::new(settings, owner);
+    let begun = unlock::Begun::new(settings, owner).ending_with(program.anchor);
     let mut opened = opened::open(settings, ui, owner)?;
     drops::merge(&mut opened, settings, ui, false)?;
+    let label = program.label.as_str();
     let held: BTreeSet<Slug> = opened.manifest.keys.keys().cloned().collect();
     let items = exactly(items(declared, &held, ui), &opened)?;
     let attach = |opened: &Opened| -> Option<Source<'_>> {
@@ -296,7 +307,8 @@ impl Item {
 /// An unlock of these and no others, for nobody: the program gets a capability of its own.
 fn first(key: Vec<KeyArg>) -> Unlock {
     let reach = Reach { scope: None, no_keyring: true, tree: None };
-    Unlock { env: None, org: None, key, duration: None, reach, accept_drops: false }
+    let lasting = Ephemeral::default();
+    Unlock { env: None, org: None, key, duration: None, reach, accept_drops: false, lasting }
 }
 
 /// stdout is the program's.

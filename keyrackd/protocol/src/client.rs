@@ -121,7 +121,7 @@ pub fn ask(path: &Path, target: &Target, request: &Request) -> Result<Reply, Cli
         return Session::open(path, target)?.call(request);
     }
     let mut wire = Wire::connect(path)?;
-    let (mut channel, reply) = wire.handshake(target, &message)?;
+    let Agreed { mut channel, reply, .. } = wire.handshake(target, &message)?;
     let reply = match reply {
         Some(reply) => reply,
         None => wire.receive(&mut channel)?,
@@ -148,6 +148,7 @@ pub fn bare(path: &Path, request: BareRequest) -> Result<BareStatus, ClientError
 pub struct Session {
     wire: Wire,
     channel: Channel,
+    version: u16,
 }
 
 impl Session {
@@ -157,8 +158,14 @@ impl Session {
     /// When no daemon that holds the same key answers at `path`.
     pub fn open(path: &Path, target: &Target) -> Result<Self, ClientError> {
         let mut wire = Wire::connect(path)?;
-        let (channel, _) = wire.handshake(target, &[])?;
-        Ok(Self { wire, channel })
+        let Agreed { channel, version, .. } = wire.handshake(target, &[])?;
+        Ok(Self { wire, channel, version })
+    }
+
+    /// The protocol version that both sides speak here. Bound into the channel: nobody in
+    /// between chose it.
+    pub fn version(&self) -> u16 {
+        self.version
     }
 
     /// One request, one reply.
@@ -178,6 +185,14 @@ impl Session {
     pub fn path(&self) -> &Path {
         &self.wire.path
     }
+}
+
+/// What a handshake comes to.
+struct Agreed {
+    channel: Channel,
+    version: u16,
+    /// The answer to what rode in the first message, where it fitted into the second.
+    reply: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -208,7 +223,7 @@ impl Wire {
         &mut self,
         target: &Target,
         request: &[u8],
-    ) -> Result<(Channel, Option<Bytes>), ClientError> {
+    ) -> Result<Agreed, ClientError> {
         let hello = Hello::new(target.owner.clone(), target.rack, target.kind).encode();
         let mut handshake =
             Handshake::initiator(&target.key, &hello).map_err(|e| self.broken(e))?;
@@ -221,11 +236,13 @@ impl Wire {
         let payload = handshake.read(&second[1..]).map_err(|e| self.broken(e))?;
         let (version, reply) =
             payload.split_first_chunk::<2>().ok_or_else(|| self.broken(ChannelError::Malformed))?;
-        if !crate::VERSIONS.contains(&u16::from_be_bytes(*version)) {
+        let version = u16::from_be_bytes(*version);
+        if !crate::VERSIONS.contains(&version) {
             return Err(self.broken("it chose a protocol version that was not offered"));
         }
         let reply = (!reply.is_empty()).then(|| zeroize::Zeroizing::new(reply.to_vec()));
-        Ok((handshake.finish().map_err(|e| self.broken(e))?, reply))
+        let channel = handshake.finish().map_err(|e| self.broken(e))?;
+        Ok(Agreed { channel, version, reply })
     }
 
     fn read_lead(&mut self, expected: u8) -> Result<Bytes, ClientError> {

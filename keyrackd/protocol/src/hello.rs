@@ -147,7 +147,7 @@ mod tests {
         for end in 0..bytes.len() {
             assert_eq!(Hello::decode(&bytes[..end]), Err(HelloError), "cut at {end}");
         }
-        for (at, value) in [(0, b'K'), (7, 0), (7, 200), (10, 0), (11, b'/'), (bytes.len() - 17, 4)]
+        for (at, value) in [(0, b'K'), (7, 0), (7, 200), (12, 0), (13, b'/'), (bytes.len() - 17, 4)]
         {
             let mut changed = bytes.clone();
             changed[at] = value;

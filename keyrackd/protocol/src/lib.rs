@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`message`] | requests, replies and the start message, as JSON |
 //! | [`frame`] | length-prefixed frames, capped before anything is allocated |
+//! | [`handover`] | a frame that a descriptor may come with, for a daemon's start |
 //! | [`hello`] | the clear first bytes of a connection, bound into the channel |
 //! | [`channel`] | Noise NNpsk0: one round trip, both sides authenticated |
 //! | [`keys`] | where channel keys come from |
@@ -20,6 +21,7 @@ pub mod channel;
 pub mod client;
 pub mod dirs;
 pub mod frame;
+pub mod handover;
 pub mod hello;
 mod id;
 pub mod keys;
@@ -31,5 +33,6 @@ pub mod random;
 pub use id::{CapabilityId, RackId};
 pub use keyrack_names as names;
 
-/// The protocol versions this build speaks, best first.
-pub const VERSIONS: &[u16] = &[1];
+/// The protocol versions this build speaks, best first: its own and the one before, so that
+/// a daemon outlives an upgrade of the command and serves until its grants end.
+pub const VERSIONS: &[u16] = &[2, 1];

@@ -4,6 +4,7 @@
 //! Durations are milliseconds of the clock that counts sleep; the daemon keeps no wall
 //! clock. Values are base64.
 
+mod process;
 mod reply;
 mod request;
 mod start;
@@ -13,6 +14,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use process::Process;
 pub use reply::{Answer, Refusal, Reply};
 pub use request::{Forget, Grant, Push, Registration, Request, Rights, Scope};
 pub use start::{AuditHead, Start, Started};

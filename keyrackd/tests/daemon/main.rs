@@ -3,6 +3,7 @@
 // Clippy lets only functions marked as tests unwrap; and nobody but these files reads them.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod bound;
 mod callers;
 mod lacking;
 mod life;

@@ -1,6 +1,7 @@
 //! A daemon to test: a rack, a directory for its socket, and the command's side.
 
 use std::fs::{File, Permissions};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -8,14 +9,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use keyrack_protocol::client::{self, ClientError, Session, Target};
-use keyrack_protocol::hello::KeyKind;
+use keyrack_protocol::hello::{Hello, KeyKind};
 use keyrack_protocol::keys::{Key, RackSecret, TreeSecret};
 use keyrack_protocol::message::{
     Answer, AuditHead, BareRequest, BareStatus, Grant, Push, Registration, Reply, Request, Rights,
     Scope, Start, Started, Status,
 };
 use keyrack_protocol::names::{Ask, Owner, Secret, Slug};
-use keyrack_protocol::{CapabilityId, RackId, frame, message};
+use keyrack_protocol::{CapabilityId, RackId, channel, frame, handover, message};
 use tempfile::TempDir;
 
 /// Names the daemon to test, where these tests run as another user.
@@ -80,8 +81,17 @@ impl Starting {
     }
 
     /// What the start comes to.
-    pub fn hand_over(mut self, start: &Start) -> (Child, Started) {
-        frame::write(&mut self.pair, &message::encode(start)).unwrap();
+    pub fn hand_over(self, start: &Start) -> (Child, Started) {
+        self.hand_over_with(start, None)
+    }
+
+    /// The same, where a descriptor comes with the message.
+    pub fn hand_over_with(
+        mut self,
+        start: &Start,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> (Child, Started) {
+        handover::send(&self.pair, &message::encode(start), descriptor).unwrap();
         let started = message::decode(&frame::read(&mut self.pair).unwrap()).unwrap();
         (self.child, started)
     }
@@ -126,6 +136,7 @@ impl Rig {
             audit_key: self.secret.audit_key(),
             audit_head: AuditHead::default(),
             socket_dirs: self.dirs.clone(),
+            ends_with: None,
         }
     }
 
@@ -195,6 +206,25 @@ impl Rig {
         let reply = self.session().call(&Request::Mint { capability: about, slugs }).unwrap();
         assert!(matches!(reply, Reply::Done { .. }), "{reply:?}");
         (id, self.target(KeyKind::Capability(id), key))
+    }
+
+    /// The version that the daemon chooses of those `hello` offers, said inside of the
+    /// channel; `None` where it refuses them all.
+    pub fn agreed(&self, hello: &Hello) -> Option<u16> {
+        let hello = hello.encode();
+        let mut handshake =
+            channel::Handshake::initiator(&self.secret.attach_key(), &hello).unwrap();
+        let mut first = vec![message::lead::CHANNEL, 0, hello.len() as u8];
+        first.extend_from_slice(&hello);
+        first.extend_from_slice(&handshake.write(&[]).unwrap());
+        let mut stream = UnixStream::connect(self.socket()).unwrap();
+        frame::write(&mut stream, &first).unwrap();
+        let second = frame::read(&mut stream).unwrap();
+        if second[0] != message::lead::CHANNEL {
+            return None;
+        }
+        let payload = handshake.read(&second[1..]).unwrap();
+        Some(u16::from_be_bytes(*payload.first_chunk().unwrap()))
     }
 
     pub fn get(&self, target: &Target, slug: &str) -> Answer {

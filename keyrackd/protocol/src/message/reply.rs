@@ -90,6 +90,8 @@ pub enum Refusal {
     Relocked,
     /// The bytes are not what the protocol says.
     Malformed,
+    /// This daemon does not end with the process named. Since version 2.
+    Unbound,
     /// Too many connections.
     Busy,
     /// Something failed here, such as the audit log.

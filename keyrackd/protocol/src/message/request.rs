@@ -3,6 +3,7 @@
 use keyrack_names::{Ask, Env, Secret, Slug};
 use serde::{Deserialize, Serialize};
 
+use super::Process;
 use crate::CapabilityId;
 use crate::keys::Key;
 
@@ -83,6 +84,10 @@ pub struct Push {
     /// Whom to let read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capability: Option<Registration>,
+    /// Take them only if this daemon ends with that process. Since version 2: an older
+    /// daemon would pass over the condition and hold the values, so it is never said to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_with: Option<Process>,
 }
 
 /// One value to hold, for how long.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use keyrack_names::Owner;
 use serde::{Deserialize, Serialize};
 
+use super::Process;
 use crate::RackId;
 use crate::keys::Key;
 
@@ -29,6 +30,9 @@ pub struct Start {
     pub audit_head: AuditHead,
     /// Where to listen: directory by directory, best first.
     pub socket_dirs: Vec<PathBuf>,
+    /// The process that the daemon ends with. A descriptor of it comes with this message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_with: Option<Process>,
 }
 
 /// Where a chained log stands.

@@ -3,7 +3,7 @@
 use keyrack_names::{Owner, Slug};
 use serde::{Deserialize, Serialize};
 
-use super::{AuditHead, Rights, Scope};
+use super::{AuditHead, Process, Rights, Scope};
 use crate::{CapabilityId, RackId};
 
 /// What a daemon holds, without values.
@@ -77,6 +77,9 @@ pub struct BareStatus {
     pub generation: u64,
     /// Each hardening step, and whether it is in force.
     pub protections: Vec<Protection>,
+    /// The process that it ends with. Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_with: Option<Process>,
 }
 
 /// One ingredient of the daemon's hardening.

@@ -19,33 +19,92 @@ fn golden<T: Serialize + for<'a> Deserialize<'a>>(text: &str, tag: &str) -> Vec<
     tags
 }
 
+/// The messages of one version, each file by its name.
+macro_rules! messages {
+    ($version:literal) => {
+        Messages {
+            requests: include_str!(concat!("../golden/", $version, "/requests.json")),
+            replies: include_str!(concat!("../golden/", $version, "/replies.json")),
+            refusals: include_str!(concat!("../golden/", $version, "/refusals.json")),
+            start: include_str!(concat!("../golden/", $version, "/start.json")),
+            started: include_str!(concat!("../golden/", $version, "/started.json")),
+            bare_requests: include_str!(concat!("../golden/", $version, "/bare-requests.json")),
+            bare_status: include_str!(concat!("../golden/", $version, "/bare-status.json")),
+            clear_refusals: include_str!(concat!("../golden/", $version, "/clear-refusals.json")),
+        }
+    };
+}
+
+struct Messages {
+    requests: &'static str,
+    replies: &'static str,
+    refusals: &'static str,
+    start: &'static str,
+    started: &'static str,
+    bare_requests: &'static str,
+    bare_status: &'static str,
+    clear_refusals: &'static str,
+}
+
+const V1: Messages = messages!("v1");
+const V2: Messages = messages!("v2");
+
 #[test]
 fn requests_are_what_the_protocol_says() {
-    let seen = golden::<Request>(include_str!("../golden/requests.json"), "do");
-    assert_eq!(seen, ["forget", "get", "get-all", "mint", "push", "revoke", "seal-drop", "status"]);
+    for version in [V1, V2] {
+        let seen = golden::<Request>(version.requests, "do");
+        let all = ["forget", "get", "get-all", "mint", "push", "revoke", "seal-drop", "status"];
+        assert_eq!(seen, all);
+    }
 }
 
 #[test]
 fn replies_are_what_the_protocol_says() {
-    let seen = golden::<Reply>(include_str!("../golden/replies.json"), "is");
-    assert_eq!(seen, ["done", "refused", "sealed", "status", "values"]);
-    let codes = golden::<Refusal>(include_str!("../golden/refusals.json"), "");
-    assert_eq!(codes.len(), 9);
+    for (version, codes) in [(V1, 9), (V2, 10)] {
+        let seen = golden::<Reply>(version.replies, "is");
+        assert_eq!(seen, ["done", "refused", "sealed", "status", "values"]);
+        assert_eq!(golden::<Refusal>(version.refusals, "").len(), codes);
+    }
 }
 
 #[test]
 fn the_start_is_what_the_protocol_says() {
-    golden::<Start>(include_str!("../golden/start.json"), "");
-    let seen = golden::<Started>(include_str!("../golden/started.json"), "is");
-    assert_eq!(seen, ["already-running", "failed", "ready"]);
+    for version in [V1, V2] {
+        golden::<Start>(version.start, "");
+        let seen = golden::<Started>(version.started, "is");
+        assert_eq!(seen, ["already-running", "failed", "ready"]);
+    }
 }
 
 #[test]
 fn clear_words_are_what_the_protocol_says() {
-    let seen = golden::<BareRequest>(include_str!("../golden/bare-requests.json"), "");
-    assert_eq!(seen, ["lock", "status"]);
-    golden::<BareStatus>(include_str!("../golden/bare-status.json"), "");
-    golden::<ClearRefusal>(include_str!("../golden/clear-refusals.json"), "");
+    for version in [V1, V2] {
+        let seen = golden::<BareRequest>(version.bare_requests, "");
+        assert_eq!(seen, ["lock", "status"]);
+        golden::<BareStatus>(version.bare_status, "");
+        golden::<ClearRefusal>(version.clear_refusals, "");
+    }
+}
+
+/// What was spoken once is spoken by daemons that still run: it does not change any more.
+#[test]
+fn the_messages_of_an_older_version_are_left_as_they_are() {
+    use sha2::{Digest as _, Sha256};
+    let files = [
+        V1.requests,
+        V1.replies,
+        V1.refusals,
+        V1.start,
+        V1.started,
+        V1.bare_requests,
+        V1.bare_status,
+        V1.clear_refusals,
+    ];
+    let digest = Sha256::digest(files.concat());
+    assert_eq!(
+        hex::lower::encode_string(&digest),
+        "2e208697129709af0b14ef67e452e9febfc2fd91b293579b43e1ccf6df64153d"
+    );
 }
 
 #[test]
