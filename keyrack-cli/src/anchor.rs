@@ -2,9 +2,10 @@
 //! its own when its pid is given to another.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use keyrack_protocol::message::Process;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use keyrack_protocol::peer;
 use nix::unistd::{Pid, getpid};
 use rustix::process::{PidfdFlags, pidfd_open};
 
@@ -36,7 +37,9 @@ impl Anchor {
             None => return Ok(None),
             Some(EndsWith::Pid(pid)) => Pid::from_raw(pid),
             Some(EndsWith::Auto) if settings.in_github_job => github_job()?,
-            Some(EndsWith::Auto) => parent::lasting().ok_or_else(|| unseen("the calling program"))?,
+            Some(EndsWith::Auto) => {
+                parent::lasting().ok_or_else(|| unseen("the calling program"))?
+            }
         };
         Self::hold(pid).map(Some)
     }
@@ -58,6 +61,18 @@ impl Anchor {
         }
     }
 
+    /// The process that a daemon ends with, to end with once more.
+    ///
+    /// # Errors
+    /// [`Code::Absent`] when it has ended, be its pid another's by now.
+    pub fn again(process: &Process) -> Outcome<Self> {
+        let held = Self::hold(Pid::from_raw(process.pid))?;
+        match held.process.is(process) {
+            true => Ok(Self { process: process.clone(), ..held }),
+            false => Err(Failure::new(Code::Absent, format!("{process} has ended"))),
+        }
+    }
+
     /// The descriptor, to hand to a daemon.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
@@ -66,18 +81,16 @@ impl Anchor {
     fn hold(pid: Pid) -> Outcome<Self> {
         let gone = || Failure::new(Code::Absent, format!("there is no process {pid} to end with"));
         let number = rustix::process::Pid::from_raw(pid.as_raw()).ok_or_else(gone)?;
-        let descriptor =
-            pidfd_open(number, PidfdFlags::empty()).map_err(|errno| match errno {
-                rustix::io::Errno::NOSYS | rustix::io::Errno::PERM => Failure::new(
-                    Code::Blocked,
-                    "this kernel hands out no descriptors of processes (pidfd_open)",
-                ),
-                _ => gone(),
-            })?;
+        let descriptor = pidfd_open(number, PidfdFlags::empty()).map_err(|errno| match errno {
+            rustix::io::Errno::NOSYS | rustix::io::Errno::PERM => Failure::new(
+                Code::Blocked,
+                "this kernel hands out no descriptors of processes (pidfd_open)",
+            ),
+            _ => gone(),
+        })?;
         let stat = Stat::of(pid).ok_or_else(gone)?;
         // It lives after it was looked at: so it was this one that was looked at.
-        let mut ended = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut ended, PollTimeout::ZERO) != Ok(0) {
+        if peer::ends_within(&descriptor, Duration::ZERO) != Some(false) {
             return Err(gone());
         }
         let process = Process { pid: pid.as_raw(), started: stat.started, name: stat.name };

@@ -219,7 +219,9 @@ impl Command {
                 RecipientAct::Remove(with) => &mut with.global,
             },
             Self::Daemon(with) => match &mut with.own.act {
-                DaemonAct::List(with) | DaemonAct::Prune(with) => &mut with.global,
+                DaemonAct::List(with) | DaemonAct::Restart(with) | DaemonAct::Prune(with) => {
+                    &mut with.global
+                }
                 DaemonAct::Stop(with) => &mut with.global,
             },
             Self::Identity(with) => return with.own.act.take_global(),
@@ -659,6 +661,8 @@ pub enum DaemonAct {
     List(With<Nothing>),
     /// Stop a daemon; what it holds is forgotten
     Stop(With<DaemonStop>),
+    /// Put a new daemon in the place of the one that runs, after saying what is lost by it
+    Restart(With<Nothing>),
     /// Remove the sockets that dead daemons left
     Prune(With<Nothing>),
 }

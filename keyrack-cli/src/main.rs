@@ -33,6 +33,7 @@ mod ring;
 mod roster;
 mod sandbox;
 mod settings;
+mod skew;
 mod sockets;
 mod ssh_agent;
 mod sys;

@@ -1,6 +1,7 @@
 //! Sockets that daemons left: finding them, and removing the dead ones.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -9,16 +10,53 @@ use std::time::{Duration, Instant};
 use keyrack_protocol::client::{self, ClientError};
 use keyrack_protocol::message::{BareRequest, BareStatus};
 use keyrack_protocol::{dirs, paths, peer};
+use nix::unistd::Pid;
+use rustix::process::{Signal, pidfd_send_signal};
 
+use crate::process;
 use crate::settings::Settings;
+
+/// How long a daemon that was told to end may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A socket of this user with a daemon's name.
 #[derive(Debug)]
 pub struct Found {
     /// Where it is.
     pub path: PathBuf,
-    /// Who answers there; `None` when it is dead.
+    /// Who serves it, as the kernel says; `None` when it is dead.
+    pub server: Option<Server>,
+    /// What that one answers; `None` when it is dead or does not answer.
     pub status: Option<BareStatus>,
+}
+
+/// The process that serves a socket.
+#[derive(Debug)]
+pub struct Server {
+    /// Its pid, for people.
+    pub pid: i32,
+    /// The process itself, where the kernel hands it out: its pid may be another's by now.
+    process: Option<OwnedFd>,
+}
+
+impl Server {
+    fn of(path: &Path) -> Option<Self> {
+        let socket = UnixStream::connect(path).ok()?;
+        let pid = peer::of(&socket).ok()?.pid;
+        Some(Self { pid, process: peer::process(&socket).ok() })
+    }
+
+    /// Ends a daemon that does not answer when it is told to lock. Only where the kernel
+    /// hands out the process, and that is a daemon: never by a number.
+    pub fn kill(&self) -> bool {
+        let Some(process) = &self.process else { return false };
+        let is_daemon = process::is_called(Pid::from_raw(self.pid), "keyrackd");
+        // It lives after it was looked at: so it was this one that was looked at.
+        is_daemon
+            && peer::ends_within(process, Duration::ZERO) == Some(false)
+            && pidfd_send_signal(process, Signal::KILL).is_ok()
+            && peer::ends_within(process, PATIENCE) == Some(true)
+    }
 }
 
 /// Every socket of ours in the socket directories, sorted by path.
@@ -30,7 +68,12 @@ pub fn find(settings: &Settings) -> Vec<Found> {
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| is_daemon_socket(path))
-        .map(|path| Found { status: client::bare(&path, BareRequest::Status).ok(), path })
+        .map(|path| {
+            let server = Server::of(&path);
+            let status =
+                server.as_ref().and_then(|_| client::bare(&path, BareRequest::Status).ok());
+            Found { path, server, status }
+        })
         .collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
@@ -39,7 +82,7 @@ pub fn find(settings: &Settings) -> Vec<Found> {
 /// Removes those of `paths` that are dead sockets of ours, giving a daemon that was just
 /// told to end a moment to do so. Returns how many it removed.
 pub fn sweep(paths: &[PathBuf]) -> usize {
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = Instant::now() + PATIENCE;
     paths.iter().filter(|path| is_ours(path)).filter(|path| removed(path, deadline)).count()
 }
 
@@ -55,11 +98,8 @@ pub fn stranger(path: &Path) -> Option<String> {
     match client::bare(path, BareRequest::Status) {
         Ok(_) | Err(ClientError::NotRunning) => None,
         Err(error) => {
-            let pid = UnixStream::connect(path)
-                .ok()
-                .and_then(|socket| peer::of(&socket).ok())
-                .map(|peer| peer.pid);
-            let who = pid.map(|pid| format!("pid {pid}")).unwrap_or_else(|| "a program".to_owned());
+            let server = Server::of(path);
+            let who = server.map_or("a program".to_owned(), |server| format!("pid {}", server.pid));
             Some(format!("{who}, which is no keyrack daemon ({error})"))
         }
     }

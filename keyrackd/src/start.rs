@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use keyrack_protocol::{frame, handover};
 use keyrack_protocol::message::{MessageError, Start, Started, decode, encode};
 use keyrack_protocol::peer;
+use keyrack_protocol::{frame, handover};
 use nix::sys::socket::SockType;
 use nix::sys::socket::{
     AddressFamily, SockaddrLike, SockaddrStorage, getpeername, getsockopt, sockopt,

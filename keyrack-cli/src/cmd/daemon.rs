@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use keyrack_protocol::client;
-use keyrack_protocol::message::BareRequest;
+use keyrack_protocol::client::{self, ClientError};
+use keyrack_protocol::message::{BareRequest, Process};
 use serde::Serialize;
 
 use crate::args::{DaemonAct, DaemonStop};
-use crate::error::Outcome;
+use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::sockets::{self, Found};
 use crate::ui::Ui;
@@ -21,6 +21,7 @@ pub fn run(act: &DaemonAct, settings: &Settings, ui: &Ui) -> Outcome {
     match act {
         DaemonAct::List(_) => list(settings, ui),
         DaemonAct::Stop(with) => stop(&with.own, settings, ui),
+        DaemonAct::Restart(_) => super::restart::run(settings, ui),
         DaemonAct::Prune(_) => prune(settings, ui),
     }
 }
@@ -30,23 +31,28 @@ fn list(settings: &Settings, ui: &Ui) -> Outcome {
     #[serde(rename_all = "camelCase")]
     struct Row {
         owner: String,
-        pid: u32,
+        pid: i32,
         version: String,
+        protocol_versions: Vec<u16>,
         rack: String,
         locked: bool,
         next_expiry_ms: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ends_with: Option<Process>,
         socket: PathBuf,
     }
     let mut seen = BTreeSet::new();
     let rows: Vec<Row> = sockets::find(settings)
         .into_iter()
-        .filter_map(|found| Some((found.path, found.status?)))
+        .filter_map(|found| Some((found.path, found.server?.pid, found.status?)))
         // A daemon listens on two paths; it is one daemon.
-        .filter(|(_, status)| seen.insert(status.pid))
-        .map(|(socket, status)| Row {
+        .filter(|(_, pid, _)| seen.insert(*pid))
+        .map(|(socket, pid, status)| Row {
             owner: status.owner.to_string(),
-            pid: status.pid,
+            pid,
             version: status.version,
+            protocol_versions: status.versions,
+            ends_with: status.ends_with,
             rack: status.rack.short(),
             locked: status.locked,
             next_expiry_ms: status.next_expiry_ms,
@@ -71,22 +77,38 @@ fn stop(args: &DaemonStop, settings: &Settings, ui: &Ui) -> Outcome {
     if !args.all {
         return super::relock::everything(settings.owner()?, settings, ui);
     }
-    let (alive, _) = parted(settings);
-    let paths: Vec<PathBuf> = alive.into_iter().map(|found| found.path).collect();
-    let stopped = paths.iter().filter(|path| client::bare(path, BareRequest::Lock).is_ok()).count();
+    let (mut stopped, mut left) = (BTreeSet::new(), Vec::new());
+    let mut paths = Vec::new();
+    for Found { path, server, .. } in sockets::find(settings) {
+        let Some(server) = server.filter(|server| !stopped.contains(&server.pid)) else {
+            paths.push(path);
+            continue;
+        };
+        match client::bare(&path, BareRequest::Lock) {
+            Ok(_) => drop(stopped.insert(server.pid)),
+            Err(ClientError::NotRunning) => {}
+            Err(_) if server.kill() => {
+                ui.warn(format!("pid {} did not answer and was killed", server.pid));
+                stopped.insert(server.pid);
+            }
+            Err(error) => left.push(error),
+        }
+        paths.push(path);
+    }
     sockets::sweep(&paths);
-    ui.done(format!("{stopped} stopped"), serde_json::json!({ "stopped": stopped }))
+    let stopped = stopped.len();
+    ui.done(format!("{stopped} stopped"), serde_json::json!({ "stopped": stopped }))?;
+    match left.first() {
+        None => Ok(()),
+        Some(error) => Err(Failure::new(Code::Unreachable, error.to_string())),
+    }
 }
 
 fn prune(settings: &Settings, ui: &Ui) -> Outcome {
-    let (_, dead) = parted(settings);
-    let paths: Vec<PathBuf> = dead.into_iter().map(|found| found.path).collect();
+    let dead = sockets::find(settings).into_iter().filter(|found| found.server.is_none());
+    let paths: Vec<PathBuf> = dead.map(|found| found.path).collect();
     let removed = sockets::sweep(&paths);
     let plural = if removed == 1 { "" } else { "s" };
     let object = serde_json::json!({ "removed": removed });
     ui.done(format!("{removed} dead socket{plural} removed"), object)
-}
-
-fn parted(settings: &Settings) -> (Vec<Found>, Vec<Found>) {
-    sockets::find(settings).into_iter().partition(|found| found.status.is_some())
 }

@@ -12,7 +12,7 @@ use crate::daemon::helper;
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{access, level, opened, sandbox, sockets, tree, upkeep, words};
+use crate::{access, level, opened, sandbox, skew, sockets, tree, upkeep, words};
 
 /// What no level protects from. `docs/THREATS.md` says why, and which test shows it.
 const NEVER: &[&str] = &[
@@ -52,6 +52,11 @@ pub fn run(args: &Doctor, settings: &Settings, ui: &Ui) -> Outcome {
     checks.push(key(owner, settings));
     checks.extend(strangers(owner, settings));
     if let Ok(status) = access::bare_status(settings, owner) {
+        if let Some(skew) = skew::of(&status) {
+            let skew = Failure::new(Code::Ok, skew);
+            let hint = format!("keyrack daemon restart --for {owner}");
+            checks.push(Check::of("daemon", Err(skew.hint(hint))));
+        }
         checks.extend(status.protections.into_iter().map(|p| Check {
             name: p.name,
             ok: p.on,

@@ -24,6 +24,7 @@ mod list;
 mod log;
 mod recipient;
 mod relock;
+mod restart;
 mod set;
 mod source;
 mod status;

@@ -14,7 +14,7 @@ use crate::args;
 use crate::error::{Context, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{access, level, opened, pending, when};
+use crate::{access, level, opened, pending, skew, when};
 
 /// Runs `keyrack status`.
 pub fn run(args: &args::Status, settings: &Settings, ui: &Ui) -> Outcome {
@@ -70,6 +70,9 @@ struct Daemon {
     next_expiry_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_with: Option<Process>,
+    /// What is to be said where it is of another keyrack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skew: Option<String>,
     protections: Vec<Protection>,
 }
 
@@ -97,6 +100,7 @@ struct Tree {
 impl From<BareStatus> for Daemon {
     fn from(bare: BareStatus) -> Self {
         Self {
+            skew: skew::of(&bare),
             pid: bare.pid,
             version: bare.version,
             protocol_versions: bare.versions,
@@ -206,6 +210,8 @@ impl Row {
         }));
         let end = self.daemon.iter().filter_map(|daemon| daemon.ends_with.as_ref());
         lines.extend(end.map(|end| format!("{owner}: all of it ends with {end}")));
+        let skew = self.daemon.iter().filter_map(|daemon| daemon.skew.as_ref());
+        lines.extend(skew.map(|skew| format!("{owner}: {skew}")));
         let missing =
             self.daemon.iter().flat_map(|daemon| daemon.protections.iter().filter(|p| !p.on));
         lines.extend(missing.map(|p| format!("{owner}: not in force: {}: {}", p.name, p.state)));

@@ -1,11 +1,12 @@
 //! `keyrack unlock`: decrypts in the foreground, hands the values to the owner's daemon,
 //! and lets the calling process tree read them. One bad entry never hides the others.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use keyrack_manifest::Entry;
-use keyrack_names::Owner;
+use keyrack_names::{Owner, Slug};
 use keyrack_protocol::message::{Grant, Process};
 use serde::Serialize;
 
@@ -48,6 +49,8 @@ pub struct Begun {
     ends_with: Option<Process>,
     /// The process that all of it is to end with.
     anchor: Option<Anchor>,
+    /// How long each may be granted at most.
+    left: BTreeMap<Slug, Duration>,
 }
 
 impl Begun {
@@ -57,12 +60,17 @@ impl Begun {
         let status = access::bare_status(settings, owner).ok();
         let generation = status.as_ref().map(|status| status.generation);
         let ends_with = status.and_then(|status| status.ends_with);
-        Self { waiting, generation, ends_with, anchor: None }
+        Self { waiting, generation, ends_with, anchor: None, left: BTreeMap::new() }
     }
 
     /// The same, for a daemon that ends with `anchor`.
     pub fn ending_with(self, anchor: Option<Anchor>) -> Self {
         Self { anchor, ..self }
+    }
+
+    /// The same, where these are granted no longer than they had left.
+    pub fn no_longer_than(self, left: BTreeMap<Slug, Duration>) -> Self {
+        Self { left, ..self }
     }
 
     /// The process that what is granted will end with.
@@ -83,10 +91,10 @@ pub fn grant(
     ui: &Ui,
 ) -> Outcome {
     let selection = Selection { keys: &args.key, env: args.env.as_ref(), org: args.org.as_ref() };
-    let mut lines = decide(opened, &selection, args, settings);
+    let mut lines = decide(begun, opened, &selection, args, settings);
     // What another writer replaced while it was read is not tampering.
     if lines.iter().any(|line| line.code() == Code::Tampered) && opened.refresh(settings)? {
-        lines = decide(opened, &selection, args, settings);
+        lines = decide(begun, opened, &selection, args, settings);
     }
     let owner = &opened.owner;
     if settings.dry_run {
@@ -136,6 +144,7 @@ impl Line {
 
 /// Every credential that is meant, with its value or why there is none.
 fn decide(
+    begun: &Begun,
     opened: &Opened,
     selection: &Selection<'_>,
     args: &Unlock,
@@ -146,6 +155,7 @@ fn decide(
     let mut vault = None;
     let mut lines: Vec<Line> = Vec::new();
     for entry in opened.manifest.keys.values().filter(|entry| selection.takes(&entry.slug)) {
+        let asked = begun.left.get(&entry.slug).copied().or(asked);
         let result = span(entry, asked, now).and_then(|span| {
             let vault = match &vault {
                 Some(vault) => vault,

@@ -219,11 +219,7 @@ impl Wire {
         Ok(wire)
     }
 
-    fn handshake(
-        &mut self,
-        target: &Target,
-        request: &[u8],
-    ) -> Result<Agreed, ClientError> {
+    fn handshake(&mut self, target: &Target, request: &[u8]) -> Result<Agreed, ClientError> {
         let hello = Hello::new(target.owner.clone(), target.rack, target.kind).encode();
         let mut handshake =
             Handshake::initiator(&target.key, &hello).map_err(|e| self.broken(e))?;

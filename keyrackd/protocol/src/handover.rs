@@ -18,11 +18,7 @@ use crate::frame;
 ///
 /// # Errors
 /// When writing fails.
-pub fn send(
-    to: &UnixStream,
-    payload: &[u8],
-    descriptor: Option<BorrowedFd<'_>>,
-) -> io::Result<()> {
+pub fn send(to: &UnixStream, payload: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
     let bytes = Zeroizing::new(frame::encode(payload));
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
@@ -56,8 +52,7 @@ impl Read for Reader<'_> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut parts = [IoSliceMut::new(buffer)];
-        let came =
-            recvmsg(self.from.as_fd(), &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+        let came = recvmsg(self.from.as_fd(), &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(descriptors) = message {
                 self.descriptor = descriptors.last().or(self.descriptor.take());

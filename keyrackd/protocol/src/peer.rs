@@ -3,7 +3,8 @@
 //! The uid decides who is served. All else here is a label, for the log and for `status`.
 
 use std::fmt;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -98,16 +99,30 @@ impl fmt::Display for Seen {
 
 /// Whether the process that connected has ended; `None` where the kernel does not say.
 fn has_exited(socket: &impl AsFd) -> Option<bool> {
-    let process = match getsockopt(socket, sockopt::PeerPidfd) {
-        Ok(process) => process,
+    match process(socket) {
+        Ok(process) => ends_within(&process, Duration::ZERO),
         // What older kernels say of a process that was waited for already.
-        Err(Errno::ESRCH | Errno::EINVAL) => return Some(true),
-        Err(_) => return None,
-    };
+        Err(Errno::ESRCH | Errno::EINVAL) => Some(true),
+        Err(_) => None,
+    }
+}
+
+/// The process at the other end, by a descriptor that stays its own when its pid is given
+/// to another. Since Linux 6.5.
+///
+/// # Errors
+/// When the kernel does not say, or the process was waited for already.
+pub fn process(socket: &impl AsFd) -> nix::Result<OwnedFd> {
+    getsockopt(socket, sockopt::PeerPidfd)
+}
+
+/// Whether a process has ended, or does so `within` that time; `None` where the kernel
+/// does not say.
+pub fn ends_within(process: &impl AsFd, within: Duration) -> Option<bool> {
     // A descriptor of a process can be read from when it ends. `ppoll`, for unlike `poll`
     // it is a system call on every architecture.
     let mut fds = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
-    ppoll(&mut fds, Some(TimeSpec::new(0, 0)), None).ok().map(|ended| ended > 0)
+    ppoll(&mut fds, Some(TimeSpec::from_duration(within)), None).ok().map(|ended| ended > 0)
 }
 
 #[cfg(test)]

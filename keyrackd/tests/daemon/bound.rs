@@ -4,7 +4,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, Command, Stdio};
 
 use keyrack_protocol::client::ClientError;
-use keyrack_protocol::hello::{Hello, KeyKind};
 use keyrack_protocol::message::{Process, Push, Refusal, Reply, Request, Started};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -122,17 +121,5 @@ fn a_name_without_its_process_starts_nothing() {
         let (mut child, started) = try_start(&rig, named, came);
         assert!(matches!(started, Started::Failed { .. }), "{started:?}");
         assert!(!child.wait().unwrap().success());
-    }
-}
-
-#[test]
-fn a_caller_of_each_version_is_answered_in_its_own() {
-    let rig = Rig::new();
-    let _daemon = rig.start();
-    assert_eq!(rig.session().version(), keyrack_protocol::VERSIONS[0]);
-    for (offered, agreed) in [(vec![1], Some(1)), (vec![2], Some(2)), (vec![9, 1], Some(1)), (vec![9], None)] {
-        let mut hello = Hello::new(rig.owner.clone(), rig.rack, KeyKind::Attach);
-        hello.versions = offered.clone();
-        assert_eq!(rig.agreed(&hello), agreed, "{offered:?}");
     }
 }

@@ -7,6 +7,7 @@ mod bound;
 mod callers;
 mod lacking;
 mod life;
+mod older;
 mod paths;
 mod process;
 mod rig;

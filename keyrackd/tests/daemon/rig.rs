@@ -9,14 +9,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use keyrack_protocol::client::{self, ClientError, Session, Target};
-use keyrack_protocol::hello::{Hello, KeyKind};
+use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::keys::{Key, RackSecret, TreeSecret};
 use keyrack_protocol::message::{
     Answer, AuditHead, BareRequest, BareStatus, Grant, Push, Registration, Reply, Request, Rights,
     Scope, Start, Started, Status,
 };
 use keyrack_protocol::names::{Ask, Owner, Secret, Slug};
-use keyrack_protocol::{CapabilityId, RackId, channel, frame, handover, message};
+use keyrack_protocol::{CapabilityId, RackId, frame, handover, message};
 use tempfile::TempDir;
 
 /// Names the daemon to test, where these tests run as another user.
@@ -206,25 +206,6 @@ impl Rig {
         let reply = self.session().call(&Request::Mint { capability: about, slugs }).unwrap();
         assert!(matches!(reply, Reply::Done { .. }), "{reply:?}");
         (id, self.target(KeyKind::Capability(id), key))
-    }
-
-    /// The version that the daemon chooses of those `hello` offers, said inside of the
-    /// channel; `None` where it refuses them all.
-    pub fn agreed(&self, hello: &Hello) -> Option<u16> {
-        let hello = hello.encode();
-        let mut handshake =
-            channel::Handshake::initiator(&self.secret.attach_key(), &hello).unwrap();
-        let mut first = vec![message::lead::CHANNEL, 0, hello.len() as u8];
-        first.extend_from_slice(&hello);
-        first.extend_from_slice(&handshake.write(&[]).unwrap());
-        let mut stream = UnixStream::connect(self.socket()).unwrap();
-        frame::write(&mut stream, &first).unwrap();
-        let second = frame::read(&mut stream).unwrap();
-        if second[0] != message::lead::CHANNEL {
-            return None;
-        }
-        let payload = handshake.read(&second[1..]).unwrap();
-        Some(u16::from_be_bytes(*payload.first_chunk().unwrap()))
     }
 
     pub fn get(&self, target: &Target, slug: &str) -> Answer {
