@@ -26,8 +26,13 @@ pub struct Found {
     pub path: PathBuf,
     /// Who serves it, as the kernel says; `None` when it is dead.
     pub server: Option<Server>,
-    /// What that one answers; `None` when it is dead or does not answer.
-    pub status: Option<BareStatus>,
+}
+
+impl Found {
+    /// What a daemon there answers; `None` when it is dead or does not answer.
+    pub fn status(&self) -> Option<BareStatus> {
+        self.server.as_ref().and_then(|_| client::bare(&self.path, BareRequest::Status).ok())
+    }
 }
 
 /// The process that serves a socket.
@@ -68,12 +73,7 @@ pub fn find(settings: &Settings) -> Vec<Found> {
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| is_daemon_socket(path))
-        .map(|path| {
-            let server = Server::of(&path);
-            let status =
-                server.as_ref().and_then(|_| client::bare(&path, BareRequest::Status).ok());
-            Found { path, server, status }
-        })
+        .map(|path| Found { server: Server::of(&path), path })
         .collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found

@@ -10,6 +10,7 @@ pub mod fake;
 pub mod finished;
 pub mod mask;
 pub mod namespaced;
+pub mod old_daemon;
 pub mod prison;
 pub mod rack;
 pub mod relay;

@@ -44,10 +44,10 @@ fn list(settings: &Settings, ui: &Ui) -> Outcome {
     let mut seen = BTreeSet::new();
     let rows: Vec<Row> = sockets::find(settings)
         .into_iter()
-        .filter_map(|found| Some((found.path, found.server?.pid, found.status?)))
+        .filter_map(|found| Some((found.status()?, found.server?.pid, found.path)))
         // A daemon listens on two paths; it is one daemon.
         .filter(|(_, pid, _)| seen.insert(*pid))
-        .map(|(socket, pid, status)| Row {
+        .map(|(status, pid, socket)| Row {
             owner: status.owner.to_string(),
             pid,
             version: status.version,
@@ -77,11 +77,11 @@ fn stop(args: &DaemonStop, settings: &Settings, ui: &Ui) -> Outcome {
     if !args.all {
         return super::relock::everything(settings.owner()?, settings, ui);
     }
-    let (mut stopped, mut left) = (BTreeSet::new(), Vec::new());
-    let mut paths = Vec::new();
-    for Found { path, server, .. } in sockets::find(settings) {
+    let (mut stopped, mut dead, mut left) = (BTreeSet::new(), Vec::new(), Vec::new());
+    for Found { path, server } in sockets::find(settings) {
+        // A daemon listens on two paths; it is one daemon.
         let Some(server) = server.filter(|server| !stopped.contains(&server.pid)) else {
-            paths.push(path);
+            dead.push(path);
             continue;
         };
         match client::bare(&path, BareRequest::Lock) {
@@ -91,11 +91,14 @@ fn stop(args: &DaemonStop, settings: &Settings, ui: &Ui) -> Outcome {
                 ui.warn(format!("pid {} did not answer and was killed", server.pid));
                 stopped.insert(server.pid);
             }
-            Err(error) => left.push(error),
+            Err(error) => {
+                left.push(error);
+                continue;
+            }
         }
-        paths.push(path);
+        dead.push(path);
     }
-    sockets::sweep(&paths);
+    sockets::sweep(&dead);
     let stopped = stopped.len();
     ui.done(format!("{stopped} stopped"), serde_json::json!({ "stopped": stopped }))?;
     match left.first() {
