@@ -223,10 +223,10 @@ fn one_owners_command_led_to_anothers_daemon_is_refused() {
 #[test]
 fn a_version_that_nobody_offered_is_noticed() {
     let rack = rack();
-    for other in [0, 2] {
+    for other in [0, 3] {
         let change: Arc<Change> = Arc::new(move |from, _, mut frame: Vec<u8>| {
-            // One version, which is 1, and an owner of three letters.
-            let offer = frame.windows(7).position(|bytes| bytes == b"\x01\x00\x01\x03bot");
+            // Two versions, which are 2 and 1, and an owner of three letters.
+            let offer = frame.windows(9).position(|bytes| bytes == b"\x02\x00\x02\x00\x01\x03bot");
             if let (From::Command, Some(at)) = (from, offer) {
                 frame[at + 2] = other;
             }

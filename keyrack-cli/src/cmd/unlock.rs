@@ -294,7 +294,11 @@ fn report(
                 },
             })
             .collect();
-        return ui.object(&serde_json::json!({ "owner": owner, "keys": rows, "endsWith": end }));
+        let mut object = serde_json::json!({ "owner": owner, "keys": rows });
+        if let Some(end) = end {
+            object["endsWith"] = serde_json::json!(end);
+        }
+        return ui.object(&object);
     }
     // One that failed alone is what the command ends with.
     let several = lines.iter().filter(|line| line.result.is_err()).count() > 1;
