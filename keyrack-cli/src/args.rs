@@ -471,6 +471,9 @@ pub struct Exec {
     /// Replace values of 8 bytes or more by *** in what the program prints
     #[arg(long)]
     pub redact: bool,
+    /// First have the runner of a job hide each line of each value in the job's log
+    #[arg(long, value_enum)]
+    pub format: Option<RunnerArg>,
     /// The sandbox.
     #[command(flatten)]
     pub isolation: Isolation,
@@ -492,6 +495,13 @@ impl Exec {
     pub fn arguments(&self) -> &[OsString] {
         self.command.get(1..).unwrap_or_default()
     }
+}
+
+/// What runs a job's steps and shows what they print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RunnerArg {
+    /// GitHub Actions
+    Gha,
 }
 
 /// What a sandboxed program may do.

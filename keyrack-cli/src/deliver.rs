@@ -5,10 +5,15 @@
 
 use std::fmt::Write as _;
 
-use keyrack_names::KeyName;
+use keyrack_names::{KeyName, Secret};
 use zeroize::Zeroizing;
 
 use crate::args::Format;
+
+mod dotenv;
+
+/// What docker's reader takes of a line, its end included.
+const DOCKER_LINE: usize = 64 * 1024;
 
 /// Why a value cannot be written in a format. Never shows the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +30,12 @@ pub enum DeliverError {
     /// One line a variable, no quoting.
     #[error("{0} has several lines, which docker's --env-file cannot hold")]
     Lines(KeyName),
+    /// docker reads a file line by line, into so much.
+    #[error("{0} is longer than the 64 KiB that docker reads of a line of --env-file")]
+    Long(KeyName),
+    /// Readers of dotenv files would make different values of it.
+    #[error("{0} is no value that dotenv files can hold: readers disagree about its quotes and $")]
+    Disputed(KeyName),
 }
 
 /// Whether `name` would make the next program run what its value says.
@@ -92,16 +103,23 @@ pub fn write(
             out.extend_from_slice(b"'\n");
         }
         Format::Dotenv => {
+            let quoted = dotenv::quoted(text("dotenv")?);
+            let quoted = quoted.ok_or_else(|| DeliverError::Disputed(key.clone()))?;
             out.extend_from_slice(format!("{key}=").as_bytes());
-            out.extend_from_slice(dotenv_quoted(text("dotenv")?).as_bytes());
+            out.extend_from_slice(quoted.as_bytes());
             out.push(b'\n');
         }
         Format::Docker => {
-            if value.iter().any(|b| matches!(b, b'\n' | b'\r')) {
+            let text = text("docker's --env-file")?;
+            if text.contains(['\n', '\r']) {
                 return Err(DeliverError::Lines(key.clone()));
             }
-            out.extend_from_slice(format!("{key}=").as_bytes());
-            out.extend_from_slice(value);
+            let line = format!("{key}=");
+            if line.len() + text.len() >= DOCKER_LINE {
+                return Err(DeliverError::Long(key.clone()));
+            }
+            out.extend_from_slice(line.as_bytes());
+            out.extend_from_slice(text.as_bytes());
             out.push(b'\n');
         }
         Format::Gha => {
@@ -114,40 +132,18 @@ pub fn write(
     Ok(out)
 }
 
-/// The lines that tell a GitHub runner what to hide: each line of the value on its own,
-/// `%`, CR and LF escaped as its command parser wants.
-pub fn masks(value: &str) -> Zeroizing<String> {
+/// The lines that tell a GitHub runner what to hide: each line of each value on its own,
+/// `%` and CR escaped as its command parser wants.
+pub fn masks<'a>(values: impl IntoIterator<Item = &'a Secret>) -> Zeroizing<Vec<u8>> {
     let mut out = Zeroizing::new(String::new());
-    for line in value.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
-        let _ = writeln!(out, "::add-mask::{}", line.replace('%', "%25").replace('\r', "%0D"));
-    }
-    out
-}
-
-/// Single quotes keep everything as it is; a value with one of those takes double quotes
-/// and escapes.
-fn dotenv_quoted(text: &str) -> Zeroizing<String> {
-    let mut out = Zeroizing::new(String::with_capacity(text.len() * 2 + 2));
-    if !text.contains(['\'', '\n', '\r']) {
-        out.push('\'');
-        out.push_str(text);
-        out.push('\'');
-        return out;
-    }
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' | '$' | '`' => {
-                out.push('\\');
-                out.push(c);
-            }
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            other => out.push(other),
+    for value in values {
+        let text = Zeroizing::new(String::from_utf8_lossy(value.expose()).into_owned());
+        // Without what stands around it: a program may print it without, too.
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let _ = writeln!(out, "::add-mask::{}", line.replace('%', "%25").replace('\r', "%0D"));
         }
     }
-    out.push('"');
-    out
+    Zeroizing::new(std::mem::take(&mut *out).into_bytes())
 }
 
 #[cfg(test)]
@@ -164,7 +160,6 @@ mod tests {
         for (format, value, expected) in [
             (Format::Export, "it's $HOME\n", "export K='it'\\''s $HOME\n'\n"),
             (Format::Dotenv, "a $b \"c\" \\d", "K='a $b \"c\" \\d'\n"),
-            (Format::Dotenv, "it's\n$x", "K=\"it's\\n\\$x\"\n"),
             (Format::Docker, "a 'b' # c", "K=a 'b' # c\n"),
             (Format::Gha, "one\ntwo", "K<<EOF_1\none\ntwo\nEOF_1\n"),
         ] {
@@ -204,11 +199,19 @@ mod tests {
         let key: KeyName = "K".parse().unwrap();
         assert_eq!(write(Format::Export, &key, b"a\0b", ""), Err(DeliverError::Nul(key.clone())));
         assert_eq!(write(Format::Docker, &key, b"a\nb", ""), Err(DeliverError::Lines(key.clone())));
-        assert!(matches!(write(Format::Gha, &key, b"\xff", ""), Err(DeliverError::NotText(..))));
+        for text in [Format::Gha, Format::Dotenv, Format::Docker] {
+            assert!(matches!(write(text, &key, b"\xff", ""), Err(DeliverError::NotText(..))));
+        }
+        let [fits, long] = [DOCKER_LINE - 3, DOCKER_LINE - 2].map(|length| vec![b'x'; length]);
+        assert!(write(Format::Docker, &key, &fits, "").is_ok());
+        assert_eq!(write(Format::Docker, &key, &long, ""), Err(DeliverError::Long(key.clone())));
+        assert_eq!(write(Format::Dotenv, &key, b"'`", ""), Err(DeliverError::Disputed(key)));
     }
 
     #[test]
     fn every_line_is_masked() {
-        assert_eq!(*masks("one\n\n50%\r\n"), "::add-mask::one\n::add-mask::50%25\n");
+        let values = ["one\n\n  50%\r\n", "two"].map(|value| Secret::from(value.as_bytes()));
+        let masks = masks(&values);
+        assert_eq!(*masks, b"::add-mask::one\n::add-mask::50%25\n::add-mask::two\n");
     }
 }

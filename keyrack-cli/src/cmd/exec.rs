@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 use keyrack_names::{KeyName, Owner, Secret, Slug};
 
 use crate::anchor::Anchor;
-use crate::args::Exec;
+use crate::args::{Exec, RunnerArg};
 use crate::error::{Code, Failure, Outcome};
 use crate::exec::apart::Apart;
 use crate::exec::declared::Declared;
@@ -51,6 +51,9 @@ pub fn run(args: &Exec, settings: &Settings, ui: &Ui) -> Outcome<ExitCode> {
         None => Prepared { fetched: work()?, files: None, closing: None },
     };
     let Fetched { values, others, capability } = fetched;
+    if let Some(RunnerArg::Gha) = args.format {
+        ui.payload(&deliver::masks(values.iter().map(|(_, value)| value)))?;
+    }
     let redacted = args.redact.then(|| redacted(&values, ui));
     environment::without_others(&mut environment, &others);
     let given = deliver(values, files.as_ref(), owner, args)?;

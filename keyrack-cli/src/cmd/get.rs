@@ -71,16 +71,11 @@ fn granted(
 pub fn print(format: Format, values: &[Granted], settings: &Settings, ui: &Ui) -> Outcome {
     let mut text = zeroize::Zeroizing::new(Vec::new());
     if format == Format::Gha {
-        for one in values {
-            let value = String::from_utf8_lossy(one.value.expose());
-            text.extend_from_slice(deliver::masks(&value).as_bytes());
-        }
-        ui.payload(&text)?;
-        text.clear();
+        ui.payload(&deliver::masks(values.iter().map(|one| &one.value)))?;
     }
     for one in values {
         let block = deliver::write(format, &one.slug.key, one.value.expose(), &delimiter()?)
-            .map_err(refused)?;
+            .map_err(|error| refused(&error, one, settings))?;
         text.extend_from_slice(&block);
     }
     match format {
@@ -109,12 +104,15 @@ fn delimiter() -> Outcome<String> {
     Ok(format!("KEYRACK_{id}"))
 }
 
-fn refused(error: deliver::DeliverError) -> Failure {
-    let code = match error {
-        deliver::DeliverError::Dangerous(_) => Code::Denied,
-        _ => Code::Usage,
-    };
-    Failure::new(code, error.to_string())
+fn refused(error: &deliver::DeliverError, one: &Granted, settings: &Settings) -> Failure {
+    if let deliver::DeliverError::Dangerous(_) = error {
+        return Failure::new(Code::Denied, error.to_string());
+    }
+    let failure = Failure::new(Code::Usage, error.to_string());
+    match settings.owner() {
+        Ok(owner) => failure.hint(format!("keyrack get --for {owner} --key {} --json", one.slug)),
+        Err(_) => failure,
+    }
 }
 
 /// One object for all that was asked; the exit code says what is missing.
