@@ -1,7 +1,7 @@
 //! Exit codes and what a failure looks like. The words are chosen where the failure is
 //! known; here is only their shape.
 
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,9 +72,24 @@ impl Code {
     }
 }
 
-impl From<Code> for ExitCode {
+/// What the process exits with: a [`Code`], or the status of the program that `exec` ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExitStatus(pub u8);
+
+impl ExitStatus {
+    /// All went well.
+    pub const SUCCESS: Self = Self(Code::Ok as u8);
+}
+
+impl From<Code> for ExitStatus {
     fn from(code: Code) -> Self {
-        Self::from(code as u8)
+        Self(code as u8)
+    }
+}
+
+impl Termination for ExitStatus {
+    fn report(self) -> ExitCode {
+        ExitCode::from(self.0)
     }
 }
 

@@ -1,6 +1,9 @@
 //! The keyrack command. It decrypts, in the foreground, with the person's terminal; the
 //! daemon remembers.
 
+// Then `start` holds the first instructions.
+#![cfg_attr(all(target_env = "gnu", not(test)), no_main)]
+
 mod access;
 mod anchor;
 mod answer;
@@ -36,6 +39,8 @@ mod settings;
 mod skew;
 mod sockets;
 mod ssh_agent;
+#[cfg(all(target_env = "gnu", not(test)))]
+mod start;
 mod sys;
 mod tree;
 mod ui;
@@ -47,10 +52,8 @@ mod wanted;
 mod when;
 mod words;
 
-use std::process::ExitCode;
-
 use args::{Cli, Global};
-use error::Code;
+use error::{Code, ExitStatus};
 use settings::Settings;
 
 /// Wipes what libraries leave behind.
@@ -58,11 +61,12 @@ use settings::Settings;
 static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
     zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
-fn main() -> ExitCode {
+/// Runs the command. What it returns is what the process exits with.
+fn main() -> ExitStatus {
     harden::harden();
     match usage::parse() {
         Ok(cli) => run(cli),
-        Err(usage::Stop::Shown) => ExitCode::SUCCESS,
+        Err(usage::Stop::Shown) => ExitStatus::SUCCESS,
         Err(usage::Stop::Helped) => Code::Usage.into(),
         Err(usage::Stop::Wrong(failure, json)) => {
             usage::report(&failure, json);
@@ -71,7 +75,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(mut cli: Cli) -> ExitCode {
+fn run(mut cli: Cli) -> ExitStatus {
     let global: Global = cli.global.and(cli.command.take_global());
     let (settings, ui) = match Settings::read(&global) {
         Ok(read) => read,

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Program, ExitCode};
+use std::process::Command as Program;
 
 use keyrack_manifest::atomic;
 use keyrack_names::Owner;
@@ -17,7 +17,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{User, geteuid, initgroups, setresgid, setresuid};
 
 use crate::args::Command;
-use crate::error::{Code, Context, Failure, Outcome};
+use crate::error::{Code, Context, ExitStatus, Failure, Outcome};
 use crate::settings::{self, Settings};
 use crate::{sandbox, sys};
 
@@ -27,7 +27,7 @@ use crate::{sandbox, sys};
 /// # Errors
 /// [`Code::Denied`] when anybody else asks for a user; [`Code::Absent`] when there is no
 /// such user; [`Code::Conflict`] when the owner lives under another.
-pub fn elsewhere(command: &Command, settings: &Settings) -> Outcome<Option<ExitCode>> {
+pub fn elsewhere(command: &Command, settings: &Settings) -> Outcome<Option<ExitStatus>> {
     let asked = match command {
         Command::Init(with) => with.own.user.as_deref(),
         // These are about this user, or about no owner.
@@ -85,7 +85,7 @@ pub fn elsewhere(command: &Command, settings: &Settings) -> Outcome<Option<ExitC
         Command::Destroy(_) if status == 0 && !settings.dry_run => kept.remove()?,
         _ => {}
     }
-    Ok(Some(ExitCode::from(status)))
+    Ok(Some(ExitStatus(status)))
 }
 
 /// The file that says where an owner lives.

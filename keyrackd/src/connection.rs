@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use keyrack_protocol::channel::{Bytes, Channel, MAX_MESSAGE, Partial};
+use keyrack_protocol::channel::{Bytes, Channel, Handshake, MAX_MESSAGE, Partial};
 use keyrack_protocol::frame::{self, HEADER};
 use keyrack_protocol::message::{BareRequest, BareStatus, ClearRefusal, Refusal, encode, lead};
 use keyrack_protocol::peer::{Peer, Seen};
@@ -92,8 +92,14 @@ async fn talk(
     let request = std::mem::take(&mut caller.request);
     let early = (!request.is_empty()).then(|| session.early(&request, wire.seen()));
     drop(request);
-    let (second, late) = caller.second(early).map_err(|_| Hangup::Malformed)?;
-    wire.say(lead::CHANNEL, &second).await?;
+    let (riding, late) = caller.riding(early);
+    // The caller's part of the exchange takes as long as ours: it begins before ours ends.
+    let begun = caller.begin().map_err(|_| Hangup::Malformed)?;
+    let length = 1 + Handshake::length(riding.len());
+    wire.send_bytes(&frame::begun(length, &[&[lead::CHANNEL], &begun[..]].concat())).await?;
+    let second = caller.second(&riding).map_err(|_| Hangup::Malformed)?;
+    drop(riding);
+    wire.send_bytes(&second[begun.len()..]).await?;
     let mut channel = caller.finish().map_err(|_| Hangup::Malformed)?;
     scrub();
     if let Some(late) = late {
@@ -193,6 +199,10 @@ impl Wire {
     }
 
     async fn write(&mut self, payload: &[u8]) -> Result<(), Hangup> {
-        Ok(timeout(DEADLINE, self.stream.write_all(&frame::encode(payload))).await??)
+        self.send_bytes(&frame::encode(payload)).await
+    }
+
+    async fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), Hangup> {
+        Ok(timeout(DEADLINE, self.stream.write_all(bytes)).await??)
     }
 }

@@ -2,7 +2,7 @@
 //! itself. No IO. The order of checks is that of `docs/PROTOCOL.md`: the peer's uid and
 //! the frame's size were checked before; here version, owner, rack, key, replay.
 
-use keyrack_protocol::channel::{Bytes, Channel, ChannelError, Handshake, MAX_INLINE};
+use keyrack_protocol::channel::{Bytes, Channel, ChannelError, EPHEMERAL, Handshake, MAX_INLINE};
 use keyrack_protocol::hello::{Hello, KeyKind};
 use keyrack_protocol::message::{BareRequest, ClearRefusal, Refusal, decode, lead};
 
@@ -27,15 +27,9 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The second message. It carries `reply` where that fits; else the reply is given
+    /// What the second message carries: `reply` where that fits; else the reply is given
     /// back, to follow on the channel.
-    ///
-    /// # Errors
-    /// When there are no random numbers.
-    pub(crate) fn second(
-        &mut self,
-        reply: Option<Bytes>,
-    ) -> Result<(Vec<u8>, Option<Bytes>), ChannelError> {
+    pub(crate) fn riding(&self, reply: Option<Bytes>) -> (Bytes, Option<Bytes>) {
         let version = self.version.to_be_bytes();
         let fits = |reply: &Bytes| version.len() + reply.len() <= MAX_INLINE;
         let (inline, late) = match reply {
@@ -45,7 +39,24 @@ impl Caller {
         let mut payload = Bytes::new(Vec::with_capacity(version.len() + inline.len()));
         payload.extend_from_slice(&version);
         payload.extend_from_slice(&inline);
-        Ok((self.handshake.write(&payload)?, late))
+        (payload, late)
+    }
+
+    /// How the second message begins, before it is written.
+    ///
+    /// # Errors
+    /// When there are no random numbers.
+    pub(crate) fn begin(&self) -> Result<[u8; EPHEMERAL], ChannelError> {
+        self.handshake.ephemeral()
+    }
+
+    /// The second message.
+    ///
+    /// # Errors
+    /// As [`Caller::begin`].
+    #[inline(never)]
+    pub(crate) fn second(&mut self, payload: &[u8]) -> Result<Vec<u8>, ChannelError> {
+        self.handshake.write(payload)
     }
 
     /// The channel, after the second message.

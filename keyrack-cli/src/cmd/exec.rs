@@ -7,13 +7,13 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use keyrack_names::{KeyName, Owner, Secret, Slug};
 
 use crate::anchor::Anchor;
 use crate::args::{Exec, RunnerArg};
-use crate::error::{Code, Failure, Outcome};
+use crate::error::{Code, ExitStatus, Failure, Outcome};
 use crate::exec::apart::Apart;
 use crate::exec::declared::Declared;
 use crate::exec::environment::{self, Environment};
@@ -31,12 +31,12 @@ use crate::{deliver, sys};
 
 /// Runs `keyrack exec`. Where nothing is left to do afterwards, the program takes this
 /// process's place and nothing returns.
-pub fn run(args: &Exec, settings: &Settings, ui: &Ui) -> Outcome<ExitCode> {
+pub fn run(args: &Exec, settings: &Settings, ui: &Ui) -> Outcome<ExitStatus> {
     let owner = settings.owner()?;
     let declared = Declared::read(args, settings, owner)?;
     if settings.dry_run {
         ui.say(format!("{owner}: {} would be run with {declared}", args.program().display()));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(ExitStatus::SUCCESS);
     }
     let mut environment = settings::inherited();
     let sandbox = Sandbox::new(&args.isolation, settings, owner, &environment)?;
@@ -77,7 +77,7 @@ pub fn run(args: &Exec, settings: &Settings, ui: &Ui) -> Outcome<ExitCode> {
         return Err(not_run(args, &command.exec()));
     }
     match supervise::run(command, watched.as_ref())? {
-        Ok(status) => Ok(ExitCode::from(status)),
+        Ok(status) => Ok(ExitStatus(status)),
         Err(error) => Err(not_run(args, &error)),
     }
 }

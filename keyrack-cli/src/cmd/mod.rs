@@ -1,9 +1,7 @@
 //! One file a subcommand.
 
-use std::process::ExitCode;
-
 use crate::args::Command;
-use crate::error::Outcome;
+use crate::error::{ExitStatus, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
 
@@ -36,7 +34,7 @@ mod version;
 ///
 /// # Errors
 /// What it fails with is how the command ends.
-pub fn run(command: &Command, settings: &Settings, ui: &Ui) -> Outcome<ExitCode> {
+pub fn run(command: &Command, settings: &Settings, ui: &Ui) -> Outcome<ExitStatus> {
     match command {
         Command::Exec(with) => return exec::run(&with.own, settings, ui),
         Command::Init(with) => init::run(&with.own, settings, ui),
@@ -62,5 +60,5 @@ pub fn run(command: &Command, settings: &Settings, ui: &Ui) -> Outcome<ExitCode>
         Command::Generate(with) => generate::run(&with.own.what, ui),
         Command::Version(_) => version::run(ui),
     }
-    .map(|()| ExitCode::SUCCESS)
+    .map(|()| ExitStatus::SUCCESS)
 }

@@ -13,6 +13,7 @@ use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, HandshakeState, TransportState};
 use zeroize::Zeroizing;
 
+use crate::ephemeral::{self, Ephemeral};
 use crate::keys::Key;
 use crate::random;
 
@@ -20,7 +21,8 @@ const PATTERN: &str = "Noise_NNpsk0_25519_ChaChaPoly_SHA256";
 /// Noise ends a message here, tag included.
 const MAX_NOISE: usize = 65_535;
 const TAG: usize = 16;
-const EPHEMERAL: usize = 32;
+/// Every handshake message begins with its side's ephemeral public key.
+pub const EPHEMERAL: usize = ephemeral::PUBLIC;
 /// What one chunk can carry.
 const CHUNK: usize = MAX_NOISE - TAG;
 /// What fits into a handshake message. Longer replies follow as chunks.
@@ -48,7 +50,10 @@ pub enum ChannelError {
 pub type Bytes = Zeroizing<Vec<u8>>;
 
 /// One side of a handshake under way.
-pub struct Handshake(HandshakeState);
+pub struct Handshake {
+    state: HandshakeState,
+    ephemeral: Ephemeral,
+}
 
 impl std::fmt::Debug for Handshake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -62,7 +67,8 @@ impl Handshake {
     /// # Errors
     /// When no random numbers can be had.
     pub fn initiator(key: &Key, prologue: &[u8]) -> Result<Self, ChannelError> {
-        Ok(Self(builder(key, prologue)?.build_initiator()?))
+        let ephemeral = Ephemeral::default();
+        Ok(Self { state: builder(key, prologue, &ephemeral)?.build_initiator()?, ephemeral })
     }
 
     /// The daemon's side.
@@ -70,7 +76,28 @@ impl Handshake {
     /// # Errors
     /// When no random numbers can be had.
     pub fn responder(key: &Key, prologue: &[u8]) -> Result<Self, ChannelError> {
-        Ok(Self(builder(key, prologue)?.build_responder()?))
+        let ephemeral = Ephemeral::default();
+        Ok(Self { state: builder(key, prologue, &ephemeral)?.build_responder()?, ephemeral })
+    }
+
+    /// The first bytes of the next message, for the other side to begin with: see
+    /// [`Handshake::meet`].
+    ///
+    /// # Errors
+    /// When no random numbers can be had.
+    pub fn ephemeral(&self) -> Result<[u8; EPHEMERAL], ChannelError> {
+        self.ephemeral.public().map_err(|_| snow::Error::Rng.into())
+    }
+
+    /// Does this side's part of the exchange, as soon as the first bytes of the other's
+    /// message are there. [`Handshake::read`] does it where this did not.
+    pub fn meet(&self, first: [u8; EPHEMERAL]) {
+        self.ephemeral.meet(first);
+    }
+
+    /// How long a message is that carries `payload` bytes.
+    pub fn length(payload: usize) -> usize {
+        EPHEMERAL + payload + TAG
     }
 
     /// The next handshake message, carrying `payload`.
@@ -81,8 +108,8 @@ impl Handshake {
         if payload.len() > MAX_INLINE {
             return Err(ChannelError::TooLong(payload.len(), MAX_INLINE));
         }
-        let mut message = vec![0; EPHEMERAL + payload.len() + TAG];
-        let length = self.0.write_message(payload, &mut message)?;
+        let mut message = vec![0; Self::length(payload.len())];
+        let length = self.state.write_message(payload, &mut message)?;
         message.truncate(length);
         Ok(message)
     }
@@ -93,7 +120,7 @@ impl Handshake {
     /// When the other side holds another key or the bytes were changed.
     pub fn read(&mut self, message: &[u8]) -> Result<Bytes, ChannelError> {
         let mut payload = Zeroizing::new(vec![0; message.len()]);
-        let length = self.0.read_message(message, &mut payload)?;
+        let length = self.state.read_message(message, &mut payload)?;
         payload.truncate(length);
         Ok(payload)
     }
@@ -103,7 +130,7 @@ impl Handshake {
     /// # Errors
     /// When the handshake is not finished.
     pub fn finish(self) -> Result<Channel, ChannelError> {
-        Ok(Channel(self.0.into_transport_mode()?))
+        Ok(Channel(self.state.into_transport_mode()?))
     }
 }
 
@@ -198,8 +225,8 @@ impl Partial {
     }
 }
 
-/// snow's own ciphers with our random numbers.
-struct Resolver;
+/// snow's own ciphers with our random numbers and our half of the exchange.
+struct Resolver(Ephemeral);
 
 impl CryptoResolver for Resolver {
     fn resolve_rng(&self) -> Option<Box<dyn Random>> {
@@ -207,7 +234,10 @@ impl CryptoResolver for Resolver {
     }
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        DefaultResolver.resolve_dh(choice)
+        match choice {
+            DHChoice::Curve25519 => Some(Box::new(self.0.clone())),
+            _ => None,
+        }
     }
 
     fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
@@ -227,9 +257,13 @@ impl Random for SystemRandom {
     }
 }
 
-fn builder<'a>(key: &'a Key, prologue: &'a [u8]) -> Result<Builder<'a>, ChannelError> {
+fn builder<'a>(
+    key: &'a Key,
+    prologue: &'a [u8],
+    ephemeral: &Ephemeral,
+) -> Result<Builder<'a>, ChannelError> {
     let pattern = PATTERN.parse()?;
-    Ok(Builder::with_resolver(pattern, Box::new(Resolver))
+    Ok(Builder::with_resolver(pattern, Box::new(Resolver(ephemeral.clone())))
         .psk(0, key.expose())?
         .prologue(prologue)?)
 }
@@ -243,7 +277,11 @@ mod tests {
         let mut daemon = Handshake::responder(&Key::new([other; 32]), prologue)?;
         let one = caller.write(b"question")?;
         assert_eq!(*daemon.read(&one)?, b"question");
+        let begun = daemon.ephemeral()?;
+        caller.meet(begun);
         let two = daemon.write(b"answer")?;
+        assert_eq!(two[..EPHEMERAL], begun);
+        assert_eq!(two.len(), Handshake::length(6));
         assert_eq!(*caller.read(&two)?, b"answer");
         Ok((caller.finish()?, daemon.finish()?))
     }

@@ -13,7 +13,9 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeVal;
 
-use crate::channel::{Bytes, Channel, ChannelError, Handshake, MAX_INLINE, MAX_REPLY, Partial};
+use crate::channel::{
+    Bytes, Channel, ChannelError, EPHEMERAL, Handshake, MAX_INLINE, MAX_REPLY, Partial,
+};
 use crate::hello::{Hello, KeyKind};
 use crate::keys::Key;
 use crate::message::{
@@ -228,7 +230,13 @@ impl Wire {
         first.extend_from_slice(&hello);
         first.extend_from_slice(&handshake.write(request).map_err(|e| self.broken(e))?);
         self.send(&first)?;
-        let second = self.read_lead(lead::CHANNEL)?;
+        // The daemon sends the beginning before it has the rest: both do their part at once.
+        let second = frame::read_begun::<{ 1 + EPHEMERAL }>(&mut self.stream, |begun| {
+            if let [lead::CHANNEL, ephemeral @ ..] = begun {
+                handshake.meet(ephemeral);
+            }
+        });
+        let second = self.led(second, lead::CHANNEL)?;
         let payload = handshake.read(&second[1..]).map_err(|e| self.broken(e))?;
         let (version, reply) =
             payload.split_first_chunk::<2>().ok_or_else(|| self.broken(ChannelError::Malformed))?;
@@ -242,7 +250,13 @@ impl Wire {
     }
 
     fn read_lead(&mut self, expected: u8) -> Result<Bytes, ClientError> {
-        let answer = frame::read(&mut self.stream).map_err(|e| self.lost(&e))?;
+        let answer = frame::read(&mut self.stream);
+        self.led(answer, expected)
+    }
+
+    /// The answer, where it is of the kind that is expected.
+    fn led(&mut self, answer: io::Result<Bytes>, expected: u8) -> Result<Bytes, ClientError> {
+        let answer = answer.map_err(|e| self.lost(&e))?;
         match answer[0] {
             lead if lead == expected => Ok(answer),
             lead::REFUSED => {

@@ -1,7 +1,7 @@
 //! Frames: a big-endian `u32` length, then that many bytes. The length is checked
 //! against a cap before anything is allocated.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSliceMut, Read, Write};
 
 use zeroize::Zeroizing;
 
@@ -30,10 +30,15 @@ pub fn announced(header: [u8; HEADER]) -> Result<usize, FrameError> {
 
 /// `payload` as a frame, in one buffer so that it leaves in one write.
 pub fn encode(payload: &[u8]) -> Vec<u8> {
-    debug_assert!(announced((payload.len() as u32).to_be_bytes()).is_ok());
-    let mut frame = Vec::with_capacity(HEADER + payload.len());
-    frame.extend_from_slice(&(payload.len() as u32).to_be_bytes());
-    frame.extend_from_slice(payload);
+    begun(payload.len(), payload)
+}
+
+/// The beginning of a frame of `length` bytes.
+pub fn begun(length: usize, first: &[u8]) -> Vec<u8> {
+    debug_assert!(announced((length as u32).to_be_bytes()).is_ok() && first.len() <= length);
+    let mut frame = Vec::with_capacity(HEADER + first.len());
+    frame.extend_from_slice(&(length as u32).to_be_bytes());
+    frame.extend_from_slice(first);
     frame
 }
 
@@ -50,11 +55,46 @@ pub fn write(to: &mut impl Write, payload: &[u8]) -> io::Result<()> {
 /// # Errors
 /// When reading fails or the announced length is not allowed (`InvalidData`).
 pub fn read(from: &mut impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut header = [0; HEADER];
-    from.read_exact(&mut header)?;
-    let length = announced(header).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+    read_begun::<0>(from, |_| {})
+}
+
+/// Reads one frame, and shows its first `N` bytes as soon as they are there.
+///
+/// # Errors
+/// As [`read`]; and when more than a frame shorter than that came.
+pub fn read_begun<const N: usize>(
+    from: &mut impl Read,
+    begun: impl FnOnce([u8; N]),
+) -> io::Result<Zeroizing<Vec<u8>>> {
+    let invalid = |e| io::Error::new(io::ErrorKind::InvalidData, e);
+    let (mut header, mut first) = ([0; HEADER], [0; N]);
+    let mut there = 0;
+    let mut length = None;
+    // All of it in one call, where it came in one piece.
+    while there < HEADER + length.unwrap_or(N).min(N) {
+        let mut slices = [IoSliceMut::new(&mut header), IoSliceMut::new(&mut first)];
+        let mut slices = &mut slices[..];
+        IoSliceMut::advance_slices(&mut slices, there);
+        match from.read_vectored(slices) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(more) => there += more,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+        if there >= HEADER {
+            length = Some(announced(header).map_err(|e| invalid(e.to_string()))?);
+        }
+    }
+    let length = length.unwrap_or_default();
+    if there > HEADER + length {
+        return Err(invalid("more than a frame came".to_owned()));
+    }
+    if length >= N {
+        begun(first);
+    }
     let mut payload = Zeroizing::new(vec![0; length]);
-    from.read_exact(&mut payload)?;
+    payload[..there - HEADER].copy_from_slice(&first[..there - HEADER]);
+    from.read_exact(&mut payload[there - HEADER..])?;
     Ok(payload)
 }
 
@@ -67,6 +107,10 @@ mod tests {
         for length in [1, 2, 1000, MAX_FRAME] {
             let payload = vec![7; length];
             assert_eq!(*read(&mut &encode(&payload)[..]).unwrap(), payload);
+            let mut seen = Vec::new();
+            let begun = read_begun::<2>(&mut &encode(&payload)[..], |two| seen.push(two));
+            assert_eq!(*begun.unwrap(), payload);
+            assert_eq!(seen, [[7; 2]][..usize::from(length >= 2)]);
         }
     }
 
@@ -82,6 +126,7 @@ mod tests {
         let frame = encode(b"hello");
         for end in 0..frame.len() {
             assert!(read(&mut &frame[..end]).is_err());
+            assert!(read_begun::<3>(&mut &frame[..end], |_| {}).is_err());
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod audit_chain;
 pub mod channel;
 pub mod client;
 pub mod dirs;
+mod ephemeral;
 pub mod frame;
 pub mod handover;
 pub mod hello;
