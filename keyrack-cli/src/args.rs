@@ -424,6 +424,9 @@ pub struct Unlock {
     /// Whether it ends with a process.
     #[command(flatten)]
     pub lasting: Ephemeral,
+    /// In a systemd service with Type=notify: have the daemon be the service
+    #[arg(long, conflicts_with = "dry_run")]
+    pub notify: bool,
 }
 
 /// How values are printed.

@@ -22,6 +22,7 @@ mod harden;
 mod keeper;
 mod keysource;
 mod level;
+mod notify;
 mod opened;
 mod ownkey;
 mod parent;

@@ -47,6 +47,8 @@ pub struct Settings {
     pub in_github_job: bool,
     /// Where an ssh-agent listens. It cannot decrypt; that is to be said.
     pub ssh_agent: Option<PathBuf>,
+    /// Where the manager of the service that this is listens.
+    pub manager: Option<OsString>,
     /// Say on stderr what is tried and what comes of it.
     log: bool,
     /// Say what would be done, and do nothing.
@@ -108,6 +110,7 @@ impl Settings {
             github_env: path("GITHUB_ENV"),
             in_github_job: variable("RUNNER_TRACKING_ID").is_some() || flag("GITHUB_ACTIONS"),
             ssh_agent: path("SSH_AUTH_SOCK"),
+            manager: variable("NOTIFY_SOCKET"),
             log: flag("KEYRACK_LOG"),
             dry_run: global.dry_run,
         };

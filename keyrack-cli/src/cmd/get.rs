@@ -198,5 +198,6 @@ fn unlock_first(args: &Get) -> Unlock {
         reach: Reach { scope: None, no_keyring: false, tree: None },
         accept_drops: false,
         lasting: Ephemeral::default(),
+        notify: false,
     }
 }

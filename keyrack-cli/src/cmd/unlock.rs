@@ -14,6 +14,7 @@ use crate::anchor::Anchor;
 use crate::args::Unlock;
 use crate::error::{Code, Failure, Outcome};
 use crate::grant::Capability;
+use crate::notify::Manager;
 use crate::opened::{self, Opened};
 use crate::pending::{self, Waiting};
 use crate::push::{self, Unlocked};
@@ -33,10 +34,20 @@ pub fn run(args: &Unlock, settings: &Settings, ui: &Ui) -> Outcome {
             .hint(format!("keyrack unlock --for {owner} --env sudo --key KEY")));
     }
     let anchor = Anchor::of_unlock(&args.lasting, settings)?;
+    let manager = args.notify.then(|| Manager::find(settings)).transpose()?;
     let begun = Begun::new(settings, owner).ending_with(anchor);
     let mut opened = opened::open(settings, ui, owner)?;
     drops::merge(&mut opened, settings, ui, args.accept_drops)?;
-    grant(&begun, &mut opened, args, settings, ui)
+    let granted = grant(&begun, &mut opened, args, settings, ui);
+    match manager {
+        Some(manager) if holds_something(&granted) => manager.hand_over(settings, owner)?,
+        _ => {}
+    }
+    granted
+}
+
+fn holds_something(granted: &Outcome) -> bool {
+    granted.as_ref().map_or_else(|failure| failure.code == Code::Partly, |()| true)
 }
 
 /// An unlock that has begun: what is noted before a person is asked anything, so that a

@@ -308,7 +308,16 @@ impl Item {
 fn first(key: Vec<KeyArg>) -> Unlock {
     let reach = Reach { scope: None, no_keyring: true, tree: None };
     let lasting = Ephemeral::default();
-    Unlock { env: None, org: None, key, duration: None, reach, accept_drops: false, lasting }
+    Unlock {
+        env: None,
+        org: None,
+        key,
+        duration: None,
+        reach,
+        accept_drops: false,
+        lasting,
+        notify: false,
+    }
 }
 
 /// stdout is the program's.
