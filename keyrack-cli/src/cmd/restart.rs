@@ -94,6 +94,7 @@ fn again<'a>(slugs: impl Iterator<Item = &'a Slug>) -> Unlock {
         duration: None,
         reach: Reach { scope: None, no_keyring: false, tree: None },
         accept_drops: false,
+        notify: false,
         lasting: Ephemeral::default(),
     }
 }
