@@ -5,10 +5,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use keyrack_piv::Tag;
 use sha2::{Digest as _, Sha256};
 
 use crate::recipient::Kind;
-use crate::{Recipient, Via};
+use crate::{Recipient, piv};
 
 /// The first line of every age file.
 pub(crate) const MAGIC: &[u8] = b"age-encryption.org/v1\n";
@@ -54,11 +55,18 @@ impl<'a> Header<'a> {
                 Some(_) => None,
                 None => Some(false),
             },
-            Kind::Plugin(_) if recipient.via() == Via::Yubikey => {
-                shows("piv-p256", &bech32_data(recipient.as_str())?)
-            }
+            Kind::Piv(key) => shows(piv::STANZA, key.point().as_bytes()),
             Kind::Plugin(_) => None,
         }
+    }
+
+    /// The keys on YubiKeys that it is sealed to, by tag.
+    pub fn yubikey_tags(&self) -> Vec<Tag> {
+        let offered = |stanza: &Vec<&str>| match stanza.as_slice() {
+            [_, tag, point] => piv::offer_of(tag, point).map(|offer| offer.tag),
+            _ => None,
+        };
+        self.of_kind(piv::STANZA).filter_map(offered).collect()
     }
 
     /// Whether opening `sealed` would take more time than any file of ours is worth: each
@@ -73,25 +81,6 @@ impl<'a> Header<'a> {
     fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Vec<&'a str>> {
         self.stanzas.iter().filter(move |stanza| stanza.first() == Some(&kind))
     }
-}
-
-/// The bytes in a Bech32 text whose checksum was verified when it was parsed.
-fn bech32_data(text: &str) -> Option<Vec<u8>> {
-    const DIGITS: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-    let digits = &text.as_bytes()[text.rfind('1')? + 1..];
-    let mut bytes = Vec::with_capacity(digits.len() * 5 / 8);
-    let (mut bits, mut held) = (0u32, 0u32);
-    for digit in &digits[..digits.len().checked_sub(6)?] {
-        let value = DIGITS.iter().position(|d| d == digit)?;
-        bits = (bits << 5) | u32::try_from(value).ok()?;
-        held += 5;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held) as u8);
-            bits &= (1 << held) - 1;
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use keyrack_names::Secret;
 
 use crate::atomic::FileError;
 use crate::identity_file::{self, Parsed};
-use crate::{PromptError, Recipient, RecipientError};
+use crate::remember::Remembering;
+use crate::{PromptError, Recipient, RecipientError, Yubikeys, piv};
 
 pub(crate) type AgeIdentity = Arc<dyn age::Identity + Send + Sync>;
 
@@ -57,6 +58,13 @@ impl Identity {
             }
             _ => Err(IdentityError::NotAKey { path: nowhere.to_owned() }),
         }
+    }
+
+    /// Whatever key of whatever YubiKey is plugged in; `publics` are those that are
+    /// known.
+    pub fn on_yubikeys(yubikeys: Arc<dyn Yubikeys>, publics: Vec<Recipient>) -> Self {
+        let key = Remembering::new(piv::Identity(yubikeys));
+        Self::new(vec![Arc::new(key)], publics).asking_again()
     }
 
     /// The public halves, where they are known without asking anybody.
@@ -133,6 +141,12 @@ pub enum IdentityError {
     /// The file is a public key.
     #[error("{} holds a public key, where its private half is needed", path.display())]
     PublicHalf {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is the handle of a key on hardware, which may wait for a person.
+    #[error("{} is a key on hardware, which may need a person", path.display())]
+    Hardware {
         /// The file.
         path: PathBuf,
     },

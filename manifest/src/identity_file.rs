@@ -12,7 +12,9 @@ use zeroize::Zeroizing;
 use crate::atomic::FileError;
 use crate::identity::AgeIdentity;
 use crate::prompter::{Callbacks, passphrase_text};
-use crate::{Identity, IdentityError, Prompter, Recipient};
+use crate::remember::Remembering;
+use crate::stub::Stub;
+use crate::{Header, Identity, IdentityError, Means, Prompter, Recipient, RecipientError};
 
 /// Largest file that is read as a private key, in bytes.
 const LARGEST: u64 = 256 << 10;
@@ -27,6 +29,7 @@ pub struct IdentityFile {
 pub(crate) enum Parsed {
     Ssh(age::ssh::Identity),
     Age(Vec<age::x25519::Identity>),
+    Yubikey(Vec<Stub>),
     Plugin(Vec<age::plugin::Identity>),
 }
 
@@ -79,7 +82,7 @@ impl IdentityFile {
         !matches!(&self.parsed, Parsed::Ssh(age::ssh::Identity::Unencrypted(_)) | Parsed::Age(_))
     }
 
-    /// Whether it is the handle of `recipient`'s plugin: whether of the same key, only the
+    /// Whether it is the stub of `recipient`'s plugin: whether of the same key, only the
     /// plugin knows.
     pub(crate) fn may_be_plugin_of(&self, recipient: &Recipient) -> bool {
         match &self.parsed {
@@ -88,19 +91,42 @@ impl IdentityFile {
         }
     }
 
+    /// Whether it is the stub of a key on a YubiKey that one of these names: recipients
+    /// that are known, or a file that is to be opened.
+    pub(crate) fn is_stub_of(
+        &self,
+        recipients: &[Recipient],
+        header: Option<&Header<'_>>,
+    ) -> bool {
+        let Parsed::Yubikey(stubs) = &self.parsed else { return false };
+        let known = recipients.iter().filter_map(|recipient| Some(recipient.yubikey()?.tag()));
+        let tags: Vec<_> =
+            known.chain(header.map(Header::yubikey_tags).unwrap_or_default()).collect();
+        stubs.iter().any(|stub| tags.contains(&stub.tag))
+    }
+
+    /// The YubiKey it is a stub for.
+    pub fn yubikey_serial(&self) -> Option<u32> {
+        match &self.parsed {
+            Parsed::Yubikey(stubs) => stubs.first().map(|stub| stub.serial),
+            _ => None,
+        }
+    }
+
     /// Makes it ready for use, asking for the passphrase if it has one. Asks once: whether
     /// a wrong passphrase is asked for again is the caller's to decide.
     ///
     /// # Errors
     /// [`IdentityError::WrongPassphrase`], [`IdentityError::Declined`],
-    /// [`IdentityError::Prompt`], [`IdentityError::PluginMissing`].
-    pub fn unlock(&self, prompter: &Arc<dyn Prompter>) -> Result<Identity, IdentityError> {
+    /// [`IdentityError::Prompt`], [`IdentityError::Hardware`],
+    /// [`IdentityError::PluginMissing`].
+    pub fn unlock(&self, means: &Means) -> Result<Identity, IdentityError> {
         use age::ssh::Identity as Ssh;
 
         let identity = |keys| Identity::new(keys, self.publics.clone()).read_from(&self.path);
         match &self.parsed {
             Parsed::Ssh(Ssh::Encrypted(key)) => {
-                let key = self.decrypt(key, &**prompter)?;
+                let key = self.decrypt(key, &*means.prompter)?;
                 Ok(identity(vec![Arc::new(key)]).after_asking())
             }
             Parsed::Ssh(key) => Ok(identity(vec![Arc::new(key.clone())])),
@@ -108,11 +134,21 @@ impl IdentityFile {
                 let shared = |key: &age::x25519::Identity| Arc::new(key.clone()) as AgeIdentity;
                 Ok(identity(keys.iter().map(shared).collect()))
             }
+            Parsed::Yubikey(_) => {
+                let yubikeys = means.hardware.clone().ok_or_else(|| self.is_hardware())?;
+                let publics = self.publics.clone();
+                Ok(Identity::on_yubikeys(yubikeys, publics).read_from(&self.path))
+            }
+            Parsed::Plugin(_) if means.hardware.is_none() => Err(self.is_hardware()),
             Parsed::Plugin(keys) => {
-                let keys = keys.iter().map(|key| self.connect(key, prompter));
+                let keys = keys.iter().map(|key| self.connect(key, &means.prompter));
                 Ok(identity(keys.collect::<Result<_, _>>()?).asking_again())
             }
         }
+    }
+
+    fn is_hardware(&self) -> IdentityError {
+        IdentityError::Hardware { path: self.path.clone() }
     }
 
     fn decrypt(
@@ -138,7 +174,7 @@ impl IdentityFile {
         let keys = std::slice::from_ref(key);
         let callbacks = Callbacks(prompter.clone());
         match age::plugin::IdentityPluginV1::new(key.plugin(), keys, callbacks) {
-            Ok(plugin) => Ok(Arc::new(plugin)),
+            Ok(plugin) => Ok(Arc::new(Remembering::new(plugin))),
             Err(_) => Err(IdentityError::PluginMissing {
                 path: self.path.clone(),
                 program: format!("age-plugin-{}", key.plugin()),
@@ -157,27 +193,53 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<(Parsed, Vec<Recipient>
     if Recipient::parse(text).is_ok() {
         return Err(IdentityError::PublicHalf { path: path.to_owned() });
     }
-    let (mut keys, mut plugins) = (Vec::new(), Vec::new());
+    let (mut keys, mut stubs, mut plugins) = (Vec::new(), Vec::new(), Vec::new());
     for line in text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
-        match line.parse() {
-            Ok(key) => keys.push(key),
-            Err(_) => plugins.push(line.parse().map_err(|_| not_a_key())?),
+        match (line.parse(), Stub::parse(line)) {
+            (Ok(key), _) => keys.push(key),
+            (_, Some(stub)) => stubs.push(stub),
+            _ => plugins.push(line.parse().map_err(|_| not_a_key())?),
         }
     }
-    let publics = keys
-        .iter()
-        .map(|key: &age::x25519::Identity| Recipient::parse(&key.to_public().to_string()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| IdentityError::Recipient { path: path.to_owned(), source })?;
-    match (keys.is_empty(), plugins.is_empty()) {
-        (false, true) => Ok((Parsed::Age(keys), publics)),
-        (true, false) => Ok((Parsed::Plugin(plugins), publics)),
-        (true, true) => Err(not_a_key()),
-        (false, false) => Err(IdentityError::Unsupported {
+    match (keys.is_empty(), stubs.is_empty(), plugins.is_empty()) {
+        (false, true, true) => {
+            let publics = publics(&keys)
+                .map_err(|source| IdentityError::Recipient { path: path.to_owned(), source })?;
+            Ok((Parsed::Age(keys), publics))
+        }
+        (true, false, true) => {
+            let is_its = |public: &Recipient| {
+                let tag = public.yubikey().map(|point| point.tag());
+                stubs.iter().any(|stub| Some(stub.tag) == tag)
+            };
+            let publics = noted(text).filter(is_its).collect();
+            Ok((Parsed::Yubikey(stubs), publics))
+        }
+        (true, true, false) => {
+            let is_its = |public: &Recipient| {
+                let plugin = |key: &age::plugin::Identity| public.plugin() == Some(key.plugin());
+                plugins.iter().any(plugin)
+            };
+            let publics = noted(text).filter(is_its).collect();
+            Ok((Parsed::Plugin(plugins), publics))
+        }
+        (true, true, true) => Err(not_a_key()),
+        _ => Err(IdentityError::Unsupported {
             path: path.to_owned(),
-            why: "it mixes age identities with a plugin's; keep them in files of their own".into(),
+            why: "it mixes keys of several kinds; keep them in files of their own".into(),
         }),
     }
+}
+
+fn publics(keys: &[age::x25519::Identity]) -> Result<Vec<Recipient>, RecipientError> {
+    keys.iter().map(|key| Recipient::parse(&key.to_public().to_string())).collect()
+}
+
+/// The recipients that comments name: what stands for a key on hardware does not show it.
+fn noted(text: &str) -> impl Iterator<Item = Recipient> {
+    text.lines()
+        .filter(|line| line.trim_start().starts_with('#'))
+        .filter_map(|line| Recipient::parse(line.split_whitespace().next_back()?).ok())
 }
 
 fn parse_ssh(path: &Path, text: &str) -> Result<(Parsed, Vec<Recipient>), IdentityError> {

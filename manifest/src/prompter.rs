@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use keyrack_names::Secret;
 
+use crate::Yubikeys;
+
 /// Asks a person, if one is there. Shared, because an age plugin may ask later, while a
 /// file is being opened.
 pub trait Prompter: Send + Sync {
@@ -14,8 +16,26 @@ pub trait Prompter: Send + Sync {
     /// [`PromptError`] when nobody can be asked.
     fn passphrase(&self, what: &str) -> Result<Option<Secret>, PromptError>;
 
+    /// Asks for something that is no secret. `None`: the person declined, or nobody is
+    /// there.
+    fn line(&self, what: &str) -> Option<String>;
+
+    /// Asks a question that `yes` and, where there is a second answer, `no` answer. `None`:
+    /// nobody is there.
+    fn agrees(&self, question: &str, yes: &str, no: Option<&str>) -> Option<bool>;
+
     /// Tells the person something, such as to touch a key.
     fn notice(&self, text: &str);
+}
+
+/// The ways to a person, and to what a person carries.
+#[derive(Clone)]
+pub struct Means {
+    /// The person.
+    pub prompter: Arc<dyn Prompter>,
+    /// The YubiKeys. `None`: neither one of them nor an age plugin is spoken to, since
+    /// either may wait for a person.
+    pub hardware: Option<Arc<dyn Yubikeys>>,
 }
 
 /// Why nobody was asked.
@@ -38,14 +58,12 @@ impl age::Callbacks for Callbacks {
         self.0.notice(message);
     }
 
-    fn confirm(&self, message: &str, _: &str, _: Option<&str>) -> Option<bool> {
-        self.0.notice(message);
-        None
+    fn confirm(&self, message: &str, yes: &str, no: Option<&str>) -> Option<bool> {
+        self.0.agrees(message, yes, no)
     }
 
-    /// What is not secret is no reason to interrupt a person.
-    fn request_public_string(&self, _: &str) -> Option<String> {
-        None
+    fn request_public_string(&self, description: &str) -> Option<String> {
+        self.0.line(description)
     }
 
     fn request_passphrase(&self, description: &str) -> Option<age::secrecy::SecretString> {

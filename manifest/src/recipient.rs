@@ -6,13 +6,19 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use bech32::{Bech32, Hrp};
+use keyrack_piv::Point;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+use crate::piv;
 use crate::ssh_line::{self, SshLine};
 
 /// Longest text that is read as a recipient, in bytes: room for RSA with 16,384 bits.
 const LONGEST: usize = 8 << 10;
+
+/// What the text of a YubiKey's key begins with.
+const YUBIKEY: &str = "age1yubikey";
 
 /// By which kind of key an owner opens its manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -51,6 +57,7 @@ pub struct Recipient {
 pub(crate) enum Kind {
     Ssh { blob: Vec<u8>, key: age::ssh::Recipient },
     Age(age::x25519::Recipient),
+    Piv(piv::Recipient),
     Plugin(age::plugin::Recipient),
 }
 
@@ -131,7 +138,7 @@ impl Recipient {
         match &self.kind {
             Kind::Ssh { .. } => Via::Ssh,
             Kind::Age(_) => Via::Age,
-            Kind::Plugin(plugin) if plugin.plugin() == "yubikey" => Via::Yubikey,
+            Kind::Piv(_) => Via::Yubikey,
             Kind::Plugin(_) => Via::Plugin,
         }
     }
@@ -154,6 +161,26 @@ impl Recipient {
             _ => Sha256::digest(self.text.as_bytes()),
         };
         format!("SHA256:{}", STANDARD_NO_PAD.encode(digest))
+    }
+
+    /// The recipient of a P-256 key on a YubiKey.
+    ///
+    /// # Errors
+    /// [`RecipientError::Damaged`] if no point of the curve has these coordinates.
+    pub fn of_yubikey(point: Point) -> Result<Self, RecipientError> {
+        let damaged = RecipientError::Damaged { kind: "YubiKey" };
+        let text = Hrp::parse(YUBIKEY)
+            .ok()
+            .and_then(|hrp| bech32::encode_lower::<Bech32>(hrp, point.as_bytes()).ok());
+        Self::parse(&text.ok_or(damaged)?)
+    }
+
+    /// The public key, where it is one on a YubiKey.
+    pub fn yubikey(&self) -> Option<Point> {
+        match &self.kind {
+            Kind::Piv(key) => Some(*key.point()),
+            _ => None,
+        }
     }
 
     /// The plugin that is needed to open what is sealed to this, if one is.
@@ -194,7 +221,17 @@ fn parse_age(text: &str) -> Result<Recipient, RecipientError> {
         return Ok(Recipient { kind: Kind::Age(key), text: text.to_owned() });
     }
     let plugin = text.parse::<age::plugin::Recipient>().map_err(|_| damaged)?;
+    if plugin.plugin() == "yubikey" {
+        return parse_yubikey(text).ok_or(RecipientError::Damaged { kind: "YubiKey" });
+    }
     Ok(Recipient { kind: Kind::Plugin(plugin), text: text.to_owned() })
+}
+
+fn parse_yubikey(text: &str) -> Option<Recipient> {
+    let (hrp, bytes) = bech32::decode(text).ok()?;
+    let key = piv::Recipient::new(Point::new(&bytes).ok()?)?;
+    (hrp.as_str() == YUBIKEY)
+        .then(|| Recipient { kind: Kind::Piv(key), text: text.to_owned() })
 }
 
 fn parse_ssh(line: &str) -> Result<Recipient, RecipientError> {

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::io::{self, Read as _, Write as _};
 
 use keyrack_names::Secret;
+use keyrack_piv::PivError;
 use zeroize::Zeroizing;
 
 use crate::header::MAGIC;
 use crate::recipient::Kind;
-use crate::{Header, Identity, Recipient};
+use crate::{Header, Identity, Recipient, piv};
 
 /// Most recipients of one file: beyond, age's header handling grows with their square.
 const MOST: usize = 20;
@@ -56,6 +57,9 @@ pub enum OpenError {
     /// It is sealed to other keys.
     #[error("it is sealed to another key")]
     OtherKey,
+    /// A YubiKey refused or failed.
+    #[error(transparent)]
+    Yubikey(PivError),
     /// A plugin refused or failed.
     #[error("the age plugin failed: {0}")]
     Plugin(String),
@@ -107,6 +111,7 @@ fn age_recipient(recipient: &Recipient) -> Result<Box<dyn age::Recipient>, SealE
     Ok(match recipient.kind() {
         Kind::Ssh { key, .. } => Box::new(key.clone()),
         Kind::Age(key) => Box::new(key.clone()),
+        Kind::Piv(key) => Box::new(key.clone()),
         Kind::Plugin(key) => {
             let plugin = age::plugin::RecipientPluginV1::new(
                 key.plugin(),
@@ -126,7 +131,10 @@ fn open_error(error: age::DecryptError) -> OpenError {
     use age::DecryptError as E;
     match error {
         E::NoMatchingKeys => OpenError::OtherKey,
-        E::Io(error) => io_error(&error),
+        E::Io(error) => match piv::refusal(&error) {
+            Some(refusal) => OpenError::Yubikey(refusal.clone()),
+            None => io_error(&error),
+        },
         E::UnknownFormat => OpenError::NotAge,
         E::Plugin(_) | E::PluginResolve(_) => OpenError::Plugin(plain_text(&error)),
         _ => OpenError::Damaged,

@@ -3,13 +3,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use keyrack_names::Owner;
 
 use crate::identity::{Tried, Why};
 use crate::seal::{self, OpenError};
-use crate::{Header, Identity, IdentityError, IdentityFile, Pin, Places, Prompter, Recipient};
+use crate::{Header, Identity, IdentityError, IdentityFile, Means, Pin, Places, Recipient};
 
 /// Where to look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,7 +66,7 @@ pub struct Target<'a> {
 pub fn unlock_for(
     target: &Target<'_>,
     candidates: &[PathBuf],
-    prompter: &Arc<dyn Prompter>,
+    means: &Means,
 ) -> Result<Identity, IdentityError> {
     let mut tried = Vec::new();
     let mut files = Vec::new();
@@ -84,13 +83,13 @@ pub fn unlock_for(
 
     let mut first_error = None;
     for file in &fitting {
-        match file.unlock(prompter) {
+        match file.unlock(means) {
             Ok(identity) => return Ok(identity),
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
     for file in &others {
-        if let Some(identity) = try_silently(file, target, prompter) {
+        if let Some(identity) = try_silently(file, target, means) {
             return Ok(identity);
         }
         tried.push(Tried { path: file.path().to_owned(), why: Why::OtherKey });
@@ -107,6 +106,7 @@ fn fits(file: &IdentityFile, recipients: &[Recipient], header: Option<&Header<'_
     let known = |public: &Recipient| recipients.iter().any(|r| r.same_key(public));
     let shown = |public: &Recipient| header.and_then(|h| h.sealed_to(public));
     file.publics().iter().any(|public| shown(public).unwrap_or_else(|| known(public)))
+        || file.is_stub_of(recipients, header)
         || recipients.iter().any(|recipient| file.may_be_plugin_of(recipient))
 }
 
@@ -114,10 +114,10 @@ fn fits(file: &IdentityFile, recipients: &[Recipient], header: Option<&Header<'_
 fn try_silently(
     file: &IdentityFile,
     target: &Target<'_>,
-    prompter: &Arc<dyn Prompter>,
+    means: &Means,
 ) -> Option<Identity> {
     let sealed = target.sealed.filter(|_| !file.needs_person())?;
-    let identity = file.unlock(prompter).ok()?;
+    let identity = file.unlock(means).ok()?;
     // A limit of nothing: only whether the key fits is asked, not what is inside. A file
     // that is damaged further on is told as that, by whoever opens it.
     match seal::open(&identity, sealed, 0) {

@@ -180,6 +180,7 @@ pub(crate) fn decode(
     let tampered = |kind| StoreError::Tampered { path: path(), kind };
     let plain = seal::open(identity, sealed, text::LARGEST).map_err(|error| match error {
         OpenError::OtherKey => StoreError::WrongKey { path: path() },
+        OpenError::Yubikey(error) => StoreError::Yubikey(error),
         OpenError::Plugin(why) => StoreError::Plugin { path: path(), why },
         OpenError::NotAge => tampered(Tampered::NotAge),
         OpenError::Truncated => tampered(Tampered::Truncated),

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use keyrack_names::Owner;
+use keyrack_piv::PivError;
 
 use crate::atomic::FileError;
 use crate::pin::PinError;
@@ -28,6 +29,9 @@ pub enum StoreError {
         /// The manifest.
         path: PathBuf,
     },
+    /// The identity is on a YubiKey, and the YubiKey did not open it.
+    #[error(transparent)]
+    Yubikey(PivError),
     /// The identity is a plugin's, and the plugin failed.
     #[error("{}: the age plugin failed: {why}", path.display())]
     Plugin {
