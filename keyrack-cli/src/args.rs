@@ -124,7 +124,9 @@ macro_rules! acts {
 }
 
 mod identity;
+mod yubikey;
 pub use identity::{Identity, IdentityAct};
+pub use yubikey::{OneYubikey, Yubikey, YubikeyAct, YubikeyFlags};
 
 /// A subcommand's own flags, with the global ones.
 #[derive(Debug)]
@@ -189,6 +191,8 @@ commands! {
     Recipient(Recipient),
     /// Show who an owner is to its teams
     Identity(Identity),
+    /// Look at YubiKeys, and change their codes
+    Yubikey(Yubikey),
     /// Manage daemons
     Daemon(Daemon),
     /// Copy a credential to another owner
@@ -225,6 +229,7 @@ impl Command {
                 DaemonAct::Stop(with) => &mut with.global,
             },
             Self::Identity(with) => return with.own.act.take_global(),
+            Self::Yubikey(with) => return with.own.act.take_global(),
             _ => return Global::default(),
         };
         std::mem::take(nested)
@@ -270,7 +275,7 @@ impl std::fmt::Display for KeyArg {
 }
 
 /// How an owner's manifest is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ViaArg {
     /// An SSH key
     Ssh,
@@ -278,6 +283,24 @@ pub enum ViaArg {
     Yubikey,
     /// An age X25519 identity
     Age,
+    /// Whatever an age plugin of this name holds
+    Plugin(String),
+}
+
+impl std::str::FromStr for ViaArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "ssh" => Ok(Self::Ssh),
+            "yubikey" | "plugin:yubikey" => Ok(Self::Yubikey),
+            "age" => Ok(Self::Age),
+            other => match other.strip_prefix("plugin:") {
+                Some(name) if !name.is_empty() => Ok(Self::Plugin(name.to_owned())),
+                _ => Err("use ssh, yubikey, age or plugin:NAME"),
+            },
+        }
+    }
 }
 
 /// One credential, named exactly.
@@ -308,8 +331,8 @@ pub struct Within {
 /// `keyrack init`
 #[derive(Debug, Args)]
 pub struct Init {
-    /// What kind of key opens the manifest
-    #[arg(long, value_enum)]
+    /// What kind of key opens the manifest: ssh, yubikey, age or plugin:NAME
+    #[arg(long, value_name = "KIND")]
     pub via: Option<ViaArg>,
     /// The key: a public key file, a private key's path, a recipient, or - for stdin
     #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
@@ -332,6 +355,9 @@ pub struct Init {
     /// Let the owner live under this Unix user; for root
     #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub user: Option<String>,
+    /// The key on a YubiKey.
+    #[command(flatten)]
+    pub yubikey: YubikeyFlags,
     /// Create the owners that this YAML file lists
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath,
           conflicts_with_all = ["pubkey", "via", "backup", "handle", "kept_by", "user"])]

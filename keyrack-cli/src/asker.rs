@@ -18,6 +18,8 @@ pub struct Asker {
     pub no_input: bool,
     /// Agree to what would be asked.
     pub yes: bool,
+    /// Whether YubiKeys and age plugins may be spoken to: either may wait for a person.
+    pub reaches_hardware: bool,
     /// Where a passphrase or PIN can be read, one line.
     pub passphrase_fd: Option<RawFd>,
     /// The program to ask with where there is no terminal.
@@ -27,6 +29,11 @@ pub struct Asker {
 }
 
 impl Asker {
+    /// One that reaches nobody.
+    pub fn for_nobody() -> Self {
+        Self { no_input: true, ..Self::default() }
+    }
+
     /// One that reaches nobody, but still has what a descriptor says.
     pub fn without_person(&self) -> Self {
         let told = self.told.lock().ok().and_then(|told| told.clone());
@@ -102,7 +109,24 @@ impl Prompter for Asker {
         }
     }
 
+    fn line(&self, what: &str) -> Option<String> {
+        (!self.no_input).then(|| prompt::line(&format!("keyrack: {what}: "))).flatten()
+    }
+
+    fn agrees(&self, question: &str, yes: &str, no: Option<&str>) -> Option<bool> {
+        if self.no_input {
+            return None;
+        }
+        let question = format!("keyrack: {question}");
+        match no {
+            Some(no) => prompt::agrees(&format!("{question} ({yes}, or else: {no})")),
+            // There is nothing else to say.
+            None => prompt::line(&format!("{question} ({yes}: press enter) ")).map(|_| true),
+        }
+    }
+
     fn notice(&self, text: &str) {
         stderr("", text);
+        prompt::tell(&format!("keyrack: {text}"));
     }
 }

@@ -45,6 +45,7 @@ mod start;
 mod sys;
 mod tree;
 mod ui;
+mod unlocking;
 mod upkeep;
 mod usage;
 mod users;
@@ -52,6 +53,7 @@ mod values;
 mod wanted;
 mod when;
 mod words;
+mod yubikey;
 
 use args::{Cli, Global};
 use error::{Code, ExitStatus};

@@ -4,21 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyrack_manifest::{
-    Identity, IdentityFile, Manifest, Pin, Prompter, Recipient, Store, StoreError, Target,
-    unlock_for,
-};
+use keyrack_manifest::{Identity, IdentityFile, Manifest, Pin, Recipient, Store, StoreError};
 use keyrack_names::Owner;
 use keyrack_protocol::RackId;
 use keyrack_protocol::keys::{Key, RackSecret};
 use keyrack_protocol::message::{Reply, Request, Status};
 
-use crate::asker::Asker;
 use crate::daemon::Rack;
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{keeper, pending, ssh_agent, values, words};
+use crate::{keeper, unlocking, values, words};
 
 /// An opened manifest and the identity that opened it.
 #[derive(Debug)]
@@ -118,7 +114,7 @@ pub fn without_person(settings: &Settings, owner: &Owner) -> Option<Rack> {
 
 /// The manifest, if it can be opened without a person. Asks nobody, says nothing.
 pub fn manifest_without_person(settings: &Settings, owner: &Owner) -> Option<Manifest> {
-    let identity = unlock(settings, owner, &prompter_for_nobody()).ok()?;
+    let identity = unlocking::silently(settings, owner).ok()?;
     let opened = store(settings).open(owner, &identity).ok()?;
     (!opened.manifest.signing.provisional).then_some(opened.manifest)
 }
@@ -149,15 +145,8 @@ pub fn key(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity> {
     {
         return keeper::identity(settings, ui, owner, &keeper);
     }
-    match unlock(settings, owner, &prompter_for_nobody()) {
-        Err(failure) if failure.code == Code::NeedsPerson => {
-            for other in pending::list(settings, owner) {
-                ui.say(format!("{owner}: {other}, too"));
-            }
-            let _waiting = pending::Waiting::begin(settings, owner, "passphrase");
-            let prompter: Arc<dyn Prompter> = ui.asker.clone();
-            unlock(settings, owner, &prompter)
-        }
+    match unlocking::silently(settings, owner) {
+        Err(failure) if failure.code == Code::NeedsPerson => unlocking::asking(settings, ui, owner),
         other => other,
     }
 }
@@ -202,41 +191,6 @@ pub fn silent_identity(settings: &Settings, ui: &Ui, owner: &Owner) -> Result<Id
         Code::NoIdentity if key_files(settings, owner).is_empty() => Silent::NoKey(failure),
         _ => Silent::Failed(failure),
     })
-}
-
-fn unlock(settings: &Settings, owner: &Owner, prompter: &Arc<dyn Prompter>) -> Outcome<Identity> {
-    let pin = pin(settings, owner)?;
-    let candidates = settings.search.candidates(owner, pin.as_ref(), &settings.places);
-    let recipients = pin.map(|pin| pin.recipients).unwrap_or_default();
-    let sealed = store(settings).sealed(owner).ok();
-    let target = Target { recipients: &recipients, sealed: sealed.as_deref() };
-    let unlocked = unlock_for(&target, &candidates, prompter);
-    settings.log(|| match &unlocked {
-        Ok(identity) => {
-            let file = identity.path().map(|path| path.display().to_string());
-            format!("{owner}: {} opens the manifest", file.unwrap_or_default())
-        }
-        Err(error) => format!("{owner}: {error}"),
-    });
-    unlocked.map_err(|error| {
-        let failure = words::identity(error, owner);
-        match &settings.ssh_agent {
-            Some(agent) if failure.code == Code::NoIdentity => {
-                ssh_agent::holds(agent, &recipients).iter().fold(failure, |failure, held| {
-                    failure.hint(format!(
-                        "the ssh-agent holds {}, but an agent cannot decrypt: the private key file is needed",
-                        held.fingerprint()
-                    ))
-                })
-            }
-            _ => failure,
-        }
-    })
-}
-
-/// A prompter that reaches nobody.
-pub fn prompter_for_nobody() -> Arc<dyn Prompter> {
-    Arc::new(Asker { no_input: true, ..Asker::default() })
 }
 
 /// What this device remembers of `owner`'s manifest.

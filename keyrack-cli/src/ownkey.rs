@@ -5,44 +5,60 @@ use std::path::Path;
 use keyrack_manifest::{IdentityError, Recipient, Via, generate};
 use keyrack_names::Owner;
 
-use crate::args::ViaArg;
+use crate::args::{ViaArg, YubikeyFlags};
 use crate::error::{Code, Failure, Outcome};
 use crate::keysource::{self, Key};
 use crate::roster::Member;
 use crate::settings::Settings;
 use crate::ui::Ui;
+use crate::yubikey::make::{self, Made};
 use crate::{keeper, words};
 
-/// The key that is to open `member`'s manifest. Generates one where that is the rule.
+/// The key that is to open `member`'s manifest; and what is known of it, where it is on a
+/// YubiKey that is plugged in. Generates one where that is the rule.
 ///
 /// # Errors
 /// [`Code::NoIdentity`] when there is none that can be a recipient.
-pub fn choose(member: &Member, settings: &Settings, ui: &Ui) -> Outcome<Key> {
+pub fn choose(
+    member: &Member,
+    flags: &YubikeyFlags,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome<(Key, Option<Made>)> {
+    if member.via == Some(ViaArg::Yubikey) && member.pubkey.is_none() {
+        let made = make::choose(&member.owner, flags, settings, ui)?;
+        return Ok((Key { recipient: made.recipient.clone(), private: None }, Some(made)));
+    }
+    in_file(member, settings, ui).map(|key| (key, None))
+}
+
+fn in_file(member: &Member, settings: &Settings, ui: &Ui) -> Outcome<Key> {
     if let Some(text) = &member.pubkey {
-        return keysource::read(text).and_then(|key| fits(key, member.via));
+        return keysource::read(text).and_then(|key| fits(key, member.via.as_ref()));
     }
     let owner = &member.owner;
     if let Some(keeper) = &member.kept_by {
         return keeper::key(settings, ui, owner, keeper);
     }
-    match member.via {
+    match &member.via {
         Some(ViaArg::Age) => age_key(owner, settings, ui),
-        Some(ViaArg::Yubikey) => Err(Failure::new(
+        Some(ViaArg::Plugin(name)) => Err(Failure::new(
             Code::NoIdentity,
-            "a YubiKey is named by its recipient: --pubkey age1yubikey1…",
+            format!("what the plugin {name} holds is named by --pubkey: its identity file, or age1{name}1…"),
         )
-        .hint(format!("keyrack init --for {owner} --via yubikey --pubkey age1yubikey1…"))),
-        Some(ViaArg::Ssh) | None => ssh_key(owner, settings, ui),
+        .hint(format!("keyrack init --for {owner} --via plugin:{name} --pubkey FILE"))),
+        Some(ViaArg::Yubikey | ViaArg::Ssh) | None => ssh_key(owner, settings, ui),
     }
 }
 
-fn fits(key: Key, via: Option<ViaArg>) -> Outcome<Key> {
+fn fits(key: Key, via: Option<&ViaArg>) -> Outcome<Key> {
     let is = key.recipient.via();
     let agrees = match via {
         None => true,
         Some(ViaArg::Ssh) => is == Via::Ssh,
         Some(ViaArg::Age) => is == Via::Age,
         Some(ViaArg::Yubikey) => is == Via::Yubikey,
+        Some(ViaArg::Plugin(name)) => key.recipient.plugin() == Some(name),
     };
     if agrees {
         Ok(key)

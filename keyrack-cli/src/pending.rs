@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use keyrack_manifest::atomic;
+use keyrack_manifest::{Places, atomic};
 use keyrack_names::Owner;
 
 use crate::settings::Settings;
@@ -23,7 +23,12 @@ impl Waiting {
     /// Says that this process waits for `what`, one word. Where that cannot be written
     /// down, nobody is told, and no relock can call it off.
     pub fn begin(settings: &Settings, owner: &Owner, what: &str) -> Self {
-        let dir = settings.places.pending(owner);
+        Self::begin_at(&settings.places, owner, what)
+    }
+
+    /// The same, for who has no more than the places. `touch-7` is a touch of YubiKey 7.
+    pub fn begin_at(places: &Places, owner: &Owner, what: &str) -> Self {
+        let dir = places.pending(owner);
         let file = dir.join(format!("{}.{what}", std::process::id()));
         let written = atomic::make_dir(&dir).and_then(|()| atomic::create_new(&file, b"", 0o600));
         Self { file: written.is_ok().then_some(file) }
@@ -58,13 +63,20 @@ pub fn list(settings: &Settings, owner: &Owner) -> Vec<String> {
         let comm = fs::read_to_string(format!("/proc/{pid}/comm"));
         match comm.is_ok_and(|comm| comm.trim_end() == "keyrack") {
             true if what != TICKET => {
-                waiting.push(format!("keyrack (pid {pid}) waits for a {what}"))
+                waiting.push(format!("keyrack (pid {pid}) waits for a {}", words(what)))
             }
             true => {}
             false => drop(fs::remove_file(&path)),
         }
     }
     waiting
+}
+
+fn words(what: &str) -> String {
+    match what.split_once('-') {
+        Some((what, serial)) => format!("{what} of YubiKey {serial}"),
+        None => what.to_owned(),
+    }
 }
 
 /// Calls off whoever waits for `owner`.

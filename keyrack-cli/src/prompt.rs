@@ -5,7 +5,7 @@
 //! 4,095 bytes without a word.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{IsTerminal as _, Read, Write};
 use std::process::{Command, Stdio};
 
 use keyrack_names::Secret;
@@ -45,6 +45,25 @@ pub fn agrees(question: &str) -> Option<bool> {
         line.push(byte[0]);
     }
     Some(matches!(line.to_ascii_lowercase().as_slice(), b"y" | b"yes"))
+}
+
+/// Asks for a line that is no secret, on the terminal.
+pub fn line(question: &str) -> Option<String> {
+    let mut tty = terminal()?;
+    write!(tty, "{question}").ok()?;
+    let line = line_from(tty).ok()?;
+    String::from_utf8(line.expose().to_vec()).ok()
+}
+
+/// Says something on the terminal, where stderr is not seen there.
+pub fn tell(text: &str) {
+    if std::io::stderr().is_terminal() {
+        return;
+    }
+    let clean: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if let Some(mut tty) = terminal() {
+        let _ = tty.write_all(format!("{clean}\r\n").as_bytes());
+    }
 }
 
 /// Runs an askpass program, as ssh does: the question as its argument, the answer on its

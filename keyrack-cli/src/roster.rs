@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use keyrack_names::Owner;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::args::ViaArg;
 use crate::error::{Code, Failure, Outcome};
@@ -45,7 +45,8 @@ struct Document {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Described {
-    via: Option<Via>,
+    #[serde(default, deserialize_with = "via")]
+    via: Option<ViaArg>,
     pubkey: Option<String>,
     #[serde(default)]
     backup: Vec<String>,
@@ -53,14 +54,6 @@ struct Described {
     kept_by: Option<Owner>,
     #[serde(default)]
     provisioner: bool,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Via {
-    Ssh,
-    Yubikey,
-    Age,
 }
 
 /// Reads a roster. Paths in it are relative to the file.
@@ -85,6 +78,10 @@ pub fn read(file: &Path) -> Outcome<Vec<Member>> {
         .collect())
 }
 
+fn via<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ViaArg>, D::Error> {
+    String::deserialize(from)?.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
 fn member(owner: Owner, described: Described, dir: &Path) -> Member {
     let is_file =
         |text: &str| !text.starts_with("age1") && !text.starts_with("ssh-") && text != "-";
@@ -92,11 +89,7 @@ fn member(owner: Owner, described: Described, dir: &Path) -> Member {
         |text: String| if is_file(&text) { dir.join(text).display().to_string() } else { text };
     Member {
         owner,
-        via: described.via.map(|via| match via {
-            Via::Ssh => ViaArg::Ssh,
-            Via::Yubikey => ViaArg::Yubikey,
-            Via::Age => ViaArg::Age,
-        }),
+        via: described.via,
         pubkey: described.pubkey.map(resolved),
         backup: described.backup.into_iter().map(resolved).collect(),
         handle: described.handle,

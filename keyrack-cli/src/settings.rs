@@ -45,6 +45,9 @@ pub struct Settings {
     pub github_env: Option<PathBuf>,
     /// Whether this is a step of a job on a GitHub runner.
     pub in_github_job: bool,
+    /// What the smart card library reads: passed to the helper that loads it, and nothing
+    /// else is.
+    pub smart_cards: Vec<(&'static str, OsString)>,
     /// Where an ssh-agent listens. It cannot decrypt; that is to be said.
     pub ssh_agent: Option<PathBuf>,
     /// Where the manager of the service that this is listens.
@@ -109,6 +112,10 @@ impl Settings {
             reason: text("KEYRACK_REASON"),
             github_env: path("GITHUB_ENV"),
             in_github_job: variable("RUNNER_TRACKING_ID").is_some() || flag("GITHUB_ACTIONS"),
+            smart_cards: ["PCSCLITE_CSOCK_NAME", "LD_LIBRARY_PATH"]
+                .into_iter()
+                .filter_map(|name| Some((name, variable(name)?)))
+                .collect(),
             ssh_agent: path("SSH_AUTH_SOCK"),
             manager: variable("NOTIFY_SOCKET"),
             log: flag("KEYRACK_LOG"),
@@ -120,6 +127,7 @@ impl Settings {
             asker: Arc::new(Asker {
                 no_input: global.no_input || flag("KEYRACK_NO_INPUT"),
                 yes: global.yes,
+                reaches_hardware: true,
                 passphrase_fd: passphrase_fd()?,
                 askpass: askpass(),
                 ..Asker::default()

@@ -8,6 +8,7 @@ use keyrack_names::Owner;
 use keyrack_vault::VaultError;
 
 use crate::error::{Code, Failure};
+use crate::yubikey;
 
 /// A manifest could not be opened or written.
 pub fn store(error: StoreError, owner: &Owner) -> Failure {
@@ -17,6 +18,7 @@ pub fn store(error: StoreError, owner: &Owner) -> Failure {
         StoreError::WrongKey { .. } => {
             (Code::NoIdentity, Some(format!("keyrack unlock --for {owner} --identity FILE")))
         }
+        StoreError::Yubikey(error) => return yubikey::words::of_owner(error, owner),
         StoreError::Plugin { .. } => (Code::NoIdentity, None),
         StoreError::Tampered {
             kind:
@@ -90,6 +92,9 @@ pub fn identity(error: IdentityError, owner: &Owner) -> Failure {
             Code::NeedsPerson,
             Some("run it in a terminal, or give the passphrase by KEYRACK_PASSPHRASE_FD or KEYRACK_ASKPASS".to_owned()),
         ),
+        IdentityError::Hardware { .. } => {
+            (Code::NeedsPerson, Some(format!("keyrack unlock --for {owner}")))
+        }
         IdentityError::TooOpen { path, .. } => (Code::NoIdentity, Some(format!("chmod 600 {}", path.display()))),
         IdentityError::Random(_) | IdentityError::File(_) => (Code::Unexpected, None),
         _ => (Code::NoIdentity, None),

@@ -12,7 +12,7 @@ use crate::document::{Backup, Manifest, OnOff, OwnerInfo, Provisioner, Rack, Sig
 use crate::handle::unwritable;
 use crate::store::decode;
 use crate::{
-    Conflict, Header, Identity, Pin, Recipient, SigningKey, Store, StoreError, Tampered,
+    Conflict, Header, Identity, OnYubikey, Pin, Recipient, SigningKey, Store, StoreError, Tampered,
     UpdateError, VERSION, Word,
 };
 
@@ -36,6 +36,8 @@ pub struct NewOwner<'a> {
     pub identity: Option<&'a Identity>,
     /// Where the private key lies, to find it again.
     pub identity_path: Option<PathBuf>,
+    /// On which YubiKey the private key is.
+    pub on_yubikey: Option<OnYubikey>,
     /// The owner whose vault keeps the private key instead of a file.
     pub kept_by: Option<Owner>,
     /// The time now.
@@ -86,6 +88,7 @@ impl Store<'_> {
         // The pin first: nothing else says who keeps the identity, and whose the card is.
         // Killed in between, it is a pin without a manifest, and the next try replaces it.
         Pin { kept_by: new.kept_by.clone(), ..Pin::of(&manifest, new.identity_path.clone()) }
+            .on_yubikey(new.on_yubikey)
             .write(self.places)
             .map_err(StoreError::from)?;
         Staged::alone(&self.places.card(&new.handle), &card.bytes)

@@ -93,11 +93,7 @@ impl IdentityFile {
 
     /// Whether it is the stub of a key on a YubiKey that one of these names: recipients
     /// that are known, or a file that is to be opened.
-    pub(crate) fn is_stub_of(
-        &self,
-        recipients: &[Recipient],
-        header: Option<&Header<'_>>,
-    ) -> bool {
+    pub(crate) fn is_stub_of(&self, recipients: &[Recipient], header: Option<&Header<'_>>) -> bool {
         let Parsed::Yubikey(stubs) = &self.parsed else { return false };
         let known = recipients.iter().filter_map(|recipient| Some(recipient.yubikey()?.tag()));
         let tags: Vec<_> =

@@ -58,7 +58,7 @@ pub use id::{CredId, DeviceId, Digest, DropId, IdError, InviteId, MemberId, Rack
 pub use identity::{Identity, IdentityError, Tried, Why};
 pub use identity_file::IdentityFile;
 pub use lifetime::{Lifetime, LifetimeError};
-pub use pin::{Pin, PinError};
+pub use pin::{OnYubikey, Pin, PinError};
 pub use piv::{Agreed, Yubikeys};
 pub use places::Places;
 pub use prompter::{Means, PromptError, Prompter};

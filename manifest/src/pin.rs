@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use keyrack_names::Owner;
+use keyrack_piv::{PinPolicy, TouchPolicy};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic::{self, FileError, Staged};
@@ -35,6 +36,12 @@ pub struct Pin {
     /// The YubiKey's serial number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<u32>,
+    /// When the owner's key on it asks for the PIN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin_policy: Option<PinPolicy>,
+    /// When it asks for a touch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touch_policy: Option<TouchPolicy>,
     /// The rack's name.
     pub rack_id: RackId,
     /// Who signs the manifest.
@@ -51,6 +58,17 @@ pub struct Pin {
     /// than the counter. A writer that was killed leaves it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<Box<Self>>,
+}
+
+/// On which YubiKey an owner's key is, and what it takes to use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnYubikey {
+    /// The YubiKey's serial number.
+    pub serial: u32,
+    /// When the key asks for the PIN, where that can be told.
+    pub pin_policy: Option<PinPolicy>,
+    /// When it asks for a touch, where that can be told.
+    pub touch_policy: Option<TouchPolicy>,
 }
 
 /// A pin cannot be read, or does not read as one.
@@ -80,12 +98,25 @@ impl Pin {
             identity_path: identity_path.filter(|path| path.to_str().is_some()),
             kept_by: None,
             serial: None,
+            pin_policy: None,
+            touch_policy: None,
             rack_id: manifest.rack.id,
             signer: manifest.signing.key.public(),
             member: manifest.signing.member,
             counter: manifest.counter,
             provisional: manifest.signing.provisional,
             next: None,
+        }
+    }
+
+    /// The same pin, of an owner whose key is on a YubiKey.
+    #[must_use]
+    pub fn on_yubikey(self, on: Option<OnYubikey>) -> Self {
+        match on {
+            Some(OnYubikey { serial, pin_policy, touch_policy }) => {
+                Self { serial: Some(serial), pin_policy, touch_policy, ..self }
+            }
+            None => self,
         }
     }
 

@@ -235,9 +235,13 @@ pub(crate) mod tests {
     fn a_broken_stanza_is_no_offer() {
         let good: Vec<&str> = golden("stanza").split(' ').skip(1).collect();
         assert!(offer_of(good[0], good[1]).is_some());
-        for (tag, point) in
-            [("29uZ", good[1]), (good[0], "AlUP"), ("", ""), (good[0], &good[1][1..]), ("!", good[1])]
-        {
+        for (tag, point) in [
+            ("29uZ", good[1]),
+            (good[0], "AlUP"),
+            ("", ""),
+            (good[0], &good[1][1..]),
+            ("!", good[1]),
+        ] {
             assert!(offer_of(tag, point).is_none(), "{tag} {point}");
         }
     }

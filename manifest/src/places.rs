@@ -38,6 +38,11 @@ impl Places {
         self.home.join("identities").join(format!("{handle}.card"))
     }
 
+    /// What a YubiKey's maker says of an owner's key.
+    pub fn attestation(&self, handle: &Owner) -> PathBuf {
+        self.home.join("identities").join(format!("{handle}.attestation.pem"))
+    }
+
     /// An owner's personal vault.
     pub fn personal_vault(&self, owner: &Owner) -> PathBuf {
         self.home.join("vaults").join(format!("@{owner}"))

@@ -230,8 +230,7 @@ fn parse_age(text: &str) -> Result<Recipient, RecipientError> {
 fn parse_yubikey(text: &str) -> Option<Recipient> {
     let (hrp, bytes) = bech32::decode(text).ok()?;
     let key = piv::Recipient::new(Point::new(&bytes).ok()?)?;
-    (hrp.as_str() == YUBIKEY)
-        .then(|| Recipient { kind: Kind::Piv(key), text: text.to_owned() })
+    (hrp.as_str() == YUBIKEY).then(|| Recipient { kind: Kind::Piv(key), text: text.to_owned() })
 }
 
 fn parse_ssh(line: &str) -> Result<Recipient, RecipientError> {

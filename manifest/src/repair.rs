@@ -103,7 +103,11 @@ impl Store<'_> {
             places.age_key(owner),
         ];
         if let Some(pin) = pin.filter(|pin| self.is_card_of(pin)) {
-            paths.extend([places.card(&pin.handle), places.handle_lock(&pin.handle)]);
+            paths.extend([
+                places.card(&pin.handle),
+                places.attestation(&pin.handle),
+                places.handle_lock(&pin.handle),
+            ]);
         }
         paths.extend([places.pin(owner), places.pending(owner), places.lock(owner)]);
         let mut removed = Vec::new();

@@ -111,11 +111,7 @@ fn fits(file: &IdentityFile, recipients: &[Recipient], header: Option<&Header<'_
 }
 
 /// Tries a key on the file itself, where that disturbs nobody.
-fn try_silently(
-    file: &IdentityFile,
-    target: &Target<'_>,
-    means: &Means,
-) -> Option<Identity> {
+fn try_silently(file: &IdentityFile, target: &Target<'_>, means: &Means) -> Option<Identity> {
     let sealed = target.sealed.filter(|_| !file.needs_person())?;
     let identity = file.unlock(means).ok()?;
     // A limit of nothing: only whether the key fits is asked, not what is inside. A file

@@ -205,9 +205,12 @@ fn is_behind(pin: &Pin, manifest: &Manifest, identity: &Identity) -> bool {
 /// The pin of `manifest`, with what only the device knows taken over from the old one.
 pub(crate) fn pin_after(manifest: &Manifest, old: Option<&Pin>, identity: &Identity) -> Pin {
     let path = identity.path().map(PathBuf::from);
+    let same_key = old.filter(|pin| pin.recipients.first() == Some(&manifest.owner.pubkey));
     let old_path = old.and_then(|pin| pin.identity_path.clone());
     Pin {
-        serial: old.and_then(|pin| pin.serial),
+        serial: same_key.and_then(|pin| pin.serial),
+        pin_policy: same_key.and_then(|pin| pin.pin_policy),
+        touch_policy: same_key.and_then(|pin| pin.touch_policy),
         kept_by: old.and_then(|pin| pin.kept_by.clone()),
         ..Pin::of(manifest, path.or(old_path))
     }

@@ -8,13 +8,15 @@ use keyrack_manifest::{Created, IdentityFile, NewOwner, OnOff, atomic};
 use keyrack_names::Owner;
 use serde::Serialize;
 
-use crate::args::Init;
+use crate::args::{Init, ViaArg};
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::keysource::{self, Key};
 use crate::roster::{self, Member};
 use crate::settings::{Settings, login_name};
 use crate::ui::Ui;
-use crate::{keeper, level, opened, ownkey, provisional, provisioner, words};
+use crate::yubikey::make::Made;
+use crate::yubikey::record;
+use crate::{keeper, level, opened, ownkey, provisional, provisioner, unlocking, words};
 
 /// Runs `keyrack init`.
 pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
@@ -56,6 +58,12 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
 /// The owners named by flags; each its own, so that no key is used twice by accident.
 fn members(args: &Init, settings: &Settings) -> Outcome<Vec<Member>> {
     let owners = settings.owners();
+    if args.yubikey.is_said() && (args.via != Some(ViaArg::Yubikey) || args.pubkey.is_some()) {
+        return Err(Failure::new(
+            Code::Usage,
+            "--serial, --slot, --pin-policy and --touch-policy go with --via yubikey, without --pubkey",
+        ));
+    }
     if owners.len() > 1 && (args.pubkey.is_some() || args.handle.is_some()) {
         return Err(Failure::new(
             Code::Usage,
@@ -67,7 +75,7 @@ fn members(args: &Init, settings: &Settings) -> Outcome<Vec<Member>> {
         .iter()
         .map(|owner| Member {
             owner: owner.clone(),
-            via: args.via,
+            via: args.via.clone(),
             pubkey: args.pubkey.clone(),
             backup: args.backup.clone(),
             handle: args.handle.clone(),
@@ -92,8 +100,11 @@ struct Row {
 fn one(member: &Member, args: &Init, settings: &Settings, ui: &Ui) -> Outcome<Row> {
     let owner = &member.owner;
     let path = settings.places.manifest(owner);
-    let key = ownkey::choose(member, settings, ui)?;
-    let created = create(member, args, &key, settings)? == Created::New;
+    let (key, made) = ownkey::choose(member, &args.yubikey, settings, ui)?;
+    let created = create(member, args, &key, made.as_ref(), settings)? == Created::New;
+    if let Some(attestation) = made.as_ref().and_then(|made| made.attestation.as_ref()) {
+        record::attestation(attestation, &handle(member), settings)?;
+    }
     if let Some(keeper) = member.kept_by.as_ref().filter(|_| !created) {
         remember_keeper(owner, keeper, settings, ui)?;
     }
@@ -149,7 +160,13 @@ fn turn_self_proof(to: OnOff, owner: &Owner, settings: &Settings, ui: &Ui) -> Ou
     Ok(())
 }
 
-fn create(member: &Member, args: &Init, key: &Key, settings: &Settings) -> Outcome<Created> {
+fn create(
+    member: &Member,
+    args: &Init,
+    key: &Key,
+    made: Option<&Made>,
+    settings: &Settings,
+) -> Outcome<Created> {
     let owner = &member.owner;
     let now = Timestamp::now();
     let backups = member
@@ -158,7 +175,7 @@ fn create(member: &Member, args: &Init, key: &Key, settings: &Settings) -> Outco
         .map(|text| Ok(keysource::read(text)?.recipient))
         .collect::<Outcome<Vec<_>>>()?;
     let file = private(key, owner, settings);
-    let silent = opened::prompter_for_nobody();
+    let silent = unlocking::no_means();
     let identity = match &member.kept_by {
         Some(_) => None,
         None => file
@@ -166,7 +183,7 @@ fn create(member: &Member, args: &Init, key: &Key, settings: &Settings) -> Outco
             .filter(|file| !file.needs_person())
             .and_then(|file| file.unlock(&silent).ok()),
     };
-    let provisional = file.is_none() && member.kept_by.is_none();
+    let provisional = file.is_none() && member.kept_by.is_none() && made.is_none();
     let new = NewOwner {
         owner: owner.clone(),
         handle: handle(member),
@@ -178,6 +195,7 @@ fn create(member: &Member, args: &Init, key: &Key, settings: &Settings) -> Outco
             .transpose()?,
         identity: identity.as_ref(),
         identity_path: file.as_ref().map(|file| file.path().to_owned()),
+        on_yubikey: made.map(|made| made.on),
         kept_by: member.kept_by.clone(),
         now,
     };

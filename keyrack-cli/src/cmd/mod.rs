@@ -29,6 +29,7 @@ mod status;
 pub mod trust;
 pub mod unlock;
 mod version;
+mod yubikey;
 
 /// Runs the subcommand. Its exit status is a program's only for `exec`.
 ///
@@ -50,6 +51,7 @@ pub fn run(command: &Command, settings: &Settings, ui: &Ui) -> Outcome<ExitStatu
         Command::Attach(with) => attach::run(&with.own, settings, ui),
         Command::Recipient(with) => recipient::run(&with.own.act, settings, ui),
         Command::Identity(with) => identity::run(&with.own.act, settings, ui),
+        Command::Yubikey(with) => yubikey::run(&with.own.act, settings, ui),
         Command::Daemon(with) => daemon::run(&with.own.act, settings, ui),
         Command::Copy(with) => copy::run(&with.own, settings, ui),
         Command::Trust(with) => trust::run(&with.own, settings, ui),

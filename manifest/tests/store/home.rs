@@ -65,6 +65,7 @@ impl Home {
             provisioner: None,
             identity: Some(&self.identity),
             identity_path: None,
+            on_yubikey: None,
             kept_by: None,
             now: now(),
         }

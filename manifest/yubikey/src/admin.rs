@@ -12,8 +12,7 @@ use crate::tlv;
 use crate::wire::Wire;
 
 /// The one that every YubiKey is sold with.
-const FACTORY: [u8; 24] =
-    [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8];
+const FACTORY: [u8; 24] = [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8];
 
 /// Where it says that the management key lies behind the PIN; and where it lies.
 const ADMIN_DATA: u32 = 0x5f_ff00;

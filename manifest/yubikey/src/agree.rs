@@ -44,7 +44,9 @@ pub fn agree(
         match tried {
             Ok(secret) if secret.len() == 32 => return Ok(Secret::from(&secret[..])),
             Ok(_) => {
-                return Err(PivError::Other { what: format!("YubiKey {serial} answered too little") });
+                return Err(PivError::Other {
+                    what: format!("YubiKey {serial} answered too little"),
+                });
             }
             Err(yubikey::Error::AuthenticationError) if shown || !wants_pin(card, key)? => {
                 return Err(PivError::NoTouch { serial });
@@ -68,11 +70,7 @@ fn wants_pin(card: &mut Card, key: &PivKey) -> Result<bool, PivError> {
 }
 
 /// Does something that may wait for a touch, and says so once it does.
-pub fn touching<T>(
-    serial: u32,
-    policy: Option<TouchPolicy>,
-    act: impl FnOnce() -> T,
-) -> T {
+pub fn touching<T>(serial: u32, policy: Option<TouchPolicy>, act: impl FnOnce() -> T) -> T {
     if policy == Some(TouchPolicy::Never) {
         return act();
     }

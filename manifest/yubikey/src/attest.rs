@@ -24,7 +24,9 @@ pub fn attest(card: &mut Card, slot: Slot) -> Result<Option<Attestation>, PivErr
     if keys::point_of(&certificate) != Some(key.point) {
         let serial = card.serial;
         return Err(PivError::Other {
-            what: format!("the attestation of slot {slot} of YubiKey {serial} speaks of another key"),
+            what: format!(
+                "the attestation of slot {slot} of YubiKey {serial} speaks of another key"
+            ),
         });
     }
     let signer = card.certificate(SIGNER)?;

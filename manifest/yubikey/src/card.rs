@@ -123,8 +123,8 @@ impl Card {
         let card = match self.raw.take() {
             Some(card) => card,
             None => {
-                let name = CString::new(self.reader.as_str())
-                    .map_err(|_| pcsc::Error::UnknownReader)?;
+                let name =
+                    CString::new(self.reader.as_str()).map_err(|_| pcsc::Error::UnknownReader)?;
                 pcsc::Context::establish(pcsc::Scope::System)?.connect(
                     &name,
                     pcsc::ShareMode::Shared,

@@ -47,17 +47,13 @@ pub fn create(card: &mut Card, wanted: &Wanted, wire: &Wire) -> Result<PivKey, P
         yubikey::TouchPolicy::try_from(wanted.touch_policy.byte()).map_err(|e| card.error(e))?,
     );
     let public = card
-        .with(|yubikey| {
-            piv::generate(yubikey, id, AlgorithmId::EccP256, pin_policy, touch_policy)
-        })
+        .with(|yubikey| piv::generate(yubikey, id, AlgorithmId::EccP256, pin_policy, touch_policy))
         .map_err(|error| card.error(error))?;
     if wanted.pin_policy == PinPolicy::Always {
         // It wants to see the PIN right before it signs.
         pin::verify(card, &said)?;
     }
-    let signed = touching(serial, Some(wanted.touch_policy), || {
-        certify(card, id, wanted, public)
-    });
+    let signed = touching(serial, Some(wanted.touch_policy), || certify(card, id, wanted, public));
     match signed {
         Ok(()) => {}
         // The crate does not tell why a card would not sign.
@@ -117,9 +113,7 @@ fn certify(
             validity,
             subject,
             public,
-            |builder| {
-                builder.add_extension(&policies).map_err(|_| der::ErrorKind::Failed.into())
-            },
+            |builder| builder.add_extension(&policies).map_err(|_| der::ErrorKind::Failed.into()),
         )
     })
     .map(drop)

@@ -2,6 +2,8 @@
 
 use keyrack_piv::{Asked, Device, Event, Offer, PivError, PivKey, Point, Request, Tag, Tries};
 
+use yubikey::YubiKey;
+
 use crate::card::Card;
 use crate::create::Wanted;
 use crate::metadata::{self, PIN, PUK};
@@ -38,7 +40,12 @@ impl Session {
                 Ok(Event::Attested { attestation })
             }
             Request::ChangePin { serial } => change_pin(self.card(serial)?, wire),
-            Request::ChangePuk { serial } => change_puk(self.card(serial)?, wire),
+            Request::ChangePuk { serial } => {
+                by_puk(self.card(serial)?, wire, Asked::NewPuk, YubiKey::change_puk)
+            }
+            Request::Unblock { serial } => {
+                by_puk(self.card(serial)?, wire, Asked::NewPin, YubiKey::unblock_pin)
+            }
             Request::ProtectManagement { serial } => {
                 let card = self.card(serial)?;
                 pin::ask_and_verify(card, wire)?;
@@ -147,11 +154,17 @@ fn change_pin(card: &mut Card, wire: &Wire) -> Result<Event, PivError> {
     }
 }
 
-fn change_puk(card: &mut Card, wire: &Wire) -> Result<Event, PivError> {
+/// Changes the PUK, or the PIN by the PUK.
+fn by_puk(
+    card: &mut Card,
+    wire: &Wire,
+    what: Asked,
+    change: impl FnOnce(&mut YubiKey, &[u8], &[u8]) -> Result<(), yubikey::Error>,
+) -> Result<Event, PivError> {
     let serial = card.serial;
-    let old = pin::ask(card, wire, Asked::Puk)?;
-    let new = pin::ask_new(card, wire, Asked::NewPuk)?;
-    match card.with(|yubikey| yubikey.change_puk(old.expose(), new.expose())) {
+    let puk = pin::ask(card, wire, Asked::Puk)?;
+    let new = pin::ask_new(card, wire, what)?;
+    match card.with(|yubikey| change(yubikey, puk.expose(), new.expose())) {
         Ok(()) => Ok(Event::Done),
         Err(yubikey::Error::PinLocked | yubikey::Error::WrongPin { tries: 0 }) => {
             Err(PivError::PukBlocked { serial })

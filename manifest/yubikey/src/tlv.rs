@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn what_is_cut_short_is_not_there() {
-        for bytes in [&[][..], &[0x70], &[0x70, 2, 1], &[0x70, 0x81], &[0x70, 0x82, 1], &[0x70, 0x83]]
+        for bytes in
+            [&[][..], &[0x70], &[0x70, 2, 1], &[0x70, 0x81], &[0x70, 0x82, 1], &[0x70, 0x83]]
         {
             assert_eq!(find(bytes, 0x70), None, "{bytes:?}");
         }

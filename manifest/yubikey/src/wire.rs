@@ -65,9 +65,7 @@ impl Wire {
         let line = self.lines.recv().map_err(|_| nobody(serial, what))?;
         match serde_json::from_str(&line) {
             Ok(Answer::Said(secret)) => Ok(secret),
-            Ok(Answer::Declined) => {
-                Err(PivError::Declined { serial, what: name(what).to_owned() })
-            }
+            Ok(Answer::Declined) => Err(PivError::Declined { serial, what: name(what).to_owned() }),
             Ok(Answer::Nobody) | Err(_) => Err(nobody(serial, what)),
         }
     }

@@ -81,10 +81,7 @@ fn functions() -> Option<&'static Functions> {
 }
 
 const fn request(protocol: DWORD) -> SCARD_IO_REQUEST {
-    SCARD_IO_REQUEST {
-        dwProtocol: protocol,
-        cbPciLength: size_of::<SCARD_IO_REQUEST>() as DWORD,
-    }
+    SCARD_IO_REQUEST { dwProtocol: protocol, cbPciLength: size_of::<SCARD_IO_REQUEST>() as DWORD }
 }
 
 /// Of libpcsclite.

@@ -109,7 +109,9 @@ pub enum PivError {
         what: String,
     },
     /// Something else than a PIN was entered: what a YubiKey types when it is touched.
-    #[error("that is what YubiKey {serial} types when it is touched, not its PIN; nothing was sent")]
+    #[error(
+        "that is what YubiKey {serial} types when it is touched, not its PIN; nothing was sent"
+    )]
     Typed {
         /// Which.
         serial: u32,
@@ -190,7 +192,10 @@ mod tests {
             "YubiKey 7 is not plugged in; what is plugged in: 8, 9"
         );
         assert_eq!(
-            words(PivError::Held { reader: "Yubico".into(), holders: vec!["scdaemon (pid 4)".into()] }),
+            words(PivError::Held {
+                reader: "Yubico".into(),
+                holders: vec!["scdaemon (pid 4)".into()]
+            }),
             "Yubico is held by another program: scdaemon (pid 4)"
         );
     }

@@ -51,6 +51,11 @@ pub enum Request {
         /// On which YubiKey.
         serial: u32,
     },
+    /// Set a new PIN by the PUK.
+    Unblock {
+        /// On which YubiKey.
+        serial: u32,
+    },
     /// Replace the PUK.
     ChangePuk {
         /// On which YubiKey.

@@ -75,7 +75,8 @@ impl Serialize for Tag {
 
 impl<'de> Deserialize<'de> for Tag {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let bytes = hex::lower::decode_vec(String::deserialize(from)?).map_err(de::Error::custom)?;
+        let bytes =
+            hex::lower::decode_vec(String::deserialize(from)?).map_err(de::Error::custom)?;
         Ok(Self(bytes.try_into().map_err(|_| de::Error::custom("not four bytes"))?))
     }
 }

@@ -1,0 +1,242 @@
+//! The helper process: started when a YubiKey is first asked for, kept until the command
+//! ends. What it asks back goes to the person, and so does that it waits for a finger.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use keyrack_manifest::{Agreed, Places, PromptError, Prompter as _, Yubikeys};
+use keyrack_names::{Owner, Secret};
+use keyrack_piv::{Answer, Asked, Event, Offer, PivError, Request, Tag};
+use zeroize::Zeroizing;
+
+use crate::asker::Asker;
+use crate::daemon;
+use crate::pending::Waiting;
+use crate::settings::Settings;
+use crate::ui::Ui;
+
+/// The program.
+const PROGRAM: &str = "keyrack-yubikey";
+/// The longest line that is read: a list of many keys.
+const LONGEST: u64 = 1 << 20;
+
+/// The YubiKeys of this machine.
+pub struct Helper {
+    asker: Arc<Asker>,
+    places: Places,
+    /// For whom others are told that somebody waits.
+    owner: Option<Owner>,
+    /// The YubiKey that should have the key.
+    serial: Option<u32>,
+    environment: Vec<(&'static str, std::ffi::OsString)>,
+    process: Mutex<Option<Process>>,
+}
+
+struct Process {
+    child: Child,
+    /// Closed first when the command is done with it.
+    to: Option<ChildStdin>,
+    from: BufReader<ChildStdout>,
+}
+
+impl Helper {
+    /// Not started before it is needed.
+    pub fn new(settings: &Settings, ui: &Ui, owner: Option<&Owner>, serial: Option<u32>) -> Self {
+        Self {
+            asker: ui.asker.clone(),
+            places: settings.places.clone(),
+            owner: owner.cloned(),
+            serial,
+            environment: settings.smart_cards.clone(),
+            process: Mutex::new(None),
+        }
+    }
+
+    /// Which YubiKey holds one of the keys with these tags.
+    ///
+    /// # Errors
+    /// [`PivError`]: that none does, and why.
+    pub fn find(&self, tags: Vec<Tag>) -> Result<u32, PivError> {
+        match self.call(&Request::Find { tags, serial: self.serial })? {
+            Event::Found { serial, .. } => Ok(serial),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Has the helper do something.
+    ///
+    /// # Errors
+    /// What it fails with.
+    pub fn call(&self, request: &Request) -> Result<Event, PivError> {
+        let mut process = self.process.lock().map_err(|_| unexpected())?;
+        let running = match &mut *process {
+            Some(running) => running,
+            None => process.insert(self.start()?),
+        };
+        let ended = self.converse(running, request);
+        // What may be under way in it is nobody's any more.
+        if ended.is_err() && !matches!(ended, Err(Stop::Refused(_))) {
+            *process = None;
+        }
+        ended.map_err(|stop| match stop {
+            Stop::Refused(error) | Stop::GivenUp(error) => error,
+            Stop::Gone => PivError::Other { what: format!("{PROGRAM} ended unexpectedly") },
+        })
+    }
+
+    fn start(&self) -> Result<Process, PivError> {
+        let failed = |why: String| PivError::NoService { why };
+        let program = daemon::helper(PROGRAM).map_err(|failure| failed(failure.message))?;
+        let mut child = Command::new(&program)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (*name, value)))
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|e| failed(format!("{}: {e}", program.display())))?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (to @ Some(_), Some(from)) => Ok(Process { child, to, from: BufReader::new(from) }),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn converse(&self, process: &mut Process, request: &Request) -> Result<Event, Stop> {
+        process.say(request)?;
+        let mut waits = None;
+        loop {
+            match process.hear()? {
+                Event::Ask { what, serial, left, factory } => {
+                    drop(waits.take());
+                    let _waiting = self.waiting(&format!("{}-{serial}", word(what)));
+                    let answer = self.answer(what, serial, left, factory);
+                    process.say(&answer)?;
+                }
+                Event::Touch { serial } => {
+                    if self.asker.no_input {
+                        let what = "touch".to_owned();
+                        return Err(Stop::GivenUp(PivError::Nobody { serial, what }));
+                    }
+                    waits = self.waiting(&format!("touch-{serial}"));
+                    self.asker.notice(&format!("touch YubiKey {serial} now"));
+                }
+                Event::Failed { error } => return Err(Stop::Refused(error)),
+                event => return Ok(event),
+            }
+        }
+    }
+
+    fn waiting(&self, what: &str) -> Option<Waiting> {
+        let owner = self.owner.as_ref()?;
+        Some(Waiting::begin_at(&self.places, owner, what))
+    }
+
+    fn answer(&self, what: Asked, serial: u32, left: Option<u8>, factory: bool) -> Answer {
+        let said = match what {
+            Asked::Pin => self.asker.passphrase(&question(what, serial, left, factory)),
+            Asked::NewPin | Asked::NewPuk => self.new_code(what, serial),
+            Asked::Puk | Asked::ManagementKey => {
+                let asked = self.asker.secret(&question(what, serial, left, factory));
+                asked.map_err(|_| PromptError::NobodyThere)
+            }
+        };
+        match said {
+            Ok(Some(secret)) => Answer::Said(secret),
+            Ok(None) => Answer::Declined,
+            Err(_) => Answer::Nobody,
+        }
+    }
+
+    /// A new code is typed twice: nobody sees what is typed.
+    fn new_code(&self, what: Asked, serial: u32) -> Result<Option<Secret>, PromptError> {
+        let ask =
+            |question: String| self.asker.secret(&question).map_err(|_| PromptError::NobodyThere);
+        let Some(first) = ask(question(what, serial, None, false))? else { return Ok(None) };
+        let second = ask("the same again".to_owned())?;
+        if second.as_ref() != Some(&first) {
+            self.asker.notice("the two are not the same: nothing was changed");
+            return Ok(None);
+        }
+        Ok(second)
+    }
+}
+
+impl Yubikeys for Helper {
+    fn agree(&self, offers: &[Offer]) -> Result<Agreed, PivError> {
+        let request = Request::Agree { offers: offers.to_vec(), serial: self.serial };
+        match self.call(&request)? {
+            Event::Agreed { key, secret, .. } => Ok(Agreed { key, secret }),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+/// Why a conversation ended early.
+enum Stop {
+    /// The helper says no.
+    Refused(PivError),
+    /// It is not waited for any longer.
+    GivenUp(PivError),
+    /// It is gone.
+    Gone,
+}
+
+impl Process {
+    fn say(&mut self, message: &impl serde::Serialize) -> Result<(), Stop> {
+        let mut line = serde_json::to_vec(message).map(Zeroizing::new).map_err(|_| Stop::Gone)?;
+        line.push(b'\n');
+        let to = self.to.as_mut().ok_or(Stop::Gone)?;
+        to.write_all(&line).and_then(|()| to.flush()).map_err(|_| Stop::Gone)
+    }
+
+    fn hear(&mut self) -> Result<Event, Stop> {
+        let mut line = Zeroizing::new(String::with_capacity(1024));
+        let read = (&mut self.from).take(LONGEST).read_line(&mut line);
+        match read {
+            Ok(1..) => serde_json::from_str(&line).map_err(|_| Stop::Gone),
+            _ => Err(Stop::Gone),
+        }
+    }
+}
+
+impl Drop for Process {
+    /// The end of its stdin ends it: at once if it is in the middle of something, else when
+    /// it has left the card as others are to find it.
+    fn drop(&mut self) {
+        drop(self.to.take());
+        let _ = self.child.wait();
+    }
+}
+
+fn question(what: Asked, serial: u32, left: Option<u8>, factory: bool) -> String {
+    let tries = match left {
+        Some(1) => " (1 try left)".to_owned(),
+        Some(left) => format!(" ({left} tries left)"),
+        None => String::new(),
+    };
+    let (name, sold_with) = match what {
+        Asked::Pin => ("PIN of", "123456"),
+        Asked::Puk => ("PUK of", "12345678"),
+        Asked::NewPin => return format!("new PIN for YubiKey {serial}, 6 to 8 characters"),
+        Asked::NewPuk => return format!("new PUK for YubiKey {serial}, 6 to 8 characters"),
+        Asked::ManagementKey => return format!("management key of YubiKey {serial}, in hex"),
+    };
+    let hint =
+        if factory { format!("; it was never changed from {sold_with}") } else { String::new() };
+    format!("{name} YubiKey {serial}{tries}{hint}")
+}
+
+/// What somebody waits for, as others are told.
+fn word(what: Asked) -> &'static str {
+    match what {
+        Asked::Pin | Asked::NewPin => "PIN",
+        Asked::Puk | Asked::NewPuk => "PUK",
+        Asked::ManagementKey => "key",
+    }
+}
+
+fn unexpected() -> PivError {
+    PivError::Other { what: format!("{PROGRAM} answered something else") }
+}
