@@ -50,6 +50,11 @@ impl Asker {
         !self.no_input && (prompt::has_terminal() || self.askpass.is_some())
     }
 
+    /// Whether a passphrase or PIN can be had, be it from a descriptor.
+    pub fn has_answer(&self) -> bool {
+        self.passphrase_fd.is_some() || self.has_person()
+    }
+
     /// Asks for a value without echo. `None` when the person cancels.
     ///
     /// # Errors

@@ -3,8 +3,9 @@
 
 use std::fmt;
 
-use keyrack_manifest::IdentityFile;
+use keyrack_manifest::{IdentityFile, Pin, Via};
 use keyrack_names::Owner;
+use keyrack_piv::{PinPolicy, TouchPolicy};
 use serde::Serialize;
 
 use crate::opened;
@@ -24,6 +25,12 @@ pub struct Level {
 }
 
 impl Level {
+    /// While the key lies in a file without a passphrase.
+    const READABLE: Self = Self { name: "L0", because: Some("key readable without a person") };
+
+    /// While nothing is at hand to judge by.
+    const UNKNOWN: Self = Self { name: "unknown", because: Some("its key is not at hand") };
+
     /// While a capability is in force that programs outside one tree can find.
     pub const WEAK: Self = Self { name: "L0", because: Some("a weak capability is in force") };
 }
@@ -54,18 +61,32 @@ pub fn of(settings: &Settings, owner: &Owner) -> Level {
 
 /// Whether the owner's key can be used without a person, by whoever runs this.
 pub fn key_needs_no_person(settings: &Settings, owner: &Owner) -> bool {
-    of_custody(settings, owner, 0).name == "L0"
+    of_custody(settings, owner, 0) == Level::READABLE
 }
 
 fn of_custody(settings: &Settings, owner: &Owner, depth: usize) -> Level {
     let pin = opened::pin(settings, owner).ok().flatten();
-    if let Some(keeper) = pin.and_then(|pin| pin.kept_by).filter(|_| depth < DEEPEST) {
-        return of_custody(settings, &keeper, depth + 1);
+    let keeper = pin.as_ref().and_then(|pin| pin.kept_by.as_ref());
+    if let Some(keeper) = keeper.filter(|_| depth < DEEPEST) {
+        return of_custody(settings, keeper, depth + 1);
     }
     let files = opened::key_files(settings, owner);
+    let on_yubikey = pin.as_ref().filter(|pin| pin.via == Via::Yubikey);
     match files.iter().all(IdentityFile::needs_person) {
-        _ if files.is_empty() => Level { name: "unknown", because: Some("its key is not at hand") },
+        true if on_yubikey.is_some() => on_yubikey.map_or(Level::UNKNOWN, of_yubikey),
+        _ if files.is_empty() => Level::UNKNOWN,
         true => Level { name: "L1", because: None },
-        false => Level { name: "L0", because: Some("key readable without a person") },
+        false => Level::READABLE,
+    }
+}
+
+/// A key on a YubiKey needs whom its policies, chosen when it was made, ask for.
+fn of_yubikey(pin: &Pin) -> Level {
+    match (pin.pin_policy, pin.touch_policy) {
+        (Some(PinPolicy::Never), Some(TouchPolicy::Never)) => {
+            Level { name: "L0", because: Some("its YubiKey asks for neither PIN nor touch") }
+        }
+        (Some(_), Some(_)) => Level { name: "L1", because: None },
+        _ => Level { name: "unknown", because: Some("its YubiKey's policies are not known here") },
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The directory that holds `keyrack` and `keyrackd`: `$KEYRACK_TEST_BIN`, else the
+/// The directory that holds `keyrack` and its helpers: `$KEYRACK_TEST_BIN`, else the
 /// workspace's release directory, brought up to date first.
 pub fn dir() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
@@ -30,11 +30,12 @@ fn build() -> PathBuf {
     let target = target();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--release", "--quiet", "-p", "keyrack-cli", "-p", "keyrackd"])
+        .args(["build", "--release", "--quiet"])
+        .args(["-p", "keyrack-cli", "-p", "keyrackd", "-p", "keyrack-yubikey"])
         .arg("--target-dir")
         .arg(&target)
         .current_dir(repository())
         .status();
-    assert!(built.is_ok_and(|s| s.success()), "cargo build --release -p keyrack-cli -p keyrackd");
+    assert!(built.is_ok_and(|s| s.success()), "cargo build --release, of what users run");
     target.join("release")
 }

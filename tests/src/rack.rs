@@ -87,7 +87,7 @@ impl Rack {
             // Another user may not be able to reach the build directory.
             let bin = rack.path("bin");
             fs::create_dir(&bin).expect("a fresh directory");
-            for name in ["keyrack", "keyrackd"] {
+            for name in ["keyrack", "keyrackd", "keyrack-yubikey"] {
                 fs::copy(binaries::dir().join(name), bin.join(name)).expect("the binary");
             }
             rack.bin = bin;

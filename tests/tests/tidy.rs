@@ -15,6 +15,7 @@ const UNSAFE: &[&str] = &[
     "keyrack-cli/src/start.rs",
     "keyrack-cli/src/sys.rs",
     "keyrack-cli/src/sandbox/sys.rs",
+    "manifest/yubikey/pcsclite/src/symbols.rs",
 ];
 
 fn sources() -> Vec<(std::path::PathBuf, String)> {
@@ -152,13 +153,30 @@ fn the_crates_point_one_way() {
     assert_eq!(ours("keyrack-names"), [] as [&str; 0]);
     assert_eq!(ours("keyrack-protocol"), ["keyrack-names"]);
     assert_eq!(ours("keyrackd"), ["keyrack-protocol"]);
-    assert_eq!(ours("keyrack-manifest"), ["keyrack-names"]);
+    assert_eq!(ours("keyrack-piv"), ["keyrack-names"]);
+    assert_eq!(ours("keyrack-pcsclite"), [] as [&str; 0]);
+    assert_eq!(ours("keyrack-manifest"), ["keyrack-names", "keyrack-piv"]);
+    assert_eq!(ours("keyrack-yubikey"), ["keyrack-names", "keyrack-pcsclite", "keyrack-piv"]);
     let of_vault = ours("keyrack-vault");
     assert!(
         of_vault.iter().all(|n| n == "keyrack-manifest" || n == "keyrack-names"),
         "{of_vault:?}"
     );
-    assert!(!ours("keyrack-cli").contains(&"keyrackd".to_owned()));
+    let of_command = ours("keyrack-cli");
+    for helper in ["keyrackd", "keyrack-yubikey"] {
+        assert!(!of_command.contains(&helper.to_owned()), "a helper is a process");
+    }
+}
+
+#[test]
+fn the_command_links_no_smart_card_library() {
+    for package in ["keyrack-cli", "keyrackd"] {
+        for name in tree(package, &[]) {
+            let is_foreign = ["pcsc", "pcsc-sys", "yubikey", "libloading", "keyrack-pcsclite"]
+                .contains(&name.as_str());
+            assert!(!is_foreign, "{package} is built from {name}");
+        }
+    }
 }
 
 #[test]

@@ -125,6 +125,9 @@ fn one(member: &Member, args: &Init, settings: &Settings, ui: &Ui) -> Outcome<Ro
     } else if level.because.is_some() {
         ui.say(format!("{owner}: {level}"));
     }
+    if let Some(made) = made.filter(|_| created) {
+        made.offer_to_secure(ui)?;
+    }
     Ok(Row {
         owner: owner.clone(),
         created,

@@ -120,7 +120,7 @@ impl Way {
             Err(Silent::NeedsPerson(failure)) => {
                 let unlocked =
                     access::bare_status(settings, owner).is_ok_and(|status| !status.locked);
-                if !unlocked && ui.asker.has_person() {
+                if !unlocked && ui.asker.has_answer() {
                     return Ok(Self::Manifest(Box::new(opened::open(settings, ui, owner)?)));
                 }
                 failure

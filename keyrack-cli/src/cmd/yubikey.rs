@@ -9,7 +9,7 @@ use crate::error::Outcome;
 use crate::settings::Settings;
 use crate::ui::Ui;
 use crate::yubikey::helper::Helper;
-use crate::yubikey::make::{list, several, text};
+use crate::yubikey::make::{list, note_factory_codes, several, text};
 use crate::yubikey::words;
 
 /// Runs `keyrack yubikey`.
@@ -99,15 +99,7 @@ fn note(device: &Device, ui: &Ui) {
             _ => {}
         }
     }
-    let open = [
-        (device.pin.factory, "PIN", "pin"),
-        (device.puk.factory, "PUK", "puk"),
-        (device.management.factory, "management key", "management"),
-    ];
-    for (_, what, command) in open.iter().filter(|(factory, ..)| *factory == Some(true)) {
-        ui.say(format!("YubiKey {serial} has the {what} that every YubiKey is sold with"));
-        ui.hint(format!("keyrack yubikey {command} --serial {serial}"));
-    }
+    note_factory_codes(device, ui);
 }
 
 fn shown(device: &Device) -> Shown<'_> {

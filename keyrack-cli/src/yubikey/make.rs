@@ -13,7 +13,6 @@ use crate::yubikey::helper::Helper;
 use crate::yubikey::words;
 
 /// A key on a YubiKey, for an owner.
-#[derive(Debug)]
 pub struct Made {
     /// The key.
     pub recipient: Recipient,
@@ -21,6 +20,8 @@ pub struct Made {
     pub on: OnYubikey,
     /// What its maker says of it.
     pub attestation: Option<Attestation>,
+    device: Device,
+    helper: Helper,
 }
 
 /// The key that `owner` is to have: the one it has, the one in the slot that was named, one
@@ -53,9 +54,8 @@ pub fn choose(owner: &Owner, flags: &YubikeyFlags, settings: &Settings, ui: &Ui)
         Ok(_) => None,
         Err(error) => return Err(words::of_owner(error, owner)),
     };
-    offer(&device, &helper, ui)?;
-    let (pin_policy, touch_policy) = (key.pin_policy, key.touch_policy);
-    Ok(Made { recipient, on: OnYubikey { serial, pin_policy, touch_policy }, attestation })
+    let on = OnYubikey { serial, pin_policy: key.pin_policy, touch_policy: key.touch_policy };
+    Ok(Made { recipient, on, attestation, device, helper })
 }
 
 /// Every YubiKey that is plugged in; at least one.
@@ -156,38 +156,62 @@ fn make(helper: &Helper, serial: u32, owner: &Owner, flags: &YubikeyFlags) -> Ou
     }
 }
 
-/// Says what anybody could know about this YubiKey, and offers to change it. Nobody is
-/// forced to, least of all in the middle of something else.
-fn offer(device: &Device, helper: &Helper, ui: &Ui) -> Outcome {
-    let serial = device.serial;
-    let open = [
-        (device.pin.factory, "PIN", "pin", Request::ChangePin { serial }),
-        (device.puk.factory, "PUK", "puk", Request::ChangePuk { serial }),
-        (
-            device.management.factory,
-            "management key",
-            "management",
-            Request::ProtectManagement { serial },
-        ),
-    ];
-    for (factory, what, command, request) in open {
-        if factory != Some(true) {
-            continue;
-        }
-        let is = format!("YubiKey {serial} has the {what} that every YubiKey is sold with");
+impl Made {
+    /// Says which codes of this YubiKey anybody could know, and offers to change them.
+    /// Nobody is forced to, least of all in the middle of something else.
+    ///
+    /// # Errors
+    /// When a person is there and cannot be asked.
+    pub fn offer_to_secure(&self, ui: &Ui) -> Outcome {
         let asks = ui.asker.has_person() && !ui.asker.yes && !ui.json;
-        if asks && ui.asker.agrees(&format!("{is}. Change it now?"))? {
-            match helper.call(&request) {
+        if !asks {
+            note_factory_codes(&self.device, ui);
+            return Ok(());
+        }
+        let serial = self.device.serial;
+        for (what, _, request) in factory_codes(&self.device) {
+            let question =
+                format!("YubiKey {serial} has the {what} that all are sold with. Change it now?");
+            if !ui.asker.agrees(&question)? {
+                continue;
+            }
+            match self.helper.call(&request) {
                 Ok(_) => ui.say(format!("YubiKey {serial}: its {what} is changed")),
                 // What was asked for is done; this was only offered.
                 Err(error) => ui.warn(error.to_string()),
             }
-        } else {
-            ui.say(is);
-            ui.hint(format!("keyrack yubikey {command} --serial {serial}"));
         }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Says which codes of this YubiKey are the ones that all are sold with.
+pub fn note_factory_codes(device: &Device, ui: &Ui) {
+    let serial = device.serial;
+    let codes = factory_codes(device);
+    if codes.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = codes.iter().map(|(what, ..)| *what).collect();
+    ui.say(format!("YubiKey {serial}: sold with this {}, known to all", names.join(", ")));
+    for (_, command, _) in codes {
+        ui.hint(format!("keyrack yubikey {command} --serial {serial}"));
+    }
+}
+
+/// What was never changed since it was sold: its name, the command that changes it, and
+/// what that command asks for.
+fn factory_codes(device: &Device) -> Vec<(&'static str, &'static str, Request)> {
+    let serial = device.serial;
+    let all = [
+        (device.pin.factory, ("PIN", "pin", Request::ChangePin { serial })),
+        (device.puk.factory, ("PUK", "puk", Request::ChangePuk { serial })),
+        (
+            device.management.factory,
+            ("management key", "management", Request::ProtectManagement { serial }),
+        ),
+    ];
+    all.into_iter().filter(|(factory, _)| *factory == Some(true)).map(|(_, code)| code).collect()
 }
 
 /// A policy, or that it cannot be told.

@@ -4,6 +4,9 @@
 use pcsc::Card;
 use zeroize::Zeroizing;
 
+/// Chooses an application.
+pub const SELECT: u8 = 0xa4;
+
 /// What the card answered: its bytes, and its status word.
 pub struct Reply {
     /// The bytes.
@@ -48,6 +51,20 @@ pub fn send(
         reply.status = more.status;
     }
     Ok(reply)
+}
+
+/// Has the card select `first`, then `second`, with nobody in between.
+///
+/// # Errors
+/// As [`send`].
+pub fn select_both(card: &mut Card, first: &[u8], second: &[u8]) -> Result<(), pcsc::Error> {
+    let transaction = card.transaction()?;
+    for application in [first, second] {
+        let mut command = vec![0, SELECT, 4, 0, application.len() as u8];
+        command.extend_from_slice(application);
+        transmit(&transaction, &command)?;
+    }
+    Ok(())
 }
 
 fn transmit(card: &pcsc::Transaction<'_>, command: &[u8]) -> Result<Reply, pcsc::Error> {

@@ -12,6 +12,12 @@ use zeroize::Zeroizing;
 use crate::apdu::{self, Reply};
 use crate::{holders, tlv};
 
+/// The PIV application, and the one that YubiKeys are set up by.
+const PIV: &[u8] = &[0xa0, 0, 0, 3, 8];
+const MANAGEMENT: &[u8] = &[0xa0, 0, 0, 5, 0x27, 0x47, 0x11, 0x17];
+/// A command that PIV knows, and changes nothing.
+const VERSION: [u8; 3] = [0xfd, 0, 0];
+
 /// An open YubiKey.
 pub struct Card {
     /// Its serial number.
@@ -64,7 +70,7 @@ impl Card {
     /// [`PivError::Reset`], [`PivError::Removed`]; never because the card says no.
     pub fn send(&mut self, command: [u8; 3], data: &[u8]) -> Result<Reply, PivError> {
         let sent = self.raw().and_then(|card| apdu::send(card, command, data));
-        sent.map_err(|error| self.error(error.into()))
+        sent.map_err(|error| self.lost(error))
     }
 
     /// An object that lies on it. `None` where there is none, or an empty one.
@@ -91,14 +97,37 @@ impl Card {
         Ok(certificate.map(<[u8]>::to_vec))
     }
 
+    /// Makes sure that it listens to PIV commands: another program may have had it do
+    /// something else since.
+    ///
+    /// # Errors
+    /// As [`Card::send`].
+    pub fn listens(&mut self) -> Result<(), PivError> {
+        if !self.send(VERSION, &[])?.is_yes() {
+            self.send([apdu::SELECT, 4, 0], PIV)?;
+            self.verified = false;
+        }
+        Ok(())
+    }
+
     /// What an error of the service or the crate means here.
-    pub fn error(&self, error: yubikey::Error) -> PivError {
+    pub fn error(&mut self, error: yubikey::Error) -> PivError {
+        let serial = self.serial;
+        match error {
+            yubikey::Error::PcscError { inner: Some(inner) } => self.lost(inner),
+            // A card that is pulled out under way answers nothing, which the crate takes for
+            // a no.
+            other => match self.raw().and_then(|card| apdu::send(card, VERSION, &[])) {
+                Err(inner) => self.lost(inner),
+                Ok(_) => PivError::Other { what: format!("YubiKey {serial} refused: {other}") },
+            },
+        }
+    }
+
+    fn lost(&self, error: pcsc::Error) -> PivError {
         use pcsc::Error as E;
         let serial = self.serial;
-        let yubikey::Error::PcscError { inner: Some(inner) } = error else {
-            return PivError::Other { what: format!("YubiKey {serial} refused: {error}") };
-        };
-        match inner {
+        match error {
             E::ResetCard => PivError::Reset { serial },
             E::RemovedCard
             | E::NoSmartcard
@@ -139,8 +168,8 @@ impl Card {
 impl Drop for Card {
     fn drop(&mut self) {
         if self.verified {
-            // It selects another application: that is what takes the PIN back.
-            let _ = self.with(YubiKey::deauthenticate);
+            // Another application in between is what takes the PIN back.
+            let _ = self.raw().and_then(|card| apdu::select_both(card, MANAGEMENT, PIV));
         }
         if let Some(raw) = self.raw.take() {
             let _ = raw.disconnect(Disposition::LeaveCard);

@@ -10,6 +10,7 @@ use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 use x509_cert::time::{Time, Validity};
+use yubikey::Error::NotFound;
 use yubikey::certificate::Certificate;
 use yubikey::piv::{self, AlgorithmId, SlotId};
 
@@ -38,70 +39,101 @@ pub struct Wanted {
 /// key, [`PivError::NoTouch`].
 pub fn create(card: &mut Card, wanted: &Wanted, wire: &Wire) -> Result<PivKey, PivError> {
     let serial = card.serial;
-    let slot = empty_slot(card, wanted.slot)?;
+    let subject = subject(&wanted.name).map_err(|error| card.error(error))?;
+    let (slot, begun) = free_slot(card, wanted)?;
     let id = SlotId::try_from(slot.id()).map_err(|error| card.error(error))?;
     let said = pin::ask_and_verify(card, wire)?;
     admin::authenticate(card, wire)?;
-    let (pin_policy, touch_policy) = (
-        yubikey::PinPolicy::try_from(wanted.pin_policy.byte()).map_err(|e| card.error(e))?,
-        yubikey::TouchPolicy::try_from(wanted.touch_policy.byte()).map_err(|e| card.error(e))?,
-    );
-    let public = card
-        .with(|yubikey| piv::generate(yubikey, id, AlgorithmId::EccP256, pin_policy, touch_policy))
-        .map_err(|error| card.error(error))?;
+    let public = match begun {
+        true => unfinished(card, id)?,
+        false => generate(card, id, wanted)?,
+    };
     if wanted.pin_policy == PinPolicy::Always {
         // It wants to see the PIN right before it signs.
         pin::verify(card, &said)?;
     }
-    let signed = touching(serial, Some(wanted.touch_policy), || certify(card, id, wanted, public));
-    match signed {
+    let signed =
+        touching(serial, Some(wanted.touch_policy), || certify(card, id, wanted, subject, public));
+    match signed.map_err(|error| (error, card.error(error))) {
         Ok(()) => {}
         // The crate does not tell why a card would not sign.
-        Err(yubikey::Error::KeyError) if wanted.touch_policy != TouchPolicy::Never => {
+        Err((yubikey::Error::KeyError, PivError::Other { .. }))
+            if wanted.touch_policy != TouchPolicy::Never =>
+        {
             return Err(PivError::NoTouch { serial });
         }
-        Err(error) => return Err(card.error(error)),
+        Err((_, error)) => return Err(error),
     }
     keys::in_slot(card, slot)?.ok_or_else(|| PivError::Other {
         what: format!("YubiKey {serial} does not show the key it made in slot {slot}"),
     })
 }
 
-/// The slot that was asked for, or the first that holds neither certificate nor key.
-fn empty_slot(card: &mut Card, wanted: Option<Slot>) -> Result<Slot, PivError> {
+/// The slot that was asked for, or the first that is free; and whether such a key is begun
+/// in it: made, and then left without a certificate, since nobody touched the card or it
+/// was pulled out.
+fn free_slot(card: &mut Card, wanted: &Wanted) -> Result<(Slot, bool), PivError> {
     let serial = card.serial;
-    if let Some(slot) = wanted {
-        return match is_empty(card, slot)? {
-            true => Ok(slot),
-            false => Err(PivError::SlotTaken { serial, slot }),
-        };
-    }
-    for slot in Slot::all() {
-        if is_empty(card, slot)? {
-            return Ok(slot);
+    let slots: Vec<Slot> = wanted.slot.map_or_else(|| Slot::all().collect(), |slot| vec![slot]);
+    for slot in slots {
+        if card.object(keys::object_id(slot))?.is_some() {
+            continue;
+        }
+        let there = metadata::read(card, slot.id())?;
+        let is_such = there.algorithm == Some(AlgorithmId::EccP256.into())
+            && there.generated == Some(true)
+            && there.pin_policy == Some(wanted.pin_policy)
+            && there.touch_policy == Some(wanted.touch_policy);
+        if is_such || there.algorithm.is_none() {
+            return Ok((slot, is_such));
         }
     }
-    Err(PivError::Full { serial })
+    Err(match wanted.slot {
+        Some(slot) => PivError::SlotTaken { serial, slot },
+        None => PivError::Full { serial },
+    })
 }
 
-fn is_empty(card: &mut Card, slot: Slot) -> Result<bool, PivError> {
-    Ok(card.object(keys::object_id(slot))?.is_none()
-        && metadata::read(card, slot.id())?.algorithm.is_none())
+fn generate(
+    card: &mut Card,
+    slot: SlotId,
+    wanted: &Wanted,
+) -> Result<SubjectPublicKeyInfoOwned, PivError> {
+    let made = card.with(|yubikey| {
+        let pin = yubikey::PinPolicy::try_from(wanted.pin_policy.byte())?;
+        let touch = yubikey::TouchPolicy::try_from(wanted.touch_policy.byte())?;
+        piv::generate(yubikey, slot, AlgorithmId::EccP256, pin, touch)
+    });
+    made.map_err(|error| card.error(error))
+}
+
+/// The public half of a key that has no certificate yet.
+fn unfinished(card: &mut Card, slot: SlotId) -> Result<SubjectPublicKeyInfoOwned, PivError> {
+    let shown = card.with(|yubikey| piv::metadata(yubikey, slot)?.public.ok_or(NotFound));
+    shown.map_err(|error| card.error(error))
+}
+
+fn subject(name: &str) -> Result<Name, yubikey::Error> {
+    let version = env!("CARGO_PKG_VERSION");
+    // What has a meaning in a distinguished name stands for itself.
+    let escaped: String = name
+        .chars()
+        .flat_map(|c| "\"+,;<>#= \\".contains(c).then_some('\\').into_iter().chain([c]))
+        .collect();
+    Ok(Name::from_str(&format!("CN={escaped},OU=keyrack {version},O={}", keys::ORGANIZATION))?)
 }
 
 fn certify(
     card: &mut Card,
     slot: SlotId,
     wanted: &Wanted,
+    subject: Name,
     public: SubjectPublicKeyInfoOwned,
 ) -> Result<(), yubikey::Error> {
     let mut number = [0; 20];
     getrandom::fill(&mut number).map_err(|_| yubikey::Error::GenericError)?;
     // Positive, and as long as it says.
     number[0] = number[0] & 0x7f | 0x40;
-    let version = env!("CARGO_PKG_VERSION");
-    let subject = format!("CN={},OU=keyrack {version},O={}", wanted.name, keys::ORGANIZATION);
-    let subject = Name::from_str(&subject)?;
     let validity = Validity { not_before: now()?, not_after: Time::INFINITY };
     let serial = SerialNumber::new(&number)?;
     let policies = Policies([wanted.pin_policy.byte(), wanted.touch_policy.byte()]);
@@ -147,5 +179,20 @@ impl Encode for Policies {
 impl AsExtension for Policies {
     fn critical(&self, _: &Name, _: &[Extension]) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_for_itself_whatever_is_in_it() {
+        for name in ["mechanic", "a-b.c_d", "a,b+c=d", "x\\y", "#1", " z "] {
+            let parsed = subject(name).unwrap();
+            assert_eq!(parsed.0.len(), 3, "{name}: {parsed}");
+            let shown = keys::common_name(&parsed).unwrap();
+            assert_eq!(shown, name);
+        }
     }
 }

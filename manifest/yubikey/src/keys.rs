@@ -97,7 +97,7 @@ fn described(
     Ok(PivKey {
         slot,
         point,
-        name: attribute(subject, COMMON_NAME).unwrap_or_else(|| subject.to_string()),
+        name: common_name(subject).unwrap_or_else(|| subject.to_string()),
         for_age: attribute(subject, ORGANIZATION_NAME).is_some_and(|name| name == ORGANIZATION),
         pin_policy: shown.pin_policy.or(pin),
         touch_policy: shown.touch_policy.or(touch),
@@ -111,6 +111,11 @@ fn policies(certificate: &Certificate) -> (Option<PinPolicy>, Option<TouchPolicy
         Some([pin, touch, ..]) => (PinPolicy::from_byte(*pin), TouchPolicy::from_byte(*touch)),
         _ => (None, None),
     }
+}
+
+/// What a certificate calls its key.
+pub fn common_name(subject: &Name) -> Option<String> {
+    attribute(subject, COMMON_NAME)
 }
 
 fn attribute(name: &Name, wanted: ObjectIdentifier) -> Option<String> {

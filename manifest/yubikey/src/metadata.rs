@@ -22,6 +22,8 @@ pub struct Metadata {
     pub pin_policy: Option<PinPolicy>,
     /// When it asks for a touch.
     pub touch_policy: Option<TouchPolicy>,
+    /// Whether the key was made on the card.
+    pub generated: Option<bool>,
     /// Whether it is the one that every YubiKey is sold with.
     pub factory: Option<bool>,
     /// How many tries are left.
@@ -46,6 +48,7 @@ fn parse(bytes: &[u8]) -> Metadata {
                 metadata.pin_policy = PinPolicy::from_byte(*pin);
                 metadata.touch_policy = TouchPolicy::from_byte(*touch);
             }
+            (3, [origin, ..]) => metadata.generated = Some(*origin == 1),
             (5, [factory, ..]) => metadata.factory = Some(*factory == 1),
             (6, [_, left, ..]) => metadata.left = Some(*left),
             _ => {}
@@ -64,6 +67,7 @@ mod tests {
         assert_eq!(key.algorithm, Some(0x11));
         assert_eq!(key.pin_policy, Some(PinPolicy::Once));
         assert_eq!(key.touch_policy, Some(TouchPolicy::Cached));
+        assert_eq!(key.generated, Some(true));
         let pin = parse(&[1, 1, 0xff, 5, 1, 1, 6, 2, 3, 2]);
         assert_eq!((pin.factory, pin.left), (Some(true), Some(2)));
         assert_eq!(parse(&[]), Metadata::default());

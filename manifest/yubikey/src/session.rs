@@ -19,6 +19,8 @@ pub struct Session {
 impl Session {
     /// Does what is asked.
     pub fn answer(&mut self, request: Request, wire: &Wire) -> Event {
+        // One that was reset or pulled out since is opened anew, if it is there again.
+        self.cards.retain_mut(|card| card.listens().is_ok());
         self.try_answer(request, wire).unwrap_or_else(|error| Event::Failed { error })
     }
 
