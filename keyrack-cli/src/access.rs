@@ -17,7 +17,7 @@ use crate::error::{Code, Failure, Outcome};
 use crate::opened;
 use crate::settings::Settings;
 use crate::tree::{self, Tree};
-use crate::words;
+use crate::{whereabouts, words};
 
 /// One way to a daemon.
 struct Way {
@@ -116,6 +116,17 @@ pub fn bare_status(settings: &Settings, owner: &Owner) -> Result<BareStatus, Cli
             _ => Ok(status),
         }
     })
+}
+
+/// Where `owner`'s daemon listens, if this caller holds a key that it proved itself to,
+/// without a person.
+pub fn proven(settings: &Settings, owner: &Owner) -> Option<PathBuf> {
+    if !somebody_listens(settings, owner) {
+        return None;
+    }
+    let attach = || opened::without_person(settings, owner)?.attach(settings).ok();
+    let session = by_capability(settings, owner).map(|(session, _)| session).or_else(attach)?;
+    Some(session.path().to_owned())
 }
 
 /// Has `owner`'s daemon forget everything and end. Needs no key; not proven either.
@@ -220,11 +231,14 @@ fn nobody(settings: &Settings, owner: &Owner) -> Failure {
 /// Nothing of `owner` is unlocked.
 pub fn locked(settings: &Settings, owner: &Owner) -> Failure {
     let manifest = settings.places.manifest(owner);
-    if !manifest.exists() {
-        return words::absent(owner, &manifest);
+    match manifest.try_exists() {
+        Ok(true) => whereabouts::out_of_sight(settings, owner).unwrap_or_else(|| {
+            Failure::new(Code::Locked, format!("{owner} is locked"))
+                .hint(format!("keyrack unlock --for {owner}"))
+        }),
+        Ok(false) => words::absent(owner, &manifest),
+        Err(error) => Failure::new(Code::Unexpected, format!("{}: {error}", manifest.display())),
     }
-    Failure::new(Code::Locked, format!("{owner} is locked"))
-        .hint(format!("keyrack unlock --for {owner}"))
 }
 
 /// The ways by capability, the tree's own first.

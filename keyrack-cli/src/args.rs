@@ -230,6 +230,10 @@ impl Command {
             },
             Self::Identity(with) => return with.own.act.take_global(),
             Self::Yubikey(with) => return with.own.act.take_global(),
+            Self::Generate(with) => match &mut with.own.what {
+                GenerateWhat::Completions(with) => &mut with.global,
+                GenerateWhat::Man(with) => &mut with.global,
+            },
             _ => return Global::default(),
         };
         std::mem::take(nested)
@@ -397,6 +401,9 @@ pub struct Set {
     /// Only here to be refused: a value on the command line is seen by every process.
     #[arg(hide = true)]
     pub value: Vec<OsString>,
+    /// The same, by a flag that other tools have.
+    #[arg(long = "value", hide = true, num_args = 0..=1)]
+    pub value_flag: Option<Option<OsString>>,
 }
 
 /// How widely a capability may be found.
@@ -783,14 +790,22 @@ pub struct Generate {
 #[derive(Debug, Subcommand)]
 pub enum GenerateWhat {
     /// A completion script on stdout
-    Completions {
-        /// For which shell
-        shell: clap_complete::Shell,
-    },
+    Completions(With<Completions>),
     /// Man pages, one for each command, into a directory
-    Man {
-        /// The directory; it is created
-        #[arg(value_hint = ValueHint::DirPath)]
-        dir: PathBuf,
-    },
+    Man(With<Man>),
+}
+
+/// `keyrack generate completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// For which shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `keyrack generate man`
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The directory; it is created
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
 }

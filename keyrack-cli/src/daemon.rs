@@ -14,10 +14,10 @@ use keyrack_protocol::message::{Refusal, Start, Started, decode, encode};
 use keyrack_protocol::{RackId, frame, handover};
 
 use crate::anchor::Anchor;
-use crate::audit_log;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
+use crate::{audit_log, whereabouts};
 
 /// How long a daemon may take to listen. It takes a millisecond or two.
 const START_DEADLINE: Duration = Duration::from_secs(10);
@@ -135,6 +135,7 @@ impl Rack {
         match decode(&started).context(doing)? {
             Started::Ready { sockets, notes } => {
                 notes.iter().for_each(|note| ui.warn(note));
+                whereabouts::remember(settings, &self.owner, &sockets);
                 Ok(sockets)
             }
             Started::AlreadyRunning { socket } => Ok(vec![socket]),

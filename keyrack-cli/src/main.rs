@@ -19,6 +19,7 @@ mod error;
 mod exec;
 mod grant;
 mod harden;
+mod installed;
 mod keeper;
 mod keysource;
 mod level;
@@ -52,6 +53,7 @@ mod users;
 mod values;
 mod wanted;
 mod when;
+mod whereabouts;
 mod words;
 mod yubikey;
 

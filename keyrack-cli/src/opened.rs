@@ -11,7 +11,7 @@ use keyrack_protocol::keys::{Key, RackSecret};
 use keyrack_protocol::message::{Reply, Request, Status};
 
 use crate::daemon::Rack;
-use crate::error::{Code, Failure, Outcome};
+use crate::error::{Code, Context, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
 use crate::{keeper, unlocking, values, words};
@@ -125,7 +125,8 @@ pub fn manifest_without_person(settings: &Settings, owner: &Owner) -> Option<Man
 /// [`Code::Absent`], [`Code::NoIdentity`] or [`Code::NeedsPerson`].
 pub fn identity(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity> {
     let path = settings.places.manifest(owner);
-    if !path.exists() {
+    // What may not be looked at is not absent.
+    if !path.try_exists().context(|| path.display().to_string())? {
         let backup = settings.places.backup(owner);
         return Err(match backup.exists() {
             false => words::store(StoreError::Absent { owner: owner.clone(), path }, owner),

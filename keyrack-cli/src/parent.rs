@@ -38,6 +38,8 @@ pub fn lasting() -> Option<Pid> {
 fn passing(pid: Pid) -> Option<&'static str> {
     if WRAPPERS.contains(&comm(pid).as_str()) {
         Some("it runs one command and ends")
+    } else if is_one_line(pid) {
+        Some("it is a shell for this one command")
     } else if is_subshell(pid) {
         Some("it is a subshell, as of $(…)")
     } else {
@@ -49,6 +51,31 @@ fn comm(pid: Pid) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
 }
 
+fn is_shell(pid: Pid) -> bool {
+    matches!(comm(pid).as_str(), "bash" | "sh" | "dash" | "zsh" | "ksh" | "fish" | "ash")
+}
+
+/// A shell that `make` and its like started for a line which ends with this very command.
+fn is_one_line(pid: Pid) -> bool {
+    let parent = Stat::of(pid).map(|stat| comm(stat.parent));
+    let runs_one = parent.is_some_and(|name| WRAPPERS.contains(&name.as_str()));
+    let ours: Vec<String> = std::env::args().skip(1).collect();
+    let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    runs_one && is_shell(pid) && line(&words).is_some_and(|line| ends_with(line, &ours))
+}
+
+/// The line in a shell's arguments, which end in NUL each: `sh -c LINE`.
+fn line(words: &str) -> Option<&str> {
+    let mut words = words.split('\0').skip(1);
+    let is_flag = |word: &str| word.starts_with('-') && !word.starts_with("--");
+    words.find(|word| is_flag(word) && word.ends_with('c'))?;
+    words.next()
+}
+
+fn ends_with(line: &str, ours: &[String]) -> bool {
+    !ours.is_empty() && line.trim_end().ends_with(&ours.join(" "))
+}
+
 /// A shell that was forked, never executed anything (it has its parent's arguments) and
 /// writes into a pipe its parent does not write into: somebody reads it to its end, and
 /// then it is gone. A plain `( … )` goes on and reads.
@@ -56,11 +83,30 @@ fn is_subshell(pid: Pid) -> bool {
     let Some(parent) = Stat::of(pid).map(|stat| stat.parent) else { return false };
     let arguments = |pid: Pid| fs::read(format!("/proc/{pid}/cmdline")).ok();
     let output = |pid: Pid| fs::read_link(format!("/proc/{pid}/fd/1")).ok();
-    let is_shell =
-        matches!(comm(pid).as_str(), "bash" | "sh" | "dash" | "zsh" | "ksh" | "fish" | "ash");
     let is_fork = comm(pid) == comm(parent)
         && arguments(pid).is_some()
         && arguments(pid) == arguments(parent);
     let is_piped = output(pid).is_some_and(|out| out.to_string_lossy().starts_with("pipe:"));
-    is_shell && is_fork && is_piped && output(pid) != output(parent)
+    is_shell(pid) && is_fork && is_piped && output(pid) != output(parent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_ends_with_our_command_is_told_from_one_that_goes_on() {
+        let ours = ["unlock", "--for", "bot"].map(str::to_owned);
+        for (words, ends) in [
+            ("sh\0-c\0X=1 keyrack unlock --for bot\0", true),
+            ("bash\0-ec\0cd x; keyrack unlock --for bot \0", true),
+            ("sh\0-c\0keyrack unlock --for bot; robot\0", false),
+            ("sh\0-c\0keyrack unlock --for bot && robot\0", false),
+            ("sh\0robot.sh\0unlock --for bot\0", false),
+            ("sh\0", false),
+        ] {
+            assert_eq!(line(words).is_some_and(|line| ends_with(line, &ours)), ends, "{words:?}");
+        }
+        assert!(!ends_with("anything", &[]));
+    }
 }

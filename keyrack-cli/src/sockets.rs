@@ -86,6 +86,11 @@ pub fn sweep(paths: &[PathBuf]) -> usize {
     paths.iter().filter(|path| is_ours(path)).filter(|path| removed(path, deadline)).count()
 }
 
+/// Whether nobody listens on a socket that is there.
+pub fn is_dead(path: &Path) -> bool {
+    matches!(client::bare(path, BareRequest::Status), Err(ClientError::NotRunning))
+}
+
 /// Who holds `path` that is no daemon: another user, another program, another kind of file.
 pub fn stranger(path: &Path) -> Option<String> {
     let found = path.symlink_metadata().ok()?;
@@ -107,11 +112,13 @@ pub fn stranger(path: &Path) -> Option<String> {
 
 fn removed(path: &Path, deadline: Instant) -> bool {
     loop {
-        match client::bare(path, BareRequest::Status) {
-            Err(ClientError::NotRunning) => return remove_dead(path).is_some(),
-            _ if Instant::now() >= deadline => return false,
-            _ => std::thread::sleep(Duration::from_millis(1)),
+        if is_dead(path) {
+            return remove_dead(path).is_some();
         }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -120,10 +127,7 @@ fn removed(path: &Path, deadline: Instant) -> bool {
 fn remove_dead(path: &Path) -> Option<()> {
     let (dir, uid) = (path.parent()?, peer::own_uid());
     let _lock = dirs::lock(&[(dir, dirs::place(dir, uid).ok()?)], uid).ok()?;
-    match client::bare(path, BareRequest::Status) {
-        Err(ClientError::NotRunning) => fs::remove_file(path).ok(),
-        _ => None,
-    }
+    if is_dead(path) { fs::remove_file(path).ok() } else { None }
 }
 
 fn is_daemon_socket(path: &Path) -> bool {

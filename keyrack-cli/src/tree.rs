@@ -61,7 +61,9 @@ pub enum TreeError {
     #[error("the kernel's key rings are forbidden here ({0})")]
     Forbidden(Errno),
     /// 200 keys or 20,000 bytes a user.
-    #[error("this user's kernel key quota is used up (see /proc/key-users)")]
+    #[error(
+        "this user's kernel key quota is used up: relock what is not needed, or raise kernel.keys.maxkeys (/proc/key-users shows it)"
+    )]
     Quota,
     /// The parent has several threads or another uid.
     #[error("the kernel does not let the calling program take it ({0})")]

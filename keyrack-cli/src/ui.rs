@@ -101,6 +101,17 @@ impl Ui {
         Ok(())
     }
 
+    /// Says what would be done, and was not. In JSON: what would have been said, marked.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn would(&self, words: impl AsRef<str>, mut object: serde_json::Value) -> Outcome {
+        if let Some(fields) = object.as_object_mut() {
+            fields.insert("dryRun".to_owned(), true.into());
+        }
+        self.done(words, object)
+    }
+
     /// Says something on stderr.
     pub fn say(&self, text: impl AsRef<str>) {
         if !self.quiet && !self.json {

@@ -84,7 +84,10 @@ fn failure(error: &clap::Error) -> Failure {
         }
         kind => kind.to_string(),
     };
-    let command = std::env::args().nth(1).filter(|name| known(name)).unwrap_or_default();
+    let command = std::env::args_os()
+        .filter_map(|word| word.into_string().ok())
+        .find(|word| known(word))
+        .unwrap_or_default();
     Failure::new(Code::Usage, message).hint(format!("keyrack {command} --help").replace("  ", " "))
 }
 

@@ -14,12 +14,14 @@ use tempfile::TempDir;
 use crate::script::Script;
 use crate::{Finished, Terminal, binaries, daemons};
 
+/// What is installed side by side.
+const PROGRAMS: &[&str] = &["keyrack", "keyrackd", "keyrack-yubikey"];
+
 /// A throwaway home with the real binaries.
 #[derive(Debug)]
 pub struct Rack {
     // Dropped last: the daemons' sockets lie in it.
     root: TempDir,
-    bin: PathBuf,
     uid: Option<u32>,
     env: Vec<(String, String)>,
 }
@@ -76,27 +78,41 @@ impl Rack {
         // Short, because a socket's path ends at 108 bytes.
         let root = tempfile::Builder::new().prefix("kr-").tempdir_in(within).expect("a sandbox");
         let sockets = root.path().join("run").display().to_string();
-        let bin = binaries::dir().to_owned();
-        let mut rack = Self { root, bin, uid, env: vec![("KEYRACK_SOCKET_DIR".into(), sockets)] };
+        let rack = Self { root, uid, env: vec![("KEYRACK_SOCKET_DIR".into(), sockets)] };
+        rack.install();
         for dir in ["home", "home/.ssh", "run", "work"] {
             let dir = rack.path(dir);
             fs::create_dir(&dir).expect("a fresh directory");
             fs::set_permissions(&dir, Permissions::from_mode(0o700)).expect("our directory");
         }
         if let Some(uid) = uid {
-            // Another user may not be able to reach the build directory.
-            let bin = rack.path("bin");
-            fs::create_dir(&bin).expect("a fresh directory");
-            for name in ["keyrack", "keyrackd", "keyrack-yubikey"] {
-                fs::copy(binaries::dir().join(name), bin.join(name)).expect("the binary");
-            }
-            rack.bin = bin;
             let all = ["", "home", "home/.ssh", "run", "work"].map(|dir| rack.path(dir));
             for dir in all {
                 std::os::unix::fs::chown(dir, Some(uid), Some(uid)).expect("root may");
             }
         }
         rack
+    }
+
+    /// Another user may not be able to reach the build directory; and `doctor --fix` changes
+    /// how the daemon's program is installed.
+    fn install(&self) {
+        let bin = self.path("bin");
+        fs::create_dir(&bin).expect("a fresh directory");
+        for name in PROGRAMS {
+            let (built, here) = (binaries::dir().join(name), bin.join(name));
+            // A link has the mode of what is shared with every other rack.
+            let linked = if *name == "keyrackd" {
+                Err(())
+            } else {
+                fs::hard_link(&built, &here).map_err(drop)
+            };
+            if linked.is_err() {
+                fs::copy(&built, &here).expect("the binary");
+            }
+        }
+        let open = Permissions::from_mode(0o755);
+        fs::set_permissions(bin.join("keyrackd"), open).expect("our file");
     }
 
     /// Sets a variable for everything that runs in this rack.
@@ -256,7 +272,7 @@ impl Rack {
     }
 
     fn search_path(&self) -> std::ffi::OsString {
-        let dirs = std::iter::once(self.bin.clone()).chain(path_dirs());
+        let dirs = std::iter::once(self.path("bin")).chain(path_dirs());
         std::env::join_paths(dirs).expect("directories without colons")
     }
 }

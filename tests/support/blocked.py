@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
 """Runs a command under a seccomp filter that answers one system call with EPERM, as sandboxes
-and container profiles do: blocked.py connect|keyctl COMMAND."""
+and container profiles and older kernels do: blocked.py CALL COMMAND."""
 import ctypes
 import os
 import struct
 import sys
 
-NUMBERS = {"x86_64": {"connect": 42, "keyctl": 250}, "aarch64": {"connect": 203, "keyctl": 219}}
-call = NUMBERS[os.uname().machine][sys.argv[1]]
+NUMBERS = {
+    "x86_64": {"connect": 42, "keyctl": 250, "seccomp": 317, "memfd_create": 319},
+    "aarch64": {"connect": 203, "keyctl": 219, "seccomp": 277, "memfd_create": 279},
+}[os.uname().machine]
+# The same on every architecture.
+NUMBERS.update(landlock_create_ruleset=444, memfd_secret=447)
+call = NUMBERS[sys.argv[1]]
 LOAD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
 ALLOW, ERRNO_EPERM = 0x7FFF0000, 0x00050001
 program = b"".join(

@@ -1,6 +1,7 @@
 //! Who may read: the tree that unlocked, whoever can use the key without a person, and
 //! nobody else. `SIBLING` is a bash that did not unlock.
 
+use keyrack_tests::fake::{self, FakeDaemon};
 use keyrack_tests::rack::KeyType;
 use keyrack_tests::{Rack, need};
 
@@ -95,6 +96,35 @@ fn relock_revokes_every_capability_at_once() {
     let first = rack.script(&script).start();
     meanwhile(&rack, UNLOCK);
     first.finish().code(5).bytes(b"");
+}
+
+#[test]
+fn a_lock_without_a_key_is_not_verified() {
+    let rack = passphrased();
+    rack.sh(UNLOCK).ok();
+    let said = "keyrack: bot: its daemon was asked to lock, which is not verified: no key to it is at hand\n";
+    rack.sh("keyrack relock --for bot").ok().stderr(said);
+    rack.sh(&format!("{UNLOCK}; keyrack relock --for bot")).ok().stderr("keyrack: bot is locked\n");
+    // Something in the daemon's place that says whatever is asked of it.
+    let status = r#"{"owner":"bot","rack":"RACK","pid":1,"version":"0","versions":[1],"locked":false,"generation":1,"protections":[]}"#;
+    let rack_id = rack.sh("sed -n 's/.*\"rack_id\": *\"\\([0-9a-f]*\\)\".*/\\1/p' ~/.local/state/keyrack/owners/bot.json").text();
+    let payload = [b"\x02".as_slice(), status.replace("RACK", &rack_id).as_bytes()].concat();
+    let _fake = FakeDaemon::saying(&rack.socket("bot"), Some(fake::framed(&payload)));
+    let done = rack.sh("keyrack relock --for bot --json");
+    assert_eq!(done.ok().json()["verified"], false);
+}
+
+#[test]
+fn a_line_of_a_makefile_ends_with_its_unlock_and_says_so() {
+    need!("make");
+    let rack = passphrased();
+    rack.write("work/pass", "open sesame\n");
+    let unlock = "KEYRACK_PASSPHRASE_FD=0 keyrack unlock --accept-drops --for bot";
+    rack.write("work/Makefile", format!("alone:\n\t{unlock}\nwith-robot:\n\t{unlock} && {GET}\n"));
+    let done = rack.sh("make --silent alone <pass");
+    assert!(done.errors().contains("and it is a shell for this one command"), "{done}");
+    assert!(done.code(2).errors().contains("[Makefile:2: alone] Error 10"), "{done}");
+    rack.sh("make --silent with-robot <pass").ok().bytes(b"value");
 }
 
 #[test]

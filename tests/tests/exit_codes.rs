@@ -2,7 +2,7 @@
 
 use keyrack_tests::fake::FakeDaemon;
 use keyrack_tests::rack::KeyType;
-use keyrack_tests::{Rack, source};
+use keyrack_tests::{Rack, need, source};
 
 fn rack() -> Rack {
     let rack = Rack::new();
@@ -21,6 +21,14 @@ fn code_1_unexpected() {
     let done =
         rack().sh("keyrack unlock --quiet --for bot; keyrack get --for bot --key TOKEN >/dev/full");
     done.fails(1, "keyrack: error: stdout: No space left on device (os error 28)\n");
+    // What may not be looked at is not absent.
+    let rack = Rack::ordinary();
+    rack.sh("keyrack init --for bot; chmod 000 ~/.local/share/keyrack").ok();
+    for command in ["list", "unlock", "get --key TOKEN"] {
+        let done = rack.sh(&format!("keyrack {command} --for bot"));
+        assert!(done.code(1).errors().contains("Permission denied"), "{done}");
+    }
+    rack.sh("chmod 700 ~/.local/share/keyrack").ok();
 }
 
 #[test]
@@ -109,6 +117,30 @@ fn code_13_blocked_by_a_sandbox() {
     rack.write("work/blocked.py", BLOCKED);
     let done = rack.sh("python3 blocked.py connect keyrack get --for bot --key TOKEN");
     done.code(13).bytes(b"");
+}
+
+/// As of a service with `PrivateTmp=yes`: there is a daemon, and no way to it from here.
+#[test]
+fn code_13_behind_a_tmp_of_its_own() {
+    need!(root);
+    let sockets = tempfile::Builder::new().prefix("kr-").tempdir_in("/tmp").expect("a directory");
+    let rack = Rack::of_root_at_home()
+        .with_env("KEYRACK_SOCKET_DIR", &sockets.path().display().to_string());
+    rack.key("bot");
+    rack.sh("keyrack init --for bot; printf value | keyrack set --for bot --key TOKEN; keyrack unlock --for bot").ok();
+    let inside = |command: &str| {
+        rack.sh(&format!("unshare --mount sh -c 'mount -t tmpfs none /tmp; exec {command}'"))
+    };
+    let get = "keyrack get --for bot --key TOKEN";
+    for command in [get, "keyrack relock --for bot", "keyrack attach --for bot"] {
+        let done = inside(command);
+        done.code(13).bytes(b"");
+        assert!(done.errors().contains("PrivateTmp=no"), "{done}");
+    }
+    rack.sh(get).ok().bytes(b"value");
+    // A daemon that was locked is gone, wherever one looks from.
+    rack.sh("keyrack relock --for bot").ok();
+    inside(get).code(3).bytes(b"");
 }
 
 const BLOCKED: &str = include_str!("../support/blocked.py");

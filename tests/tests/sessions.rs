@@ -31,6 +31,7 @@ sessions! {
     destroy
     doctor
     drops
+    dry_run
     errors
     fill
     help

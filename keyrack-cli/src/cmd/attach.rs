@@ -19,6 +19,10 @@ pub fn run(args: &Attach, settings: &Settings, ui: &Ui) -> Outcome {
         ClientError::NotRunning => access::locked(settings, owner),
         error => daemon::failure(&error, owner),
     })?;
+    let object = serde_json::json!({ "owner": owner, "given": true });
+    if settings.dry_run {
+        return ui.would(format!("{owner}: a capability would be given"), object);
+    }
     let capability = Capability::new(&args.reach, &mut session, settings)?;
     if let Some(registration) = capability.registration(owner, rack.id) {
         let request = Request::Mint { capability: registration, slugs: None };
@@ -42,7 +46,7 @@ pub fn run(args: &Attach, settings: &Settings, ui: &Ui) -> Outcome {
         socket: session.path().to_owned(),
     };
     if capability.hand_over(entry, ui)? {
-        return Ok(());
+        return if ui.json { ui.object(&object) } else { Ok(()) };
     }
     Err(Failure::new(Code::Denied, format!("{owner}: the calling program was given no capability"))
         .hint(format!("eval \"$(keyrack attach --for {owner} --scope env)\"")))

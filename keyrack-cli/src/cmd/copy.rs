@@ -22,8 +22,9 @@ pub fn run(args: &Copy, settings: &Settings, ui: &Ui) -> Outcome {
     }
     let slug = wanted::slug(&args.at)?;
     if settings.dry_run {
-        ui.say(format!("{slug} would be copied from {} to {}", args.from, args.to));
-        return Ok(());
+        let object = serde_json::json!({ "owner": args.to, "slug": slug, "pending": true });
+        let words = format!("{slug} would be copied from {} to {}", args.from, args.to);
+        return ui.would(words, object);
     }
     let (value, class) = read(args, &slug, settings, ui)?;
     let mut entry = Entry::new(slug, VaultName::personal(), Timestamp::now());

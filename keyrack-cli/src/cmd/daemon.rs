@@ -77,6 +77,12 @@ fn stop(args: &DaemonStop, settings: &Settings, ui: &Ui) -> Outcome {
     if !args.all {
         return super::relock::everything(settings.owner()?, settings, ui);
     }
+    if settings.dry_run {
+        let found = sockets::find(settings).into_iter();
+        let pids: BTreeSet<i32> = found.filter_map(|found| Some(found.server?.pid)).collect();
+        let object = serde_json::json!({ "stopped": pids.len() });
+        return ui.would(format!("{} would be stopped", pids.len()), object);
+    }
     let (mut stopped, mut dead, mut left) = (BTreeSet::new(), Vec::new(), Vec::new());
     for Found { path, server } in sockets::find(settings) {
         // A daemon listens on two paths; it is one daemon.
@@ -110,8 +116,13 @@ fn stop(args: &DaemonStop, settings: &Settings, ui: &Ui) -> Outcome {
 fn prune(settings: &Settings, ui: &Ui) -> Outcome {
     let dead = sockets::find(settings).into_iter().filter(|found| found.server.is_none());
     let paths: Vec<PathBuf> = dead.map(|found| found.path).collect();
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    if settings.dry_run {
+        let dead = paths.len();
+        let object = serde_json::json!({ "removed": dead });
+        return ui.would(format!("{dead} dead socket{} would be removed", plural(dead)), object);
+    }
     let removed = sockets::sweep(&paths);
-    let plural = if removed == 1 { "" } else { "s" };
-    let object = serde_json::json!({ "removed": removed });
+    let (object, plural) = (serde_json::json!({ "removed": removed }), plural(removed));
     ui.done(format!("{removed} dead socket{plural} removed"), object)
 }

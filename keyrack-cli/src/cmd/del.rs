@@ -16,13 +16,12 @@ pub fn run(args: &Del, settings: &Settings, ui: &Ui) -> Outcome {
         Failure::new(Code::Absent, format!("{owner} has no {slug}"))
             .hint(format!("keyrack list --for {owner}"))
     };
+    let object = serde_json::json!({ "owner": owner, "slug": slug, "deleted": true });
     if settings.dry_run {
         opened.manifest.keys.get(&slug).ok_or_else(absent)?;
-        ui.say(format!("{owner}: {slug} would be deleted"));
-        return Ok(());
+        return ui.would(format!("{owner}: {slug} would be deleted"), object);
     }
     opened.update(settings, |manifest| manifest.keys.remove(&slug).map(drop).ok_or_else(absent))?;
     push::forget(&opened, &slug, settings);
-    let object = serde_json::json!({ "owner": owner, "slug": slug, "deleted": true });
     ui.done(format!("{owner}: {slug} is deleted"), object)
 }

@@ -4,7 +4,7 @@
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{access, opened, words};
+use crate::{access, opened, whereabouts, words};
 
 /// Runs `keyrack destroy`.
 pub fn run(settings: &Settings, ui: &Ui) -> Outcome {
@@ -14,18 +14,17 @@ pub fn run(settings: &Settings, ui: &Ui) -> Outcome {
         return Err(words::absent(owner, &manifest));
     }
     if settings.dry_run {
-        ui.say(format!(
-            "{owner}: {} and all that belongs to it would be removed",
-            manifest.display()
-        ));
-        return Ok(());
+        let words =
+            format!("{owner}: {} and all that belongs to it would be removed", manifest.display());
+        return ui.would(words, serde_json::json!({ "owner": owner, "removed": [manifest] }));
     }
     if !ui.asker.agrees(&format!("remove {owner} and every credential it has?"))? {
         return Err(Failure::new(Code::NeedsPerson, "nothing was removed"));
     }
     if access::bare_status(settings, owner).is_ok() {
-        super::relock::everything(owner, settings, ui)?;
+        ui.say(super::relock::in_silence(owner, settings)?.words(owner));
     }
+    whereabouts::forget(settings, owner);
     let removed = opened::store(settings).destroy(owner).map_err(|e| words::store(e, owner))?;
     for path in &removed {
         ui.say(format!("{owner}: removed {}", path.display()));

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use keyrack_manifest::{IdentityFile, Manifest, Restored, StoreError, Tampered, Via};
 use keyrack_names::Owner;
+use keyrack_protocol::message::Protection;
 use serde::Serialize;
 
 use crate::args::Doctor;
-use crate::daemon::helper;
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{access, level, opened, sandbox, skew, sockets, tree, upkeep, words};
+use crate::{access, installed, level, opened, sandbox, skew, sockets, tree, upkeep, words};
 
 /// What no level protects from. `docs/THREATS.md` says why, and which test shows it.
 const NEVER: &[&str] = &[
@@ -25,24 +25,25 @@ const NEVER: &[&str] = &[
 /// Runs `keyrack doctor`.
 pub fn run(args: &Doctor, settings: &Settings, ui: &Ui) -> Outcome {
     let owner = settings.owner()?;
+    let fixes = args.fix && !settings.dry_run;
     if args.accept_restored {
         return accept_restored(owner, settings, ui);
     }
     let mut checks = vec![
-        Check::of("keyrackd", helper("keyrackd").map(|path| path.display().to_string())),
+        Check::of("keyrackd", installed::look(fixes)),
         key_rings(),
         sandbox_check(),
         home(settings),
     ];
     let manifest = manifest(owner, settings, ui);
     if let Err(failure) = &manifest
-        && args.fix
+        && fixes
         && failure.hints.iter().any(|hint| hint.ends_with("--fix"))
     {
         fix(owner, settings, ui)?;
         checks.push(Check::of("manifest", Ok("restored from its backup".to_owned())));
     } else {
-        let vault = manifest.as_ref().ok().map(|manifest| vault(manifest, args, settings));
+        let vault = manifest.as_ref().ok().map(|manifest| vault(manifest, fixes, settings));
         checks.push(Check::of(
             "manifest",
             manifest.map(|_| "opens, and is what was last written".to_owned()),
@@ -51,20 +52,7 @@ pub fn run(args: &Doctor, settings: &Settings, ui: &Ui) -> Outcome {
     }
     checks.push(key(owner, settings));
     checks.extend(strangers(owner, settings));
-    if let Ok(status) = access::bare_status(settings, owner) {
-        if let Some(skew) = skew::of(&status) {
-            let skew = Failure::new(Code::Ok, skew);
-            let hint = format!("keyrack daemon restart --for {owner}");
-            checks.push(Check::of("daemon", Err(skew.hint(hint))));
-        }
-        checks.extend(status.protections.into_iter().map(|p| Check {
-            name: p.name,
-            ok: p.on,
-            words: p.state,
-            code: Code::Ok,
-            hints: Vec::new(),
-        }));
-    }
+    checks.extend(daemon(owner, settings));
     report(owner, &checks, settings, ui)
 }
 
@@ -127,12 +115,12 @@ fn manifest(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Manifest> {
 }
 
 /// Whether every value is there. A provisional manifest has no vault yet.
-fn vault(manifest: &Manifest, args: &Doctor, settings: &Settings) -> Option<Check> {
+fn vault(manifest: &Manifest, fixes: bool, settings: &Settings) -> Option<Check> {
     manifest.personal_vault()?;
     let words = upkeep::check(manifest, settings).and_then(|records| {
         let plural = if records == 1 { "" } else { "s" };
         let whole = format!("whole: {records} record{plural}");
-        Ok(match if args.fix { upkeep::sweep(manifest, settings)? } else { 0 } {
+        Ok(match if fixes { upkeep::sweep(manifest, settings)? } else { 0 } {
             0 => whole,
             swept => format!("{whole}; removed {swept} that killed writers left"),
         })
@@ -178,10 +166,10 @@ fn accept_restored(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
     let identity = opened::identity(settings, ui, owner)?;
     let why = match opened::store(settings).open(owner, &identity) {
         Ok(_) => {
-            ui.say(format!(
+            let words = format!(
                 "{owner}: the manifest is the one this device knows; there is nothing to accept"
-            ));
-            return Ok(());
+            );
+            return ui.done(words, accepted(owner, false));
         }
         Err(StoreError::Tampered {
             kind:
@@ -194,14 +182,20 @@ fn accept_restored(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
         }) => kind,
         Err(error) => return Err(words::store(error, owner)),
     };
+    if settings.dry_run {
+        return ui.would(format!("{owner}: {why}; it would be believed"), accepted(owner, true));
+    }
     if !ui.asker.agrees(&format!("{owner}: {why}. Believe it all the same?"))? {
         return Err(Failure::new(Code::NeedsPerson, "nothing was changed"));
     }
     opened::store(settings)
         .accept_restored(owner, &identity, jiff::Timestamp::now())
         .map_err(|e| words::store(e, owner))?;
-    ui.say(format!("{owner}: the manifest is accepted as it is"));
-    Ok(())
+    ui.done(format!("{owner}: the manifest is accepted as it is"), accepted(owner, true))
+}
+
+fn accepted(owner: &Owner, accepted: bool) -> serde_json::Value {
+    serde_json::json!({ "owner": owner, "accepted": accepted })
 }
 
 fn key_rings() -> Check {
@@ -239,6 +233,26 @@ fn strangers(owner: &Owner, settings: &Settings) -> Vec<Check> {
         Some(Check::of("socket", Err(failure)))
     };
     access::bare_sockets(settings, owner).into_iter().filter_map(stranger).collect()
+}
+
+/// What protects the daemon that runs, each ingredient with its state.
+fn daemon(owner: &Owner, settings: &Settings) -> Vec<Check> {
+    let Ok(status) = access::bare_status(settings, owner) else {
+        let words = "none runs; what protects one is told while it does";
+        return vec![Check::of("daemon", Ok(words.to_owned()))];
+    };
+    let skew = skew::of(&status).map(|skew| {
+        let hint = format!("keyrack daemon restart --for {owner}");
+        Check::of("daemon", Err(Failure::new(Code::Ok, skew).hint(hint)))
+    });
+    let check = |p: Protection| Check {
+        name: p.name,
+        ok: p.on,
+        words: p.state,
+        code: Code::Ok,
+        hints: Vec::new(),
+    };
+    skew.into_iter().chain(status.protections.into_iter().map(check)).collect()
 }
 
 fn key(owner: &Owner, settings: &Settings) -> Check {

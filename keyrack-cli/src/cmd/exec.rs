@@ -35,8 +35,11 @@ pub fn run(args: &Exec, settings: &Settings, ui: &Ui) -> Outcome<ExitStatus> {
     let owner = settings.owner()?;
     let declared = Declared::read(args, settings, owner)?;
     if settings.dry_run {
-        ui.say(format!("{owner}: {} would be run with {declared}", args.program().display()));
-        return Ok(ExitStatus::SUCCESS);
+        let program = args.program().to_string_lossy();
+        let words = format!("{owner}: {program} would be run with {declared}");
+        let object =
+            serde_json::json!({ "owner": owner, "program": program, "with": declared.to_string() });
+        return ui.would(words, object).map(|()| ExitStatus::SUCCESS);
     }
     let mut environment = settings::inherited();
     let sandbox = Sandbox::new(&args.isolation, settings, owner, &environment)?;

@@ -32,13 +32,16 @@ pub fn run(args: &Fill, settings: &Settings, ui: &Ui) -> Outcome {
     }
     let mut opened = opened::open(settings, ui, owner)?;
     let missing = missing(args, &project, &opened);
+    let object = |set: &[&Slug], missing: &[&Slug]| serde_json::json!({ "owner": owner, "set": set, "missing": missing });
     if missing.is_empty() {
-        ui.say(format!("{owner} has everything that {} asks for", project.path.display()));
-        return Ok(());
+        let words = format!("{owner} has everything that {} asks for", project.path.display());
+        return ui.done(words, object(&[], &[]));
     }
     if settings.dry_run {
-        missing.iter().for_each(|(slug, _)| ui.say(format!("{owner}: {slug} is missing")));
-        return Ok(());
+        let slugs: Vec<&Slug> = missing.iter().map(|(slug, _)| slug).collect();
+        let words: Vec<String> =
+            slugs.iter().map(|slug| format!("{owner}: {slug} is missing")).collect();
+        return ui.would(words.join("\n"), object(&[], &slugs));
     }
     let mut given = Given::read()?;
     let mut filled: Vec<(Slug, Wanted, Secret)> = Vec::new();
@@ -53,6 +56,11 @@ pub fn run(args: &Fill, settings: &Settings, ui: &Ui) -> Outcome {
     push::known(&opened, settings);
     filled.iter().for_each(|(slug, ..)| ui.say(format!("{owner}: {slug} is set")));
     left.iter().for_each(|(slug, _)| ui.warn(format!("{owner}: {slug} is still missing")));
+    if ui.json {
+        let set: Vec<&Slug> = filled.iter().map(|(slug, ..)| slug).collect();
+        let missing: Vec<&Slug> = left.iter().map(|(slug, _)| slug).collect();
+        ui.object(&object(&set, &missing))?;
+    }
     match left.iter().filter(|(_, optional)| !optional).count() {
         0 => Ok(()),
         _ if filled.is_empty() => {

@@ -13,12 +13,13 @@ use crate::ui::Ui;
 /// Runs `keyrack generate`.
 pub fn run(what: &GenerateWhat, ui: &Ui) -> Outcome {
     match what {
-        GenerateWhat::Completions { shell } => {
+        GenerateWhat::Completions(with) => {
             let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "keyrack", &mut script);
+            clap_complete::generate(with.own.shell, &mut Cli::command(), "keyrack", &mut script);
             ui.payload(&script)
         }
-        GenerateWhat::Man { dir } => {
+        GenerateWhat::Man(with) => {
+            let dir = &with.own.dir;
             fs::create_dir_all(dir).context(|| dir.display().to_string())?;
             let mut command = Cli::command().disable_help_subcommand(true);
             command.build();

@@ -37,7 +37,7 @@ pub fn run(args: &Get, settings: &Settings, ui: &Ui) -> Outcome {
     }
     let answers = access::get(settings, owner, &asks)?;
     if ui.json {
-        return json(owner, &asks, answers, ui);
+        return json(owner, &asks, answers, settings, ui);
     }
     let granted = granted(owner, &asks, answers, settings)?;
     match (args.format, granted.as_slice()) {
@@ -70,21 +70,19 @@ fn granted(
 /// the format cannot hold.
 pub fn print(format: Format, values: &[Granted], settings: &Settings, ui: &Ui) -> Outcome {
     let mut text = zeroize::Zeroizing::new(Vec::new());
-    if format == Format::Gha {
-        ui.payload(&deliver::masks(values.iter().map(|one| &one.value)))?;
-    }
     for one in values {
         let block = deliver::write(format, &one.slug.key, one.value.expose(), &delimiter()?)
             .map_err(|error| refused(&error, one, settings))?;
         text.extend_from_slice(&block);
     }
     match format {
-        Format::Gha => append_to_github_env(settings.github_env.as_deref(), &text),
+        Format::Gha => for_github(values, settings.github_env.as_deref(), &text, ui),
         _ => ui.payload(&text),
     }
 }
 
-fn append_to_github_env(path: Option<&Path>, text: &[u8]) -> Outcome {
+/// Masks first, so that nothing is in a log before the runner knows to hide it.
+fn for_github(values: &[Granted], path: Option<&Path>, text: &[u8], ui: &Ui) -> Outcome {
     use std::io::Write;
     let path = path.ok_or_else(|| {
         Failure::new(
@@ -95,6 +93,7 @@ fn append_to_github_env(path: Option<&Path>, text: &[u8]) -> Outcome {
     let doing = || "GITHUB_ENV".to_owned();
     let mut file =
         std::fs::OpenOptions::new().append(true).create(true).open(path).context(doing)?;
+    ui.payload(&deliver::masks(values.iter().map(|one| &one.value)))?;
     file.write_all(text).context(doing)
 }
 
@@ -116,57 +115,77 @@ fn refused(error: &deliver::DeliverError, one: &Granted, settings: &Settings) ->
 }
 
 /// One object for all that was asked; the exit code says what is missing.
-fn json(owner: &Owner, asks: &[Ask], answers: Vec<Answer>, ui: &Ui) -> Outcome {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Row<'a> {
-        key: &'a KeyName,
-        status: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        slug: Option<String>,
-        #[serde(flatten)]
-        value: Option<JsonValue>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        expires_in_ms: Option<u64>,
-    }
+fn json(
+    owner: &Owner,
+    asks: &[Ask],
+    answers: Vec<Answer>,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome {
     let mut rows = Vec::with_capacity(asks.len());
     let mut failures = Vec::new();
     for (ask, answer) in asks.iter().zip(answers) {
         let status = status(&answer);
-        let row = Row { key: &ask.key, status, slug: None, value: None, expires_in_ms: None };
-        rows.push(match answer::granted(owner, ask, answer) {
-            Ok(granted) => Row {
-                slug: Some(granted.slug.to_string()),
-                value: Some(JsonValue::new(granted.value.expose())),
-                expires_in_ms: Some(granted.expires_in_ms),
-                ..row
-            },
+        match answer::granted(owner, ask, answer) {
+            Ok(granted) => rows.push(Row::granted(&granted)),
             Err(failure) => {
-                failures.push(failure);
-                row
+                failures.push((ask, failure));
+                rows.push(Row::missing(&ask.key, status));
             }
-        });
+        }
     }
     ui.object(&serde_json::json!({ "owner": owner, "values": rows }))?;
     let codes = std::iter::repeat_n(Code::Ok, rows.len() - failures.len())
-        .chain(failures.iter().map(|f| f.code));
+        .chain(failures.iter().map(|(_, failure)| failure.code));
     match (Code::of_batch(codes), failures.into_iter().next()) {
         (Code::Ok, _) | (_, None) => Ok(()),
-        (code, Some(first)) => Err(Failure { code, ..first }),
+        (code, Some((ask, first))) => {
+            Err(Failure { code, ..elsewhere::explain(first, settings, owner, ask) })
+        }
+    }
+}
+
+/// One value in JSON, or why there is none.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    key: KeyName,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slug: Option<String>,
+    #[serde(flatten)]
+    value: Option<JsonValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in_ms: Option<u64>,
+}
+
+impl Row {
+    /// For a value that there is.
+    pub fn granted(granted: &Granted) -> Self {
+        Self {
+            key: granted.slug.key.clone(),
+            status: "granted",
+            slug: Some(granted.slug.to_string()),
+            value: Some(JsonValue::new(granted.value.expose())),
+            expires_in_ms: Some(granted.expires_in_ms),
+        }
+    }
+
+    fn missing(key: &KeyName, status: &'static str) -> Self {
+        Self { key: key.clone(), status, slug: None, value: None, expires_in_ms: None }
     }
 }
 
 /// A value in JSON: as text, or in base64 where it is not UTF-8.
 #[derive(Serialize)]
-pub struct JsonValue {
+struct JsonValue {
     value: zeroize::Zeroizing<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<&'static str>,
 }
 
 impl JsonValue {
-    /// For these bytes.
-    pub fn new(bytes: &[u8]) -> Self {
+    fn new(bytes: &[u8]) -> Self {
         use base64::Engine as _;
         match std::str::from_utf8(bytes) {
             Ok(text) => Self { value: text.to_owned().into(), encoding: None },

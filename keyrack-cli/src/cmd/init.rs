@@ -30,12 +30,7 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
         atomic::replace(&mark, b"").context(|| mark.display().to_string())?;
     }
     if settings.dry_run {
-        for Member { owner, .. } in &members {
-            let path = settings.places.manifest(owner);
-            let words = if path.exists() { "is there already" } else { "would be created" };
-            ui.say(format!("{owner}: {} {words}", path.display()));
-        }
-        return Ok(());
+        return would(&members, settings, ui);
     }
     let mut done = Vec::new();
     let mut failures = Vec::new();
@@ -53,6 +48,20 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
     let Some((last, others)) = failures.split_last() else { return Ok(()) };
     others.iter().for_each(|failure| ui.fail(failure));
     Err(Failure { code, ..last.clone() })
+}
+
+/// Says which manifests would be made.
+fn would(members: &[Member], settings: &Settings, ui: &Ui) -> Outcome {
+    let mut words = Vec::with_capacity(members.len());
+    let mut rows = Vec::with_capacity(members.len());
+    for Member { owner, .. } in members {
+        let path = settings.places.manifest(owner);
+        let created = !path.exists();
+        let what = if created { "would be created" } else { "is there already" };
+        words.push(format!("{owner}: {} {what}", path.display()));
+        rows.push(serde_json::json!({ "owner": owner, "created": created, "path": path }));
+    }
+    ui.would(words.join("\n"), serde_json::json!({ "owners": rows }))
 }
 
 /// The owners named by flags; each its own, so that no key is used twice by accident.

@@ -57,14 +57,19 @@ fn list(opened: &Opened, ui: &Ui) -> Outcome {
 fn add(args: &RecipientAdd, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outcome {
     let owner = opened.owner.clone();
     let recipient = keysource::read(&args.recipient)?.recipient;
+    let fingerprint = recipient.fingerprint();
+    let object = |added: bool, label: Option<&Word>| {
+        let label = label.map(Word::as_str);
+        serde_json::json!({ "owner": owner, "added": added, "label": label, "fingerprint": fingerprint })
+    };
     if opened.manifest.all_recipients().iter().any(|have| have.same_key(&recipient)) {
-        ui.say(format!("{owner}: {} can open the manifest already", recipient.fingerprint()));
-        return Ok(());
+        let words = format!("{owner}: {fingerprint} can open the manifest already");
+        return ui.done(words, object(false, None));
     }
     let label = label(args.label.as_deref(), &opened.manifest)?;
     if settings.dry_run {
-        ui.say(format!("{owner}: {} would be added as {label}", recipient.fingerprint()));
-        return Ok(());
+        let words = format!("{owner}: {fingerprint} would be added as {label}");
+        return ui.would(words, object(true, Some(&label)));
     }
     let now = Timestamp::now();
     opened.update(settings, |manifest| {
@@ -73,8 +78,8 @@ fn add(args: &RecipientAdd, mut opened: Opened, settings: &Settings, ui: &Ui) ->
             .map_err(|e| refused(e, &owner))?;
         rewrap(manifest, settings, &owner)
     })?;
-    ui.say(format!("{owner}: {} can open the manifest now, as {label}", recipient.fingerprint()));
-    Ok(())
+    let words = format!("{owner}: {fingerprint} can open the manifest now, as {label}");
+    ui.done(words, object(true, Some(&label)))
 }
 
 fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outcome {
@@ -101,12 +106,12 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
             .hint(format!("keyrack recipient add --for {owner} RECIPIENT")));
     }
     let label = who.label();
+    let object = |exposed: &[String]| serde_json::json!({ "owner": owner, "removed": label, "exposed": exposed });
     if settings.dry_run {
-        ui.say(format!("{owner}: {label} would be removed"));
-        return Ok(());
+        return ui.would(format!("{owner}: {label} would be removed"), object(&exposed(&opened)));
     }
     // What runs now answers to the old rack secret, which the removed key knew.
-    super::relock::everything(&owner, settings, ui)?;
+    ui.say(super::relock::in_silence(&owner, settings)?.words(&owner));
     audit_log::close(settings, &owner, ui)?;
     let now = Timestamp::now();
     opened.update(settings, |manifest| {
@@ -121,8 +126,11 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
     })?;
     // Who opened the manifest before it was replaced may have started a daemon since.
     super::relock::in_silence(&owner, settings)?;
-    ui.say(format!("{owner}: {label} is removed; the keys it knew are replaced"));
-    let exposed: Vec<String> = opened.manifest.keys.keys().map(ToString::to_string).collect();
+    let exposed = exposed(&opened);
+    ui.done(
+        format!("{owner}: {label} is removed; the keys it knew are replaced"),
+        object(&exposed),
+    )?;
     if !exposed.is_empty() {
         ui.warn(format!(
             "{owner}: it could read these, so each needs a new value: {}",
@@ -130,6 +138,11 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
         ));
     }
     Ok(())
+}
+
+/// The slugs of all the values that a recipient could read.
+fn exposed(opened: &Opened) -> Vec<String> {
+    opened.manifest.keys.keys().map(ToString::to_string).collect()
 }
 
 /// Whose key is removed.

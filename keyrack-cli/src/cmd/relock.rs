@@ -1,8 +1,9 @@
-//! `keyrack relock`: make the daemon forget, all of it or a part.
+//! `keyrack relock`: make the daemon forget, all of it or a part. Whoever has no key to the
+//! daemon may lock it, too, and is not told that it was the daemon.
 
 use keyrack_names::Owner;
-use keyrack_protocol::client::{ClientError, Session};
-use keyrack_protocol::message::{Forget, Reply, Request};
+use keyrack_protocol::client::{self, ClientError, Session};
+use keyrack_protocol::message::{BareRequest, Forget, Reply, Request};
 
 use crate::access;
 use crate::args::Relock;
@@ -10,14 +11,12 @@ use crate::daemon;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{audit_log, opened, pending, sockets, tree, wanted};
+use crate::{audit_log, opened, pending, sockets, tree, wanted, whereabouts};
 
 /// Runs `keyrack relock`.
 pub fn run(args: &Relock, settings: &Settings, ui: &Ui) -> Outcome {
     if args.all {
-        let owners =
-            settings.places.owners().context(|| settings.places.home.display().to_string())?;
-        return owners.iter().try_for_each(|owner| everything(owner, settings, ui));
+        return all(settings, ui);
     }
     let owner = settings.owner()?;
     if args.key.is_empty() && args.env.is_none() && args.vault.is_none() {
@@ -26,38 +25,119 @@ pub fn run(args: &Relock, settings: &Settings, ui: &Ui) -> Outcome {
     part(args, owner, settings, ui)
 }
 
-/// Has everything forgotten and every capability revoked. Needs no key: locking always
-/// wins. So the answer is not proven either.
-pub fn everything(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
-    if in_silence(owner, settings)? {
-        ui.done(format!("{owner} is locked"), done(owner, true))
-    } else {
-        ui.done(format!("{owner} was locked already"), done(owner, false))
+/// Every owner of this home. One that cannot be locked does not keep the others open.
+fn all(settings: &Settings, ui: &Ui) -> Outcome {
+    let owners = settings.places.owners().context(|| settings.places.home.display().to_string())?;
+    let mut rows = Vec::with_capacity(owners.len());
+    let mut codes = Vec::with_capacity(owners.len());
+    let mut last = None;
+    for owner in &owners {
+        match one(owner, settings) {
+            Ok(locked) => {
+                ui.say(locked.words(owner));
+                rows.push(locked.row(owner));
+                codes.push(Code::Ok);
+            }
+            Err(failure) => {
+                codes.push(failure.code);
+                last.replace(failure).iter().for_each(|failure| ui.fail(failure));
+            }
+        }
+    }
+    if ui.json {
+        let mut object = serde_json::json!({ "owners": rows });
+        if settings.dry_run {
+            object["dryRun"] = true.into();
+        }
+        ui.object(&object)?;
+    }
+    match last {
+        None => Ok(()),
+        Some(failure) => Err(Failure { code: Code::of_batch(codes), ..failure }),
     }
 }
 
-/// As [`everything`], and says nothing. Whether there was a daemon.
+/// Has everything forgotten and every capability revoked. Needs no key: locking always
+/// wins.
+///
+/// # Errors
+/// When something listens that does not answer rightly.
+pub fn everything(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
+    let locked = one(owner, settings)?;
+    match locked {
+        Locked::Would => ui.would(locked.words(owner), locked.row(owner)),
+        _ => ui.done(locked.words(owner), locked.row(owner)),
+    }
+}
+
+/// What became of an owner's daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locked {
+    /// There was none.
+    Already,
+    /// It proved to be the owner's, and is gone.
+    Now,
+    /// Something said that it was, and had no key to prove itself to.
+    Asked,
+    /// It would be locked; nothing was done.
+    Would,
+}
+
+impl Locked {
+    /// For a person.
+    pub fn words(self, owner: &Owner) -> String {
+        match self {
+            Self::Already => format!("{owner} was locked already"),
+            Self::Now => format!("{owner} is locked"),
+            Self::Asked => format!(
+                "{owner}: its daemon was asked to lock, which is not verified: no key to it is at hand"
+            ),
+            Self::Would => format!("{owner} would be locked"),
+        }
+    }
+
+    fn row(self, owner: &Owner) -> serde_json::Value {
+        let (was, verified) = (self != Self::Already, self == Self::Now);
+        serde_json::json!({ "owner": owner, "locked": true, "wasUnlocked": was, "verified": verified })
+    }
+}
+
+fn one(owner: &Owner, settings: &Settings) -> Outcome<Locked> {
+    match settings.dry_run {
+        false => in_silence(owner, settings),
+        true if access::bare_status(settings, owner).is_ok() => Ok(Locked::Would),
+        true => Ok(Locked::Already),
+    }
+}
+
+/// As [`everything`], and says nothing.
 ///
 /// # Errors
 /// As [`everything`].
-pub fn in_silence(owner: &Owner, settings: &Settings) -> Outcome<bool> {
+pub fn in_silence(owner: &Owner, settings: &Settings) -> Outcome<Locked> {
     pending::call_off(settings, owner);
     let paths = access::bare_sockets(settings, owner);
-    let asked = access::lock(settings, owner);
+    let proven = access::proven(settings, owner);
+    let asked = match &proven {
+        Some(path) => client::bare(path, BareRequest::Lock).map(drop),
+        None => access::lock(settings, owner),
+    };
     tree::forget(owner, &settings.home_tag());
     match asked {
-        Ok(_) => {
+        Ok(()) => {
             sockets::sweep(&paths);
             audit_log::remember(settings, owner);
-            Ok(true)
+            whereabouts::forget(settings, owner);
+            Ok(if proven.is_some() { Locked::Now } else { Locked::Asked })
         }
-        Err(ClientError::NotRunning | ClientError::Foreign { .. }) => Ok(false),
+        Err(ClientError::NotRunning | ClientError::Foreign { .. }) => {
+            match whereabouts::out_of_sight(settings, owner) {
+                Some(failure) => Err(failure),
+                None => Ok(Locked::Already),
+            }
+        }
         Err(error) => Err(daemon::failure(&error, owner)),
     }
-}
-
-fn done(owner: &Owner, was_unlocked: bool) -> serde_json::Value {
-    serde_json::json!({ "owner": owner, "locked": true, "wasUnlocked": was_unlocked })
 }
 
 fn part(args: &Relock, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
@@ -74,6 +154,10 @@ fn part(args: &Relock, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
         }
     }
     let mut session = session(owner, settings)?;
+    if settings.dry_run {
+        let object = serde_json::json!({ "owner": owner, "slugs": forget.slugs, "envs": forget.envs, "vaults": forget.vaults });
+        return ui.would(format!("{owner}: what is held of these would be forgotten"), object);
+    }
     match session.call(&Request::Forget(forget)).map_err(|e| daemon::failure(&e, owner))? {
         Reply::Done { count } => {
             let object = serde_json::json!({ "owner": owner, "forgotten": count });

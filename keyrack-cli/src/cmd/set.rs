@@ -20,7 +20,7 @@ use crate::{access, drops, keysource, push, wanted};
 /// Runs `keyrack set`.
 pub fn run(args: &Set, settings: &Settings, ui: &Ui) -> Outcome {
     let owner = settings.owner()?;
-    if !args.value.is_empty() {
+    if !args.value.is_empty() || args.value_flag.is_some() {
         return Err(Failure::new(
             Code::Usage,
             "a value on the command line is seen by every process and kept in the shell's history",
@@ -36,8 +36,9 @@ pub fn run(args: &Set, settings: &Settings, ui: &Ui) -> Outcome {
     }
     let way = Way::find(args, owner, settings, ui)?;
     if settings.dry_run {
-        ui.say(format!("{owner}: {slug} would be {}", way.words()));
-        return Ok(());
+        let pending = matches!(way, Way::Drop(..));
+        let object = serde_json::json!({ "owner": owner, "slug": slug, "pending": pending });
+        return ui.would(format!("{owner}: {slug} would be {}", way.words()), object);
     }
     let value = value(args, &slug, owner, ui)?;
     way.write(entry, &value, settings, ui)
@@ -70,12 +71,12 @@ fn entry(args: &Set, owner: &Owner, slug: &Slug, vault: VaultName) -> Outcome<En
 
 /// Records where a value lives that is not ours to hold. None is read or written.
 fn refer(entry: Entry, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
+    let (slug, vault) = (entry.slug.clone(), entry.vault.clone());
+    let object = serde_json::json!({ "owner": owner, "slug": slug, "vault": vault });
     if settings.dry_run {
-        ui.say(format!("{owner}: {} would be recorded as living in {}", entry.slug, entry.vault));
-        return Ok(());
+        return ui.would(format!("{owner}: {slug} would be recorded as living in {vault}"), object);
     }
     let mut opened = opened::open(settings, ui, owner)?;
-    let (slug, vault) = (entry.slug.clone(), entry.vault.clone());
     opened.update(settings, |manifest| {
         let created = manifest.keys.get(&slug).map(|old| old.created_at);
         manifest.keys.insert(
@@ -84,7 +85,6 @@ fn refer(entry: Entry, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
         );
         Ok(())
     })?;
-    let object = serde_json::json!({ "owner": owner, "slug": slug, "vault": vault });
     ui.done(format!("{owner}: {slug} is recorded as living in {vault}"), object)
 }
 

@@ -7,10 +7,11 @@ use keyrack_protocol::message::Answer;
 use crate::access;
 use crate::answer::{self, Granted};
 use crate::args::{KeyArg, Source};
+use crate::cmd::get::Row;
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{deliver, project, wanted};
+use crate::{deliver, elsewhere, project, wanted};
 
 /// Runs `keyrack source`.
 pub fn run(args: &Source, settings: &Settings, ui: &Ui) -> Outcome {
@@ -23,6 +24,10 @@ pub fn run(args: &Source, settings: &Settings, ui: &Ui) -> Outcome {
         values.extend(named(args, &optional, true, settings, ui, owner)?);
         values
     };
+    if ui.json {
+        let rows: Vec<Row> = values.iter().map(Row::granted).collect();
+        return ui.object(&serde_json::json!({ "owner": owner, "values": rows }));
+    }
     super::get::print(args.format, &values, settings, ui)
 }
 
@@ -64,7 +69,7 @@ fn named(
         match answer::granted(owner, ask, answer) {
             Ok(granted) => values.push(granted),
             Err(failure) if lenient => ui.warn(&failure.message),
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(elsewhere::explain(failure, settings, owner, ask)),
         }
     }
     Ok(values)

@@ -36,25 +36,33 @@ pub fn run(args: &Trust, settings: &Settings, ui: &Ui) -> Outcome {
         if trusted.remove(&file).is_none() {
             return Err(Failure::new(Code::Absent, format!("{} was not trusted", file.display())));
         }
+        if settings.dry_run {
+            let words = format!("{} would be trusted no longer", file.display());
+            return ui.would(words, object(&file, false));
+        }
         save(&store, &trusted)?;
-        return done(ui, &file, false, format!("{} is trusted no longer", file.display()));
+        return ui.done(format!("{} is trusted no longer", file.display()), object(&file, false));
     }
     // What does not parse cannot be judged, and so not trusted.
     let project = project::read(&file)?;
     let digest = project.digest();
     if trusted.get(&file) == Some(&digest) {
-        return done(ui, &file, true, format!("{} is trusted already", file.display()));
+        return ui.done(format!("{} is trusted already", file.display()), object(&file, true));
+    }
+    let names: usize = project.env.values().map(Vec::len).sum();
+    if settings.dry_run {
+        let words = format!("{} would be trusted with {names} credentials", file.display());
+        return ui.would(words, object(&file, true));
     }
     trusted.insert(file.clone(), digest);
     save(&store, &trusted)?;
-    let names: usize = project.env.values().map(Vec::len).sum();
     let words =
         format!("{} is trusted as it is now: it asks for {names} credentials", file.display());
-    done(ui, &file, true, words)
+    ui.done(words, object(&file, true))
 }
 
-fn done(ui: &Ui, file: &Path, trusted: bool, words: String) -> Outcome {
-    ui.done(words, serde_json::json!({ "path": file, "trusted": trusted }))
+fn object(file: &Path, trusted: bool) -> serde_json::Value {
+    serde_json::json!({ "path": file, "trusted": trusted })
 }
 
 fn list(trusted: &Trusted, ui: &Ui) -> Outcome {

@@ -109,9 +109,11 @@ pub fn grant(
     }
     let owner = &opened.owner;
     if settings.dry_run {
-        lines
+        let words: Vec<String> = lines
             .iter()
-            .for_each(|line| ui.say(format!("{owner}: {} (nothing was done)", line.words())));
+            .map(|line| format!("{owner}: {} (nothing was done)", line.words()))
+            .collect();
+        ui.would(words.join("\n"), object(owner, &lines, None))?;
         return ended(opened, &lines, true, settings);
     }
     if begun.waiting.was_called_off() {
@@ -278,38 +280,7 @@ fn report(
 ) -> Outcome {
     let owner = &opened.owner;
     if ui.json {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Row<'a> {
-            slug: &'a str,
-            status: &'static str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            expires_in_ms: Option<u64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            why: Option<&'a str>,
-        }
-        let rows: Vec<Row> = lines
-            .iter()
-            .map(|line| match &line.result {
-                Ok(granted) => Row {
-                    slug: &line.name,
-                    status: "granted",
-                    expires_in_ms: Some(push::millis(granted.span)),
-                    why: None,
-                },
-                Err(failure) => Row {
-                    slug: &line.name,
-                    status: "failed",
-                    expires_in_ms: None,
-                    why: Some(&failure.message),
-                },
-            })
-            .collect();
-        let mut object = serde_json::json!({ "owner": owner, "keys": rows });
-        if let Some(end) = end {
-            object["endsWith"] = serde_json::json!(end);
-        }
-        return ui.object(&object);
+        return ui.object(&object(owner, lines, end));
     }
     // One that failed alone is what the command ends with.
     let several = lines.iter().filter(|line| line.result.is_err()).count() > 1;
@@ -328,6 +299,40 @@ fn report(
         ui.hint(format!("keyrack set --for {owner} --key KEY"));
     }
     Ok(())
+}
+
+/// The report for a program.
+fn object(owner: &Owner, lines: &[Line], end: Option<&Process>) -> serde_json::Value {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Row<'a> {
+        slug: &'a str,
+        status: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_in_ms: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<&'a str>,
+    }
+    let row = |line: &'_ Line| match &line.result {
+        Ok(granted) => serde_json::json!(Row {
+            slug: &line.name,
+            status: "granted",
+            expires_in_ms: Some(push::millis(granted.span)),
+            why: None,
+        }),
+        Err(failure) => serde_json::json!(Row {
+            slug: &line.name,
+            status: "failed",
+            expires_in_ms: None,
+            why: Some(&failure.message),
+        }),
+    };
+    let rows: Vec<serde_json::Value> = lines.iter().map(row).collect();
+    let mut object = serde_json::json!({ "owner": owner, "keys": rows });
+    if let Some(end) = end {
+        object["endsWith"] = serde_json::json!(end);
+    }
+    object
 }
 
 /// How the command ends: by what every credential that was asked for became.
