@@ -1,5 +1,5 @@
 //! A robot in a sandbox, and all that it must not get at: another owner's files, daemon
-//! and running robot. Each attack is one of `tests/attackers/inside.py`.
+//! and running robot. Each attack is one of `tests/attackers/attack.py`.
 
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -41,9 +41,9 @@ impl Prison {
         let make = "for o in bot eve; do keyrack init --for $o; printf $o-value | keyrack set --for $o --key TOKEN; done; \\
                     keyrack unlock --for eve";
         rack.sh(make).ok();
-        let program = binaries::repository().join("tests/attackers/inside.py");
+        let program = binaries::repository().join("tests/attackers/attack.py");
         let program = std::fs::read(program).expect("it is there");
-        let attacker = rack.write("attackers/inside.py", program);
+        let attacker = rack.write("attackers/attack.py", program);
         let robot = "keyrack exec --for eve --key TOKEN -- sh -c 'echo $$ >pid; exec sleep 300'";
         let robot = rack.script(robot).start();
         let prison = Self { robot: Some(robot), attacker, rack };

@@ -117,7 +117,7 @@ impl Running {
 }
 
 /// 128 + the signal, as a shell says it.
-pub(crate) fn exit_code(status: ExitStatus) -> i32 {
+pub fn exit_code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
 }
 

@@ -216,7 +216,7 @@ fn files_are_not_opened_by_handle() {
 fn a_directory_left_open_leads_nowhere() {
     let prison = Prison::ordinary();
     let open = |flags: &str| {
-        let attacker = prison.rack().path("attackers/inside.py");
+        let attacker = prison.rack().path("attackers/attack.py");
         prison.rack().sh(&format!(
             "keyrack exec --quiet --for bot --key TOKEN {flags} -- python3 {} through_a_descriptor 9 9<~",
             attacker.display()
@@ -229,7 +229,7 @@ fn a_directory_left_open_leads_nowhere() {
 #[test]
 fn the_terminal_cannot_be_typed_into() {
     let prison = Prison::ordinary();
-    let attacker = prison.rack().path("attackers/inside.py");
+    let attacker = prison.rack().path("attackers/attack.py");
     let run = |flags: &str, attack: &str| {
         let line = format!(
             "keyrack exec --quiet --for bot --key TOKEN {flags} -- python3 {} {attack}",

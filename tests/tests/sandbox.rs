@@ -95,7 +95,7 @@ fn reading_command_lines_of_others_succeeds_by_design() {
 fn reaching_a_socket_that_comes_later_succeeds_by_design() {
     let prison = Prison::ordinary();
     let path = prison.rack().home().join("later.sock");
-    let attacker = prison.rack().path("attackers/inside.py");
+    let attacker = prison.rack().path("attackers/attack.py");
     let script = format!(
         "keyrack exec --quiet --for bot --isolate -- sh -c 'touch up; until [ -e go ]; do sleep 0.02; done; python3 {} connect {}'",
         attacker.display(),

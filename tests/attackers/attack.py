@@ -1,20 +1,25 @@
-"""One attempt to get out of a sandbox, or at somebody else from inside of it. Ends with
-status 99 when the attack succeeds, and with 0 when it is refused; says how.
+"""One attempt at somebody else: at a daemon, a robot or its files, from beside them or out
+of a sandbox. Ends with status 99 when the attack succeeds, and with 0 when it is refused;
+says how.
 
-usage: inside.py ATTACK ARGUMENT…
+usage: attack.py ATTACK ARGUMENT…
 """
 import ctypes
 import errno
 import fcntl
 import os
+import resource
 import socket
+import struct
 import sys
 import termios
 
 libc = ctypes.CDLL(None, use_errno=True)
 NUMBERS = {
-    "x86_64": dict(ptrace=101, process_vm_readv=310, keyctl=250, open_by_handle_at=304, name_to_handle_at=303, ioctl=16),
-    "aarch64": dict(ptrace=117, process_vm_readv=270, keyctl=219, open_by_handle_at=265, name_to_handle_at=264, ioctl=29),
+    "x86_64": dict(ptrace=101, process_vm_readv=310, process_vm_writev=311, keyctl=250, open_by_handle_at=304, name_to_handle_at=303,
+                   ioctl=16, kcmp=312, get_robust_list=274, perf_event_open=298),
+    "aarch64": dict(ptrace=117, process_vm_readv=270, process_vm_writev=271, keyctl=219, open_by_handle_at=265, name_to_handle_at=264,
+                    ioctl=29, kcmp=272, get_robust_list=100, perf_event_open=241),
 }[os.uname().machine]
 # The same on every architecture.
 NUMBERS.update(pidfd_open=434, pidfd_getfd=438, io_uring_setup=425, open_tree=428, move_mount=429, mount_setattr=442)
@@ -37,6 +42,15 @@ def read(path):
     with open(path, "rb") as file:
         if not file.read(1):
             raise OSError(errno.ENODATA, "there is nothing in it")
+
+
+def open_only(path):
+    """For what opens and cannot be read from its beginning, such as another's memory."""
+    os.close(os.open(path, os.O_RDONLY))
+
+
+def open_to_write(path):
+    os.close(os.open(path, os.O_WRONLY))
 
 
 def list_directory(path):
@@ -76,20 +90,93 @@ def trace(pid):
     libc.syscall(NUMBERS["ptrace"], detach, int(pid), 0, 0)
 
 
-def vm_read(pid):
-    """EFAULT would say that only the address was wrong."""
+def attach(pid):
+    attach, detach = 16, 17
+    call("ptrace", attach, int(pid), 0, 0)
+    os.waitpid(int(pid), 0x40000000)
+    libc.syscall(NUMBERS["ptrace"], detach, int(pid), 0, 0)
+
+
+def vm(name):
+    """Copies between our memory and another's. EFAULT would say that only the address was wrong."""
     class Iovec(ctypes.Structure):
         _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
 
-    here = ctypes.create_string_buffer(8)
-    local = Iovec(ctypes.cast(here, ctypes.c_void_p), 8)
-    remote = Iovec(4096, 8)
+    def attempt(pid):
+        here = ctypes.create_string_buffer(8)
+        local = Iovec(ctypes.cast(here, ctypes.c_void_p), 8)
+        remote = Iovec(4096, 8)
+        try:
+            one, none = ctypes.c_ulong(1), ctypes.c_ulong(0)
+            call(name, int(pid), ctypes.byref(local), one, ctypes.byref(remote), one, none)
+        except OSError as error:
+            if error.errno != errno.EFAULT:
+                raise
+    return attempt
+
+
+def compare_memory(pid):
+    """Tells whether two processes share memory; asks for the right to look in."""
+    own_memory = 1
+    call("kcmp", os.getpid(), int(pid), own_memory, 0, 0)
+
+
+def robust_list(pid):
+    """An address in the other's memory."""
+    call("get_robust_list", int(pid), ctypes.byref(ctypes.c_void_p()), ctypes.byref(ctypes.c_size_t()))
+
+
+def sample(pid):
+    """Samples where the other is, as a profiler does."""
+    software, task_clock, exclude_kernel = 1, 1, 1 << 5
+    attributes = ctypes.create_string_buffer(struct.pack("=IIQQQQQ", software, 64, task_clock, 0, 0, 0, exclude_kernel), 64)
+    os.close(call("perf_event_open", attributes, int(pid), -1, -1, 0))
+
+
+def allow_core(pid):
+    """A core file of the other's, if it can be made to leave one."""
     try:
-        one, none = ctypes.c_ulong(1), ctypes.c_ulong(0)
-        call("process_vm_readv", int(pid), ctypes.byref(local), one, ctypes.byref(remote), one, none)
-    except OSError as error:
-        if error.errno != errno.EFAULT:
-            raise
+        resource.prlimit(int(pid), resource.RLIMIT_CORE, (1 << 20, 1 << 20))
+    except ValueError as error:
+        raise OSError(errno.EPERM, str(error))
+
+
+def frame(payload):
+    return struct.pack(">I", len(payload)) + payload
+
+
+def ask_in_the_clear(path, question):
+    """What any process of the user may ask a daemon, which answers with a status."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(5)
+    connection.connect(path)
+    connection.sendall(frame(b"\x02" + question))
+    answer = connection.recv(65536)
+    if len(answer) < 5 or answer[4] != 2:
+        raise OSError(errno.EPROTO, "it was not answered")
+    return answer
+
+
+def lock(path):
+    ask_in_the_clear(path, b'"lock"')
+
+
+def learn_a_name(path, name):
+    if name.encode() not in ask_in_the_clear(path, b'"status"'):
+        raise OSError(errno.ENODATA, "it names no key")
+
+
+def speak_without_a_key(path, owner, rack):
+    """Everything right but the key: a first message that nobody could have sealed."""
+    attach = b"\x01" + bytes(16)
+    hello = b"keyrack" + struct.pack(">BH", 1, 1) + bytes([len(owner)]) + owner.encode() + bytes.fromhex(rack) + attach
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(5)
+    connection.connect(path)
+    connection.sendall(frame(b"\x01" + struct.pack(">H", len(hello)) + hello + os.urandom(96)))
+    answer = connection.recv(65536)
+    if len(answer) < 5 or answer[4] != 1:
+        raise OSError(errno.EACCES, "refused in the clear")
 
 
 def take_descriptor(pid):
@@ -183,8 +270,10 @@ def control(path):
 
 
 ATTACKS = dict(
-    read=read, follow=follow, list=list_directory, write=write, connect=connect, abstract=abstract, tcp=tcp, signal=signal, trace=trace, vm_read=vm_read,
-    take_descriptor=take_descriptor, type_into_terminal=terminal(termios.TIOCSTI),
+    read=read, open_only=open_only, open_to_write=open_to_write, follow=follow, list=list_directory, write=write, connect=connect,
+    abstract=abstract, tcp=tcp, signal=signal, trace=trace, attach=attach, vm_read=vm("process_vm_readv"), vm_write=vm("process_vm_writev"),
+    take_descriptor=take_descriptor, compare_memory=compare_memory, robust_list=robust_list, sample=sample, allow_core=allow_core,
+    lock=lock, learn_a_name=learn_a_name, speak_without_a_key=speak_without_a_key, type_into_terminal=terminal(termios.TIOCSTI),
     type_into_terminal_in_64_bits=terminal(termios.TIOCSTI | 1 << 32), console=terminal(0x541C), io_uring=io_uring,
     mount_over=mount_over, unmount=unmount, remount_writable=remount_writable, uncover=uncover,
     mount_over_as_root=as_root_of_a_namespace(mount_over), unmount_as_root=as_root_of_a_namespace(unmount),
