@@ -94,12 +94,16 @@ impl Settings {
         };
         let runtime = path("XDG_RUNTIME_DIR");
         let only = path("KEYRACK_SOCKET_DIR");
+        let sockets = match only {
+            Some(only) => SocketDirs::only(&only),
+            None => SocketDirs::usual(runtime.as_deref(), &state.join("run"), peer::own_uid()),
+        };
         let settings = Self {
             places: Places { home, state },
             home_is_named: ["KEYRACK_HOME", "XDG_DATA_HOME", "HOME"]
                 .iter()
                 .any(|name| variable(name).is_some()),
-            sockets: SocketDirs::new(only.as_deref(), runtime.as_deref(), peer::own_uid()),
+            sockets,
             owners: owners(global)?,
             search: Search {
                 flag: global.identity.clone(),

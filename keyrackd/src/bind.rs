@@ -84,7 +84,7 @@ pub(crate) fn everywhere(dirs: &[PathBuf], target: &Target, uid: u32) -> Result<
     // From here on nobody else starts. First look everywhere: what lives on any path lives.
     let mut plans = Vec::new();
     for (dir, _) in usable {
-        let names = SocketDirs::new(Some(dir), None, uid).sockets(&target.owner, &target.rack);
+        let names = SocketDirs::only(dir).sockets(&target.owner, &target.rack);
         let mut seen = Vec::new();
         for path in names {
             let there = look(&path, target, uid);

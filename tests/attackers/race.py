@@ -10,8 +10,8 @@ import sys
 import time
 
 NAME = sys.argv[1]
-# A process that is looked at for so long is past its start.
-START = 0.004
+# A process that is that old is past its start, in seconds.
+START = 0.1
 
 
 class Watched:
@@ -22,7 +22,10 @@ class Watched:
         try:
             self.opened.append(os.open(f"/proc/{self.pid}/maps", os.O_RDONLY))
         except OSError:
-            pass
+            return
+        # The last ones are what counts: a program that is executed has a memory of its own.
+        if len(self.opened) > 64:
+            os.close(self.opened.pop(0))
 
     def is_meant(self):
         try:
@@ -60,13 +63,14 @@ while not os.path.exists("stop"):
     watched += [Watched(pid) for pid in now - known]
     known = now
     for process in list(watched):
-        if time.monotonic() - process.begun < START:
-            process.try_to_open()
-            continue
-        watched.remove(process)
+        process.try_to_open()
+        is_late = time.monotonic() - process.begun > START
         if process.is_meant() and process.is_closed():
             seen += 1
             read += process.could_be_read()
+        elif not is_late:
+            continue
+        watched.remove(process)
         for descriptor in process.opened:
             os.close(descriptor)
 print(seen, read)

@@ -113,6 +113,7 @@ impl Scene {
                 let mut setpriv = Command::new("setpriv");
                 setpriv.args([&format!("--reuid={uid}"), &format!("--regid={uid}")]);
                 setpriv.args(["--clear-groups", "--inh-caps=-all", "python3"]);
+                setpriv.env("PATH", "/usr/bin:/bin");
                 setpriv
             }
         };
@@ -280,7 +281,7 @@ fn of_two_hundred_starts_none_is_read() {
         let (seen, read) = text.split_once(' ').expect("two numbers");
         (seen.parse().expect("a number"), read.parse().expect("a number"))
     };
-    let unlock = "keyrack unlock --quiet --for bot; sleep 0.008; keyrack relock --quiet --for bot";
+    let unlock = "keyrack unlock --quiet --for bot; sleep 0.02; keyrack relock --quiet --for bot";
     for mode in [0o755, 0o111] {
         use std::os::unix::fs::PermissionsExt as _;
         let program = rack.path("bin/keyrackd");

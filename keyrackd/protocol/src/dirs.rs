@@ -50,6 +50,11 @@ pub fn place(dir: &Path, uid: u32) -> Result<Place, String> {
     }
 }
 
+/// Whether somebody else has put something at `dir`.
+pub fn is_anothers(dir: &Path, uid: u32) -> bool {
+    dir.symlink_metadata().is_ok_and(|found| found.uid() != uid)
+}
+
 /// Locks every private directory we bind in, and for shared ones the user's own: so two
 /// starters that would meet at a path meet at a lock, whatever their environments say. Let
 /// go when what is returned is dropped.
@@ -57,12 +62,16 @@ pub fn place(dir: &Path, uid: u32) -> Result<Place, String> {
 /// # Errors
 /// Which lock was not had, for a person.
 pub fn lock(dirs: &[(&Path, Place)], uid: u32) -> Result<Vec<Flock<File>>, String> {
-    let mut wanted: Vec<PathBuf> = Vec::new();
-    for (dir, kind) in dirs {
-        wanted.push(match kind {
-            Place::Private => dir.to_path_buf(),
-            Place::Shared => own_dir(uid)?,
-        });
+    let is_private = |(_, kind): &&(&Path, Place)| *kind == Place::Private;
+    let mut wanted: Vec<PathBuf> =
+        dirs.iter().filter(is_private).map(|(dir, _)| dir.to_path_buf()).collect();
+    if wanted.len() < dirs.len() {
+        match own_dir(uid) {
+            Ok(own) => wanted.push(own),
+            // Somebody else made that one first. Starters still meet where nobody can.
+            Err(_) if !wanted.is_empty() => {}
+            Err(why) => return Err(why),
+        }
     }
     // In one order for all, so that nobody waits for each other.
     wanted.sort();

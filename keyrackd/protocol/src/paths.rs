@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use keyrack_names::Owner;
 
-use crate::RackId;
+use crate::{RackId, dirs};
 
 /// The directories a daemon listens in, best first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,17 +13,20 @@ pub struct SocketDirs(Vec<PathBuf>);
 
 impl SocketDirs {
     /// `/tmp`, then the user's own runtime directory: `runtime` (`$XDG_RUNTIME_DIR`) where
-    /// that is an absolute path, else `/tmp/keyrack-<uid>`. `only`
-    /// (`$KEYRACK_SOCKET_DIR`) replaces both.
-    pub fn new(only: Option<&Path>, runtime: Option<&Path>, uid: u32) -> Self {
-        if let Some(only) = only {
-            return Self(vec![only.to_owned()]);
-        }
+    /// that is an absolute path, else `/tmp/keyrack-<uid>`; and where somebody else made
+    /// that first, `refuge`, which nobody can.
+    pub fn usual(runtime: Option<&Path>, refuge: &Path, uid: u32) -> Self {
         let own = match runtime.filter(|path| path.is_absolute()) {
             Some(runtime) => runtime.join("keyrack"),
             None => PathBuf::from(format!("/tmp/keyrack-{uid}")),
         };
+        let own = if dirs::is_anothers(&own, uid) { refuge.to_owned() } else { own };
         Self(vec![PathBuf::from("/tmp"), own])
+    }
+
+    /// This one and no other (`$KEYRACK_SOCKET_DIR`).
+    pub fn only(dir: &Path) -> Self {
+        Self(vec![dir.to_owned()])
     }
 
     /// The directories, best first.
@@ -69,7 +72,8 @@ mod tests {
     #[test]
     fn the_documented_paths_in_order() {
         let rack = RackId::from_bytes([0xab; 16]);
-        let dirs = SocketDirs::new(None, Some(Path::new("/run/user/7")), 7);
+        let runtime = Path::new("/run/user/7");
+        let dirs = SocketDirs::usual(Some(runtime), Path::new("/refuge"), 7);
         let paths: Vec<_> =
             dirs.sockets(&owner(), &rack).iter().map(|p| p.display().to_string()).collect();
         assert_eq!(
@@ -85,15 +89,22 @@ mod tests {
 
     #[test]
     fn directories_are_replaced_or_fall_back() {
-        let list = |only: Option<&str>, runtime: Option<&str>| -> Vec<String> {
-            SocketDirs::new(only.map(Path::new), runtime.map(Path::new), 7)
-                .iter()
-                .map(|p| p.display().to_string())
-                .collect()
+        let list = |dirs: SocketDirs| -> Vec<String> {
+            dirs.iter().map(|p| p.display().to_string()).collect()
         };
-        assert_eq!(list(Some("/x"), Some("/run/user/7")), ["/x"]);
-        assert_eq!(list(None, None), ["/tmp", "/tmp/keyrack-7"]);
-        assert_eq!(list(None, Some("relative")), ["/tmp", "/tmp/keyrack-7"]);
+        let usual = |runtime: Option<&str>, uid: u32| {
+            list(SocketDirs::usual(runtime.map(Path::new), Path::new("/refuge"), uid))
+        };
+        assert_eq!(list(SocketDirs::only(Path::new("/x"))), ["/x"]);
+        assert_eq!(usual(None, 7), ["/tmp", "/tmp/keyrack-7"]);
+        assert_eq!(usual(Some("relative"), 7), ["/tmp", "/tmp/keyrack-7"]);
+        // Whoever made it first has it.
+        let run = tempfile::tempdir().unwrap();
+        std::fs::create_dir(run.path().join("keyrack")).unwrap();
+        let own = run.path().join("keyrack").display().to_string();
+        let uid = crate::peer::own_uid();
+        assert_eq!(usual(run.path().to_str(), uid), ["/tmp", own.as_str()]);
+        assert_eq!(usual(run.path().to_str(), uid + 1), ["/tmp", "/refuge"]);
     }
 
     #[test]
