@@ -23,7 +23,7 @@ mod log;
 mod recipient;
 mod relock;
 mod restart;
-mod set;
+pub mod set;
 mod source;
 mod status;
 pub mod trust;
