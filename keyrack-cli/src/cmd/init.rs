@@ -46,11 +46,7 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
     if args.from.is_some() {
         sum_up(&done, failures.len(), ui);
     }
-    let codes = done.iter().map(|_| Code::Ok).chain(failures.iter().map(|failure| failure.code));
-    let code = Code::of_batch(codes);
-    let Some((last, others)) = failures.split_last() else { return Ok(()) };
-    others.iter().for_each(|failure| ui.fail(failure));
-    Err(Failure { code, ..last.clone() })
+    Failure::of_batch(failures, members.len(), ui)
 }
 
 /// Says which manifests would be made.
