@@ -99,7 +99,7 @@ impl Given {
         let value = |wanted: &Wanted| match &wanted.source {
             Source::Elsewhere => Ok(None),
             Source::File(path, trim) => from_file(path, *trim).map(Some),
-            Source::Stdin(name) => self.from_stdin(&member.owner, name).map(Some),
+            Source::Stdin(name) => self.on_stdin(&member.owner, name).map(Some),
         };
         member
             .keys
@@ -113,7 +113,7 @@ impl Given {
             .collect()
     }
 
-    fn from_stdin(&self, owner: &Owner, name: &str) -> Outcome<Secret> {
+    fn on_stdin(&self, owner: &Owner, name: &str) -> Outcome<Secret> {
         let value = self.0.get(owner).and_then(|values| values.0.get(name));
         let secret = match value {
             None => return Err(Failure::new(Code::Absent, "stdin has no value for it")),
