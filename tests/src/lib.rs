@@ -6,6 +6,7 @@
 
 pub mod binaries;
 pub mod daemons;
+pub mod desk;
 pub mod fake;
 pub mod finished;
 pub mod mask;

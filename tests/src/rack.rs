@@ -15,7 +15,7 @@ use crate::script::Script;
 use crate::{Finished, Terminal, binaries, daemons};
 
 /// What is installed side by side.
-const PROGRAMS: &[&str] = &["keyrack", "keyrackd", "keyrack-yubikey"];
+pub(crate) const PROGRAMS: &[&str] = &["keyrack", "keyrackd", "keyrack-yubikey"];
 
 /// A throwaway home with the real binaries.
 #[derive(Debug)]

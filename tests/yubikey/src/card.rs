@@ -27,6 +27,9 @@ const OTHERS: [&[u8]; 3] = [
 const ATTESTING: u8 = 0xf9;
 const PIN: u8 = 0x80;
 const PUK: u8 = 0x81;
+/// What is to be done with a key, by what it is given.
+const SIGN: u8 = 0x81;
+const AGREE: u8 = 0x85;
 /// What fits into one answer.
 const PIECE: usize = 256;
 /// How long a touch lasts where a key says so.
@@ -76,6 +79,7 @@ pub struct Card {
     keys: BTreeMap<u8, Key>,
     objects: Objects,
     power: Power,
+    agreed: Vec<Vec<u8>>,
 }
 
 /// What a card knows only while it has power.
@@ -111,6 +115,7 @@ impl Card {
             keys: BTreeMap::from([(ATTESTING, attesting)]),
             objects,
             power: Power::default(),
+            agreed: Vec::new(),
         }
     }
 
@@ -132,6 +137,11 @@ impl Card {
     /// Whether the PIN is verified now.
     pub fn is_verified(&self) -> bool {
         self.power.verified
+    }
+
+    /// The secrets it has agreed on so far, for tests that look for them elsewhere.
+    pub fn agreed(&self) -> &[Vec<u8>] {
+        &self.agreed
     }
 
     /// Stores an object as no command would, also one of no length.
@@ -220,8 +230,8 @@ impl Card {
             Act::PutData => self.put_data(c).map(nothing),
             Act::Generate => self.generate(c),
             Act::Import => self.import(c).map(nothing),
-            Act::Sign => self.with_key(c, 0x81, now, finger, Key::sign),
-            Act::Ecdh => self.with_key(c, 0x85, now, finger, Key::agree),
+            Act::Sign => self.with_key(c, SIGN, now, finger, Key::sign),
+            Act::Ecdh => self.with_key(c, AGREE, now, finger, Key::agree),
             Act::Metadata if self.firmware < Firmware(5, 3, 0) => Err(Status::UNKNOWN),
             Act::Metadata => self.metadata(c.p2),
             Act::Attest => self.attest(c.p1),
@@ -336,7 +346,11 @@ impl Card {
             // Nobody touched it in time: the same words as for a PIN.
             self.power.touched = Some(finger.touch().ok_or(Status::SECURITY)?);
         }
-        Ok(tlv(0x7c, &tlv(0x82, &operation(key, input)?)))
+        let result = operation(key, input)?;
+        if tag == AGREE {
+            self.agreed.push(result.clone());
+        }
+        Ok(tlv(0x7c, &tlv(0x82, &result)))
     }
 
     fn metadata(&self, slot: u8) -> Answer {

@@ -116,6 +116,11 @@ impl Hand {
         self.change(|state| state.pulled = !in_a_reader);
     }
 
+    /// Whether the card was pulled out.
+    pub(crate) fn is_out(&self) -> bool {
+        self.state().pulled
+    }
+
     pub(crate) fn saw(&self, seen: Seen) {
         self.change(|state| state.seen.push(seen));
     }

@@ -41,9 +41,13 @@ pub fn missing() -> Option<Missing> {
 }
 
 /// `program` in namespaces of its own: users, mounts and networks. There it is root, sees
-/// an empty `/run`, and has no network but itself.
+/// an empty `/run` and no USB, and has no network but itself.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
-    const PREPARE: &str = "mount -t tmpfs tmpfs /run && /sbin/ip link set lo up && exec \"$@\"";
+    const PREPARE: &str = "
+        mount -t tmpfs tmpfs /run &&
+        { [ ! -d /dev/bus/usb ] || mount -t tmpfs tmpfs /dev/bus/usb; } &&
+        /sbin/ip link set lo up &&
+        exec \"$@\"";
     let mut command = unshare("sh");
     command.args(["-c", PREPARE, "sh"]).arg(program).env(INSIDE, "1");
     command

@@ -24,18 +24,27 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Starts pcscd, and waits until it can be reached.
+    /// Starts pcscd with a reader that calls itself what a YubiKey does, and waits until it
+    /// can be reached.
     pub fn start() -> Self {
+        Self::start_as(Some("Yubico YubiKey OTP+FIDO+CCID"))
+    }
+
+    /// The same with a reader of another name, or with none.
+    pub fn start_as(name: Option<&str>) -> Self {
         assert!(namespace::is_inside(), "the machine's own pcscd is not to be touched");
         // What a pcscd that was killed left behind would mislead the next.
         let _ = fs::remove_dir_all("/run/pcscd");
+        let _ = fs::remove_dir_all(CONFIGURATION);
         fs::create_dir_all(CONFIGURATION).expect("/run is ours");
-        let slot = format!(
-            "FRIENDLYNAME \"Yubico YubiKey OTP+FIDO+CCID\"\nDEVICENAME /dev/null:{PORT:#X}\n\
-             LIBPATH {}\nCHANNELID {PORT:#X}\n",
-            namespace::DRIVER
-        );
-        fs::write(Path::new(CONFIGURATION).join("vpcd"), slot).expect("/run is ours");
+        if let Some(name) = name {
+            let reader = format!(
+                "FRIENDLYNAME \"{name}\"\nDEVICENAME /dev/null:{PORT:#X}\nLIBPATH {}\n\
+                 CHANNELID {PORT:#X}\n",
+                namespace::DRIVER
+            );
+            fs::write(Path::new(CONFIGURATION).join("vpcd"), reader).expect("/run is ours");
+        }
         // setpriv: it must not outlive this process, however that ends.
         let pcscd = Command::new("setpriv")
             .args(["--pdeathsig=KILL", "/usr/sbin/pcscd", "--foreground", "--config"])

@@ -36,6 +36,9 @@ pub(crate) fn serve(stream: &mut TcpStream, card: &Mutex<Card>, hand: &Hand) -> 
                     return Ok(());
                 }
                 let answer = card().transmit(apdu, Instant::now(), hand);
+                if hand.is_out() {
+                    return Ok(());
+                }
                 let status = answer.last_chunk().expect("every answer ends with a status");
                 hand.saw(Seen { act, status: Status(u16::from_be_bytes(*status)) });
                 send(stream, &answer)?;
