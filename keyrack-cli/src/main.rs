@@ -31,7 +31,6 @@ mod pending;
 mod process;
 mod project;
 mod prompt;
-mod provision;
 mod provisional;
 mod provisioner;
 mod push;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use keyrack_manifest::{Identity, IdentityFile, Means, Pin, Recipient, Target, unlock_for};
 use keyrack_names::Owner;
+use keyrack_piv::{PinPolicy, TouchPolicy};
 
 use crate::asker::Asker;
 use crate::error::{Code, Outcome};
@@ -45,9 +46,7 @@ pub fn asking(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity> 
     for other in pending::list(settings, owner) {
         ui.say(format!("{owner}: {other}, too"));
     }
-    let helper = ui
-        .asker
-        .reaches_hardware
+    let helper = (ui.asker.reaches_hardware || known.asks_nobody())
         .then(|| Arc::new(Helper::new(settings, ui, Some(owner), known.serial())));
     let keys = known.keys.as_ref().filter(|_| known.may_look());
     let (Some(helper), keys) = (helper, keys) else {
@@ -99,6 +98,13 @@ impl<'a> Known<'a> {
     /// Whether anything but the file that was named is looked at.
     fn may_look(&self) -> bool {
         self.settings.search.flag.is_none()
+    }
+
+    /// Whether the owner's key is on a YubiKey and wants neither PIN nor touch.
+    fn asks_nobody(&self) -> bool {
+        self.pin.as_ref().is_some_and(|pin| {
+            pin.pin_policy == Some(PinPolicy::Never) && pin.touch_policy == Some(TouchPolicy::Never)
+        })
     }
 
     /// The YubiKey that should have the key.

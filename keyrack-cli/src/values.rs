@@ -2,8 +2,8 @@
 //! recorded until a backend for them is there.
 
 use jiff::Timestamp;
-use keyrack_manifest::{Entry, Exid, Manifest, VaultName};
-use keyrack_names::{Owner, Secret, Slug};
+use keyrack_manifest::{Entry, Manifest, VaultName};
+use keyrack_names::{Secret, Slug};
 use keyrack_vault::personal::{NewRecord, OldMeta, Personal};
 
 use crate::error::{Code, Failure, Outcome};
@@ -23,24 +23,6 @@ pub fn vault_name(flag: Option<&str>) -> Outcome<VaultName> {
         None | Some("os.secure") => Ok(VaultName::personal()),
         Some(name) => name.parse().map_err(|e| Failure::new(Code::Usage, format!("--vault: {e}"))),
     }
-}
-
-/// The item's name in the vault that `entry` names, where that is not the owner's own.
-///
-/// # Errors
-/// [`Code::Usage`] when it cannot be one, or the vault is the owner's.
-pub fn exid(entry: &Entry, named: Option<&str>, owner: &Owner) -> Outcome<Option<Exid>> {
-    let usage = |why: String| Failure::new(Code::Usage, why);
-    match named {
-        None if entry.vault.is_personal() => return Ok(None),
-        Some(_) if entry.vault.is_personal() => {
-            return Err(usage("--exid names an item in another vault: it needs --vault".into()));
-        }
-        _ => {}
-    }
-    let usual = || format!("keyrack/{owner}/{}", entry.slug);
-    let exid = named.map_or_else(usual, str::to_owned);
-    exid.parse().map(Some).map_err(|e| usage(format!("--exid: {e}")))
 }
 
 /// The owner's personal vault, opened with what the manifest holds.
@@ -101,14 +83,6 @@ pub fn value(entry: &Entry, vault: &Personal, manifest: &Manifest) -> Outcome<Se
         )
     })?;
     vault.get(record, &entry.slug).map_err(|e| words::vault(e, owner))
-}
-
-/// A value without its last newline, if it ends in one.
-pub fn trimmed(value: &Secret) -> Secret {
-    match value.expose().strip_suffix(b"\n") {
-        Some(line) => Secret::from(line.strip_suffix(b"\r").unwrap_or(line)),
-        None => value.clone(),
-    }
 }
 
 /// A value of `length` bytes is more than any file format of ours holds.

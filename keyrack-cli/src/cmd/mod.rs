@@ -23,7 +23,7 @@ mod log;
 mod recipient;
 mod relock;
 mod restart;
-pub mod set;
+mod set;
 mod source;
 mod status;
 pub mod trust;

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use jiff::Timestamp;
-use keyrack_manifest::{DropId, DropPayload, Entry, Recipient, VaultName};
+use keyrack_manifest::{DropId, DropPayload, Entry, Exid, Recipient, VaultName};
 use keyrack_names::{Owner, Secret, Slug};
 
 use crate::args::Set;
@@ -54,7 +54,18 @@ fn entry(args: &Set, owner: &Owner, slug: &Slug, vault: VaultName) -> Outcome<En
     if entry.expires_at.is_some_and(|end| end <= now) {
         return Err(Failure::new(Code::Usage, "--expires: that time is over already"));
     }
-    entry.exid = values::exid(&entry, args.exid.as_deref(), owner)?;
+    if entry.vault.is_personal() {
+        if args.exid.is_some() {
+            return Err(Failure::new(
+                Code::Usage,
+                "--exid names an item in another vault: it needs --vault",
+            ));
+        }
+        return Ok(entry);
+    }
+    let exid = args.exid.clone().unwrap_or_else(|| format!("keyrack/{owner}/{slug}"));
+    let exid: Exid = exid.parse().map_err(|e| Failure::new(Code::Usage, format!("--exid: {e}")))?;
+    entry.exid = Some(exid);
     Ok(entry)
 }
 
@@ -230,13 +241,16 @@ fn value(args: &Set, slug: &Slug, owner: &Owner, ui: &Ui) -> Outcome<Secret> {
         }
         _ => read(io::stdin(), "stdin")?,
     };
-    if args.trim {
-        return Ok(values::trimmed(&value));
+    match value.expose().strip_suffix(b"\n") {
+        Some(trimmed) if args.trim => {
+            Ok(Secret::from(trimmed.strip_suffix(b"\r").unwrap_or(trimmed)))
+        }
+        Some(_) => {
+            ui.warn("the value ends in a newline, which is kept; --trim takes it off");
+            Ok(value)
+        }
+        None => Ok(value),
     }
-    if value.expose().ends_with(b"\n") {
-        ui.warn("the value ends in a newline, which is kept; --trim takes it off");
-    }
-    Ok(value)
 }
 
 fn read(from: impl Read, name: &str) -> Outcome<Secret> {

@@ -62,6 +62,8 @@ pub fn ask(card: &mut Card, wire: &Wire, what: Asked) -> Result<Secret, PivError
     }
     let said = wire.ask(what, serial, left, shown.factory == Some(true))?;
     fits(&said, serial, what)?;
+    // Typing takes as long as another program needs to choose another application.
+    card.listens()?;
     Ok(said)
 }
 
@@ -69,9 +71,10 @@ pub fn ask(card: &mut Card, wire: &Wire, what: Asked) -> Result<Secret, PivError
 ///
 /// # Errors
 /// As [`ask`].
-pub fn ask_new(card: &Card, wire: &Wire, what: Asked) -> Result<Secret, PivError> {
+pub fn ask_new(card: &mut Card, wire: &Wire, what: Asked) -> Result<Secret, PivError> {
     let said = wire.ask(what, card.serial, None, false)?;
     fits(&said, card.serial, what)?;
+    card.listens()?;
     Ok(said)
 }
 
