@@ -1,7 +1,7 @@
 //! The virtual YubiKey is one to the tools of others: yubico-piv-tool, and
 //! age-plugin-yubikey under rage and Debian's age, each through a real pcscd.
 
-use keyrack_tests::{Rack, need, need_virtual_reader};
+use keyrack_tests::{Rack, namespaced, need, need_virtual_reader};
 use keyrack_virtual_yubikey::{Act, Card, Device, Firmware, Habit, Reader};
 
 const SERIAL: u32 = 11_223_344;
@@ -154,4 +154,11 @@ fn two_cards_are_two() {
     rack.sh("yubico-piv-tool -a status -r 01").ok();
     assert_eq!(first.count(Act::GetData), 0);
     assert!(second.count(Act::GetData) > 0);
+}
+
+#[test]
+fn an_ordinary_user_has_a_virtual_reader_too() {
+    need!(root);
+    need!("yubico-piv-tool");
+    namespaced::as_ordinary_user("yubico_piv_tool_makes_attests_signs_and_agrees");
 }
