@@ -1,12 +1,15 @@
 //! A real Unix user for one test, removed at its end with all that is its own. Root only.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::daemons;
+use crate::rack::PROGRAMS;
+use crate::{binaries, daemons};
 
 /// A user with a name, for whoever needs more than a number.
 #[derive(Debug)]
@@ -45,6 +48,45 @@ impl User {
     pub fn fallback(&self) -> PathBuf {
         format!("/tmp/keyrack-{}", self.uid).into()
     }
+}
+
+/// Runs every test of this very program again as a user of its own, but the one that asks
+/// for it: attackers and daemons are ordinary users' then. Root only.
+#[track_caller]
+pub fn all_again(but: &str) {
+    let user = User::with_home("t");
+    let dir = tempfile::Builder::new().prefix("kr-").tempdir_in("/tmp").expect("a directory");
+    let open = |path: &Path| {
+        fs::set_permissions(path, Permissions::from_mode(0o755)).expect("our own");
+    };
+    let copy = |from: &Path, to: &str| -> PathBuf {
+        let to = dir.path().join(to);
+        fs::create_dir_all(to.parent().expect("a file")).expect("our own");
+        fs::copy(from, &to).expect("a program");
+        open(&to);
+        to
+    };
+    open(dir.path());
+    // As deep as cargo puts it.
+    let tests = copy(&std::env::current_exe().expect("it runs"), "target/debug/deps/tests");
+    for name in PROGRAMS {
+        copy(&binaries::dir().join(name), &format!("bin/{name}"));
+    }
+    let (uid, path) = (user.uid, std::env::join_paths(crate::rack::path_dirs()));
+    let out = Command::new("setpriv")
+        .args([&format!("--reuid={uid}"), &format!("--regid={uid}"), "--clear-groups"])
+        .arg("--inh-caps=-all")
+        .arg(tests)
+        .args(["--skip", but, "--test-threads=2"])
+        .env_clear()
+        .env("PATH", path.expect("directories without colons"))
+        .env("HOME", &user.home)
+        .env("KEYRACK_TEST_BIN", dir.path().join("bin"))
+        .current_dir(&user.home)
+        .output()
+        .expect("setpriv runs");
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success() && said.contains("test result: ok"), "{said}");
 }
 
 impl Drop for User {

@@ -247,3 +247,10 @@ fn after_a_relock_it_is_worth_nothing() {
     scene.rack.sh("keyrack relock --for bot; keyrack unlock --for bot").ok();
     assert!(tree.open().is_err() && program.open().is_err());
 }
+
+/// The same, where command, daemon and attacker are an ordinary user's.
+#[test]
+fn all_of_it_as_an_ordinary_user() {
+    need!(root);
+    keyrack_tests::user::all_again("all_of_it_as_an_ordinary_user");
+}

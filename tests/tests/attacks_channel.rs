@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use keyrack_tests::rack::KeyType;
 use keyrack_tests::relay::{Change, From, Relay, faithful};
-use keyrack_tests::{Rack, fake};
+use keyrack_tests::{Rack, fake, need};
 
 const VALUE: &str = "hunter2-hunter2-hunter2";
 /// `VALUE` in base64, wherever it begins.
@@ -253,4 +253,11 @@ fn a_relay_learns_nothing_from_an_unlock_either() {
         let text = String::from_utf8_lossy(&frame);
         assert!(!CODED.iter().chain(&[VALUE, "SECRET_NAME"]).any(|secret| text.contains(secret)));
     }
+}
+
+/// The same, where command, daemon and attacker are an ordinary user's.
+#[test]
+fn all_of_it_as_an_ordinary_user() {
+    need!(root);
+    keyrack_tests::user::all_again("all_of_it_as_an_ordinary_user");
 }

@@ -211,6 +211,23 @@ fn another_user_touches_no_process_of_it() {
 }
 
 #[test]
+fn another_user_types_into_no_terminal_of_it() {
+    need!(root);
+    need!("tmux");
+    let scene = Scene::new();
+    let (uid, home) = (scene.user.uid, scene.user.home.display());
+    let own =
+        format!("setpriv --reuid={uid} --regid={uid} --clear-groups env -i HOME={home} PATH=$PATH");
+    let tmux = format!("tmux -f /dev/null -S {home}/terminal");
+    scene.root.sh(&format!("cd /; {own} {tmux} new-session -d 'exec sleep 100'")).ok();
+    let other = User::add("x");
+    let (typed, said) = as_another(&other, &format!("{tmux} send-keys x"));
+    assert!(!typed && said.contains("Permission denied"), "{said}");
+    // Its own user may.
+    scene.root.sh(&format!("cd /; {own} {tmux} send-keys x; {own} {tmux} kill-server")).ok();
+}
+
+#[test]
 fn an_owner_moves_to_no_other_user_and_asking_again_is_no_error() {
     need!(root);
     let scene = Scene::new();

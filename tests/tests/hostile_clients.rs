@@ -8,8 +8,8 @@ use keyrack_protocol::frame::MAX_FRAME;
 use keyrack_protocol::hello::{Hello, KeyKind};
 use keyrack_protocol::message::{BareRequest, lead};
 use keyrack_protocol::{CapabilityId, RackId};
-use keyrack_tests::Rack;
 use keyrack_tests::fake::{FakeDaemon, connect, framed, say};
+use keyrack_tests::{Rack, need};
 
 fn rack() -> Rack {
     let rack = Rack::new();
@@ -244,4 +244,11 @@ fn a_dead_socket_and_a_plain_file_are_no_daemon() {
     rack.write("run/keyrack-daemon.bot.sock", "a file");
     rack.sh("keyrack get --for bot --key TOKEN").code(3).bytes(b"");
     assert_eq!(std::fs::read(rack.socket("bot")).expect("untouched"), b"a file");
+}
+
+/// The same, where command, daemon and attacker are an ordinary user's.
+#[test]
+fn all_of_it_as_an_ordinary_user() {
+    need!(root);
+    keyrack_tests::user::all_again("all_of_it_as_an_ordinary_user");
 }

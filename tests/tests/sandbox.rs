@@ -1,6 +1,8 @@
 //! What works in a sandbox, by intention or by nature: the tools that robots build with, and
 //! the attacks that nobody claims to stop. And when there is no sandbox to be had.
 
+use std::path::{Path, PathBuf};
+
 use keyrack_tests::skip::{Missing, has, skip};
 use keyrack_tests::{Prison, daemons, need};
 
@@ -72,14 +74,23 @@ fn npm_works_inside() {
 fn cargo_works_inside() {
     // cargo may lie where only root can look.
     let prison = Prison::of_a_name();
-    let Ok(cargo) = std::env::var("CARGO") else {
-        return skip("sandbox.rs::cargo_works_inside", Missing::Here("this is not run by cargo"));
+    let Some(cargo) = real_cargo() else {
+        return skip("sandbox.rs::cargo_works_inside", Missing::Here("there is no cargo"));
     };
     let script = format!(
         "export PATH={}:$PATH; {cargo} new -q app --vcs none; cd app; {cargo} run -q --offline",
-        std::path::Path::new(&cargo).parent().expect("a directory").display()
+        cargo.parent().expect("a directory").display(),
+        cargo = cargo.display()
     );
     build(&prison, &script).ok().stdout("Hello, world!\n");
+}
+
+/// The cargo of the toolchain that runs this: rustup's stand-in of that name keeps settings
+/// in a home that the sandbox has another of.
+fn real_cargo() -> Option<PathBuf> {
+    let sysroot = std::process::Command::new("rustc").args(["--print", "sysroot"]).output().ok()?;
+    let sysroot = String::from_utf8(sysroot.stdout).ok()?;
+    Some(Path::new(sysroot.trim()).join("bin/cargo")).filter(|cargo| cargo.is_file())
 }
 
 /// Names are no secret, and values are in no command line.

@@ -227,6 +227,26 @@ fn tests_named_in_documents_exist() {
     assert_eq!(gone, [] as [String; 0]);
 }
 
+/// Attackers and levels: no cell without an outcome and a test. That the tests exist is
+/// checked with all that documents name.
+#[test]
+fn every_cell_of_the_table_of_threats_names_its_test() {
+    let text = source::read("docs/THREATS.md");
+    let (_, table) =
+        text.split_once("\n| a program that | L0 | L1 | L2 | L3 |\n").expect("the table");
+    let rows: Vec<&str> = table.lines().skip(1).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() >= 12, "{} rows", rows.len());
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert_eq!(cells.len(), 5, "{row}");
+        for cell in &cells[1..] {
+            let is_outcome = cell.starts_with("refused") || cell.starts_with("**succeeds**");
+            let test = cell.split('`').nth_back(1).unwrap_or_default();
+            assert!(is_outcome && test.contains(".rs::"), "{}: {cell}", cells[0]);
+        }
+    }
+}
+
 #[test]
 fn links_in_documents_lead_somewhere() {
     let mut dead = Vec::new();

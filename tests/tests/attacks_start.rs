@@ -1,0 +1,94 @@
+//! At a daemon while it starts: by opening its memory before it closes it, by tracing it
+//! from its first instruction, by looking for a moment in which its socket is open to all.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use keyrack_tests::{Rack, binaries, need};
+
+/// An ordinary user's owner, whose daemon starts without a person.
+fn rack() -> Rack {
+    let rack = Rack::ordinary();
+    rack.key("bot");
+    rack.sh("keyrack init --for bot; printf the-value | keyrack set --for bot --key TOKEN").ok();
+    rack
+}
+
+/// Puts an attacker of `tests/attackers` into the working directory.
+fn attacker(rack: &Rack, name: &str) {
+    let program = binaries::repository().join("tests/attackers").join(name);
+    rack.write(&format!("work/{name}"), std::fs::read(program).expect("it is there"));
+}
+
+const START: &str =
+    "keyrack unlock --quiet --for bot; sleep 0.01; keyrack relock --quiet --for bot";
+
+/// Runs `round` so many times beside an attacker, which ends when a file `stop` is there;
+/// gives the last thing it said.
+#[track_caller]
+fn beside(rack: &Rack, attack: &str, rounds: u32, round: &str) -> String {
+    let script = format!(
+        "rm -f stop said; python3 {attack} >said & until [ -s said ]; do sleep 0.01; done; \
+         for i in $(seq {rounds}); do {round}; done; touch stop; wait; tail -n 1 said"
+    );
+    rack.sh(&script).ok().text()
+}
+
+/// Two hundred daemons are raced at their start, by a program of their own user: half of
+/// them as cargo installs them, half as they should be installed, unreadable.
+#[test]
+fn of_two_hundred_starts_none_is_read() {
+    need!("python3");
+    let rack = rack();
+    attacker(&rack, "race.py");
+    let race = |name: &str, rounds: u32, round: &str| -> (u32, u32) {
+        let said = beside(&rack, &format!("race.py {name}"), rounds, round);
+        let (seen, read) = said.split_once(' ').expect("two numbers");
+        (seen.parse().expect("a number"), read.parse().expect("a number"))
+    };
+    for mode in [0o755, 0o111] {
+        let program = rack.path("bin/keyrackd");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(mode)).expect("ours");
+        let (seen, read) = race("keyrackd", 100, START);
+        assert!(seen > 50, "the race was not run: {seen} of 100 seen");
+        assert_eq!(read, 0, "{read} of {seen} daemons were read (mode {mode:o})");
+    }
+    // What closes itself when it has started, as a daemon without a cure would, is read.
+    rack.write(
+        "work/late.py",
+        "import ctypes, time\nctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\ntime.sleep(0.1)\n",
+    );
+    let (seen, read) = race("python3", 20, "python3 late.py");
+    assert!(read > 0, "the attack does not work: {seen} seen, none read");
+}
+
+/// Whatever the umask says, and however quickly somebody looks.
+#[test]
+fn a_socket_is_never_open_to_others_not_for_a_moment() {
+    need!("python3");
+    let rack = rack();
+    attacker(&rack, "window.py");
+    let attack = format!("window.py {}", rack.socket("bot").display());
+    assert_eq!(beside(&rack, &attack, 30, &format!("umask 0; {START}")), "600");
+    // A socket that is bound as most programs do it has such a moment.
+    let common = "umask 0; rm -f other; python3 -c 'import os, socket; socket.socket(socket.AF_UNIX).bind(\"other\"); os.chmod(\"other\", 0o600)'; sleep 0.01";
+    let seen = beside(&rack, "window.py other", 10, common);
+    assert!(seen.contains("777"), "the attack does not work: {seen}");
+}
+
+/// Who traces a daemon sees all that it is given. So it is given nothing.
+#[test]
+fn one_that_is_traced_from_its_beginning_does_not_start() {
+    need!("strace");
+    let rack = rack();
+    for mode in [0o755, 0o111] {
+        let program = rack.path("bin/keyrackd");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(mode)).expect("ours");
+        let done = rack.sh("strace -f -o trace -e trace=prctl keyrack unlock --for bot");
+        // A program that cannot be read cannot be executed under a tracer either.
+        done.code(if mode == 0o755 { 7 } else { done.code });
+        assert_ne!(done.code, 0, "{done}");
+        rack.no_daemon();
+    }
+    let done = rack.sh("strace -f -o trace -e trace=prctl keyrack unlock --for bot");
+    assert!(!done.errors().contains("granted"), "{done}");
+}
