@@ -16,6 +16,7 @@ use crate::daemon;
 use crate::error::{Code, Failure, Outcome};
 use crate::opened;
 use crate::settings::Settings;
+use crate::team::offered;
 use crate::tree::{self, Tree};
 use crate::{whereabouts, words};
 
@@ -50,8 +51,10 @@ pub fn get(settings: &Settings, owner: &Owner, asks: &[Ask]) -> Outcome<Vec<Answ
 /// The answer where nothing is unlocked: absent, if the manifest opens without a person
 /// and says so; else locked.
 fn unheld(settings: &Settings, owner: &Owner, ask: &Ask) -> Answer {
-    let found = opened::manifest_without_person(settings, owner)
-        .map(|manifest| ask.find(|slug| manifest.keys.contains_key(slug), manifest.keys.keys()));
+    let found = opened::opened_without_person(settings, owner).map(|mut opened| {
+        let names = offered::names(&mut opened, settings);
+        ask.find(|slug| names.contains_key(slug), names.keys())
+    });
     match found {
         Some(Ok(slug)) => Answer::Locked { slug },
         Some(Err(AskError::Absent)) => Answer::Absent,

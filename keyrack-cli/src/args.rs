@@ -124,8 +124,10 @@ macro_rules! acts {
 }
 
 mod identity;
+mod vault;
 mod yubikey;
 pub use identity::{Identity, IdentityAct};
+pub use vault::*;
 pub use yubikey::{OneYubikey, Yubikey, YubikeyAct, YubikeyFlags};
 
 /// A subcommand's own flags, with the global ones.
@@ -189,6 +191,10 @@ commands! {
     Attach(Attach),
     /// Manage a manifest's backup recipients
     Recipient(Recipient),
+    /// Manage vaults with several members
+    Vault(Vault),
+    /// Show what is in a vault, and whose it is
+    Connections(Connections),
     /// Show who an owner is to its teams
     Identity(Identity),
     /// Look at YubiKeys, and change their codes
@@ -234,6 +240,8 @@ impl Command {
                 GenerateWhat::Completions(with) => &mut with.global,
                 GenerateWhat::Man(with) => &mut with.global,
             },
+            Self::Vault(with) => return with.own.act.take_all_global(),
+            Self::Connections(with) => return with.own.act.take_global(),
             _ => return Global::default(),
         };
         std::mem::take(nested)
@@ -377,6 +385,9 @@ pub struct Set {
     /// Where the value lives [default: personal]
     #[arg(long)]
     pub vault: Option<String>,
+    /// In a shared vault: keep it to this owner, whatever the vault's policy says
+    #[arg(long, requires = "vault")]
+    pub private: bool,
     /// The item's name in a backend
     #[arg(long, value_name = "ID")]
     pub exid: Option<String>,
@@ -620,6 +631,9 @@ pub struct Del {
     /// Which credential.
     #[command(flatten)]
     pub at: OneKey,
+    /// The vault it is in [default: the manifest's, else the only one that has it]
+    #[arg(long)]
+    pub vault: Option<String>,
 }
 
 /// `keyrack source`

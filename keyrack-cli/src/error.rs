@@ -37,6 +37,8 @@ pub enum Code {
     Tampered = 12,
     /// A sandbox is in the way, or none can be made.
     Blocked = 13,
+    /// The audit line cannot be written, so the secret is not released.
+    Unlogged = 14,
     /// `exec` found the program and could not run it. As a shell says it.
     NotRunnable = 126,
     /// `exec` found no such program. As a shell says it.
@@ -60,6 +62,7 @@ impl Code {
         (Self::Conflict, "conflict"),
         (Self::Tampered, "tampered or rolled back"),
         (Self::Blocked, "blocked by a sandbox"),
+        (Self::Unlogged, "no audit line, no secret"),
         (Self::NotRunnable, "the program cannot be run (exec)"),
         (Self::NotFound, "the program is not found (exec)"),
     ];
@@ -156,7 +159,7 @@ mod tests {
     #[test]
     fn the_table_is_in_order_and_whole() {
         let codes: Vec<u8> = Code::TABLE.iter().map(|(code, _)| *code as u8).collect();
-        assert_eq!(codes, (0..=13).chain([126, 127]).collect::<Vec<u8>>());
+        assert_eq!(codes, (0..=14).chain([126, 127]).collect::<Vec<u8>>());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod asker;
 mod audit_log;
 mod cmd;
 mod daemon;
+mod default_vault;
 mod deliver;
 mod drops;
 mod elsewhere;
@@ -44,6 +45,7 @@ mod ssh_agent;
 #[cfg(all(target_env = "gnu", not(test)))]
 mod start;
 mod sys;
+mod team;
 mod tree;
 mod ui;
 mod unlocking;

@@ -114,9 +114,15 @@ pub fn without_person(settings: &Settings, owner: &Owner) -> Option<Rack> {
 
 /// The manifest, if it can be opened without a person. Asks nobody, says nothing.
 pub fn manifest_without_person(settings: &Settings, owner: &Owner) -> Option<Manifest> {
+    opened_without_person(settings, owner).map(|opened| opened.manifest)
+}
+
+/// As [`manifest_without_person`], with what opened it.
+pub fn opened_without_person(settings: &Settings, owner: &Owner) -> Option<Opened> {
     let identity = unlocking::silently(settings, owner).ok()?;
-    let opened = store(settings).open(owner, &identity).ok()?;
-    (!opened.manifest.signing.provisional).then_some(opened.manifest)
+    let manifest = store(settings).open(owner, &identity).ok()?.manifest;
+    let is_own = !manifest.signing.provisional;
+    is_own.then(|| Opened { owner: owner.clone(), manifest, identity })
 }
 
 /// The identity that opens `owner`'s manifest.

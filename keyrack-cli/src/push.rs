@@ -11,6 +11,7 @@ use keyrack_protocol::message::{
 use crate::error::{Code, Failure, Outcome};
 use crate::opened::Opened;
 use crate::settings::Settings;
+use crate::team::offered;
 use crate::ui::Ui;
 use crate::{access, daemon};
 
@@ -68,10 +69,10 @@ pub fn unlocked(session: &mut Session, owner: &Owner, unlocked: Unlocked) -> Out
 /// Replaces a value that the daemon holds, as whoever opened the manifest, and tells it
 /// what names there are now. Best effort: what the daemon does not take it unlocks next
 /// time.
-pub fn replace(opened: &Opened, slug: &Slug, value: &Secret, settings: &Settings, ui: &Ui) {
+pub fn replace(opened: &mut Opened, slug: &Slug, value: &Secret, settings: &Settings, ui: &Ui) {
     let rack = opened.rack();
     let Ok(mut session) = rack.attach(settings) else { return };
-    let known = opened.manifest.keys.keys().cloned().collect();
+    let known = offered::known(opened, settings);
     let push = Push {
         replace: true,
         known: Some(known),
@@ -84,19 +85,19 @@ pub fn replace(opened: &Opened, slug: &Slug, value: &Secret, settings: &Settings
 }
 
 /// Tells the daemon what names there are now. Best effort, as [`replace`].
-pub fn known(opened: &Opened, settings: &Settings) {
+pub fn known(opened: &mut Opened, settings: &Settings) {
     let Ok(mut session) = opened.rack().attach(settings) else { return };
-    let known = opened.manifest.keys.keys().cloned().collect();
+    let known = offered::known(opened, settings);
     let push = Push { replace: true, known: Some(known), ..Push::default() };
     let _ = session.call(&Request::Push(push));
 }
 
 /// Has the daemon forget a credential that is no more. Best effort, as [`replace`].
-pub fn forget(opened: &Opened, slug: &Slug, settings: &Settings) {
+pub fn forget(opened: &mut Opened, slug: &Slug, settings: &Settings) {
     let Ok(mut session) = opened.rack().attach(settings) else { return };
     let forget = Forget { slugs: vec![slug.clone()], ..Forget::default() };
     let _ = session.call(&Request::Forget(forget));
-    let known = opened.manifest.keys.keys().cloned().collect();
+    let known = offered::known(opened, settings);
     let push = Push { replace: true, known: Some(known), ..Push::default() };
     let _ = session.call(&Request::Push(push));
 }

@@ -177,7 +177,7 @@ fn read_with(path: &Path, limit: u64, flags: i32) -> Result<Option<Vec<u8>>, Fil
         return Err(failed(not_a_file()));
     }
     let mut bytes = Vec::with_capacity(about.len().min(limit) as usize + 1);
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limit {
         return Err(failed(io::Error::new(
             io::ErrorKind::FileTooLarge,

@@ -19,6 +19,7 @@ pub mod script;
 pub mod session;
 pub mod skip;
 pub mod source;
+pub mod team;
 pub mod terminal;
 pub mod user;
 

@@ -2,6 +2,7 @@
 
 use keyrack_tests::fake::FakeDaemon;
 use keyrack_tests::rack::KeyType;
+use keyrack_tests::team::Team;
 use keyrack_tests::{Rack, need, source};
 
 fn rack() -> Rack {
@@ -143,6 +144,18 @@ fn code_13_behind_a_tmp_of_its_own() {
     inside(get).code(3).bytes(b"");
 }
 
+#[test]
+fn code_14_no_audit_line() {
+    // Its log is a directory: as good as a full disk.
+    let team = Team::of(&["alice", "bob"]);
+    team.sh("printf x | keyrack set --for alice --vault team --key TOKEN").ok();
+    team.sh(
+        "cd ~/.local/share/keyrack/vaults/team/audit; for log in */*.log; do rm $log; mkdir $log; done",
+    )
+    .ok();
+    team.sh("keyrack get --unlock --for bob --key TOKEN").code(14).bytes(b"");
+}
+
 const BLOCKED: &str = include_str!("../support/blocked.py");
 
 #[test]
@@ -156,7 +169,7 @@ fn the_documentation_has_the_same_table() {
         .lines()
         .filter_map(|l| l.split('"').nth(1))
         .collect();
-    let codes: Vec<u32> = (0..=13).chain([126, 127]).collect();
+    let codes: Vec<u32> = (0..=14).chain([126, 127]).collect();
     assert_eq!(rows.len(), codes.len());
     let all: String = source::texts("md")
         .into_iter()

@@ -53,7 +53,7 @@ pub fn run(args: &Fill, settings: &Settings, ui: &Ui) -> Outcome {
         }
     }
     store(&mut opened, &filled, settings)?;
-    push::known(&opened, settings);
+    push::known(&mut opened, settings);
     filled.iter().for_each(|(slug, ..)| ui.say(format!("{owner}: {slug} is set")));
     left.iter().for_each(|(slug, _)| ui.warn(format!("{owner}: {slug} is still missing")));
     if ui.json {

@@ -1,25 +1,33 @@
 //! `keyrack list`: what the owner has, without values.
 
+use std::collections::BTreeMap;
+
 use keyrack_manifest::Entry;
 use keyrack_names::Slug;
 use serde::Serialize;
 
 use crate::args::List;
 use crate::error::Outcome;
+use crate::opened::Opened;
 use crate::settings::Settings;
+use crate::team::Shelf;
+use crate::team::offered::Offered;
 use crate::ui::Ui;
 use crate::{drops, opened};
 
 /// Runs `keyrack list`.
 pub fn run(args: &List, settings: &Settings, ui: &Ui) -> Outcome {
     let owner = settings.owner()?;
-    let opened = opened::open(settings, ui, owner)?;
+    let mut opened = opened::open(settings, ui, owner)?;
+    let shared = shared(&mut opened, settings, ui);
     let meant = |slug: &Slug| {
         args.env.as_ref().is_none_or(|env| slug.env == *env)
             && args.org.as_ref().is_none_or(|org| slug.org == *org)
     };
-    let entries: Vec<&Entry> =
-        opened.manifest.keys.values().filter(|entry| meant(&entry.slug)).collect();
+    let own = opened.manifest.keys.values().filter(|entry| !shared.contains_key(&entry.slug));
+    let mut entries: Vec<&Entry> =
+        own.chain(shared.values()).filter(|entry| meant(&entry.slug)).collect();
+    entries.sort_by(|one, other| one.slug.cmp(&other.slug));
     let pending: Vec<Slug> = drops::waiting(settings, owner, &opened.identity, ui)?
         .into_iter()
         .map(|drop| drop.payload.slug)
@@ -64,4 +72,21 @@ pub fn run(args: &List, settings: &Settings, ui: &Ui) -> Outcome {
     });
     let waiting = pending.iter().map(|slug| row(slug, "pending", "-", "-"));
     ui.table(["KEY", "VAULT", "CLASS", "ITEM"], &held.chain(waiting).collect::<Vec<_>>())
+}
+
+/// What the owner can read in vaults with several members. What cannot be told is said.
+fn shared(opened: &mut Opened, settings: &Settings, ui: &Ui) -> BTreeMap<Slug, Entry> {
+    let shelves = Shelf::all(&opened.manifest, settings);
+    let offered = Offered::open(&shelves, opened, settings);
+    for (_, failure) in &offered.closed {
+        ui.warn(&failure.message);
+    }
+    let mut entries = BTreeMap::new();
+    for (slug, offer) in offered.all(&opened.manifest) {
+        match offer {
+            Ok(offer) => drop(entries.insert(slug, offered.entry(offer))),
+            Err(failure) => ui.warn(&failure.message),
+        }
+    }
+    entries
 }

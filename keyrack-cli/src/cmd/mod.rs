@@ -6,6 +6,7 @@ use crate::settings::Settings;
 use crate::ui::Ui;
 
 mod attach;
+mod connections;
 mod copy;
 mod daemon;
 mod del;
@@ -21,13 +22,14 @@ mod init;
 mod list;
 mod log;
 mod recipient;
-mod relock;
+pub mod relock;
 mod restart;
 mod set;
 mod source;
 mod status;
 pub mod trust;
 pub mod unlock;
+mod vault;
 mod version;
 mod yubikey;
 
@@ -50,6 +52,8 @@ pub fn run(command: &Command, settings: &Settings, ui: &Ui) -> Outcome<ExitStatu
         Command::Fill(with) => fill::run(&with.own, settings, ui),
         Command::Attach(with) => attach::run(&with.own, settings, ui),
         Command::Recipient(with) => recipient::run(&with.own.act, settings, ui),
+        Command::Vault(with) => vault::run(&with.own.act, settings, ui),
+        Command::Connections(with) => connections::run(&with.own.act, settings, ui),
         Command::Identity(with) => identity::run(&with.own.act, settings, ui),
         Command::Yubikey(with) => yubikey::run(&with.own.act, settings, ui),
         Command::Daemon(with) => daemon::run(&with.own.act, settings, ui),

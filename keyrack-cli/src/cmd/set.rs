@@ -13,9 +13,12 @@ use crate::args::Set;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::opened::{self, Opened, Silent};
 use crate::settings::Settings;
+use crate::team::Place;
 use crate::ui::Ui;
 use crate::values::{self, NewValue};
 use crate::{access, drops, keysource, push, wanted};
+
+mod shared;
 
 /// Runs `keyrack set`.
 pub fn run(args: &Set, settings: &Settings, ui: &Ui) -> Outcome {
@@ -30,9 +33,13 @@ pub fn run(args: &Set, settings: &Settings, ui: &Ui) -> Outcome {
     }
     let slug = wanted::slug(&args.at)?;
     let vault = values::vault_name(args.vault.as_deref())?;
-    let entry = entry(args, owner, &slug, vault)?;
+    let entry = entry(args, &slug, vault)?;
     if !entry.vault.is_personal() {
-        return refer(entry, owner, settings, ui);
+        let opened = opened::open(settings, ui, owner)?;
+        return match Place::named(&entry.vault, &opened.manifest, settings) {
+            Some(place) => shared::set(args, entry, place.shelf(), opened, settings, ui),
+            None => refer(with_item(args, entry, owner)?, opened, settings, ui),
+        };
     }
     let way = Way::find(args, owner, settings, ui)?;
     if settings.dry_run {
@@ -45,7 +52,7 @@ pub fn run(args: &Set, settings: &Settings, ui: &Ui) -> Outcome {
 }
 
 /// What the manifest is to say of it.
-fn entry(args: &Set, owner: &Owner, slug: &Slug, vault: VaultName) -> Outcome<Entry> {
+fn entry(args: &Set, slug: &Slug, vault: VaultName) -> Outcome<Entry> {
     let now = Timestamp::now();
     let mut entry = Entry::new(slug.clone(), vault, now);
     entry.class = args.class.unwrap_or_default();
@@ -63,20 +70,35 @@ fn entry(args: &Set, owner: &Owner, slug: &Slug, vault: VaultName) -> Outcome<En
         }
         return Ok(entry);
     }
-    let exid = args.exid.clone().unwrap_or_else(|| format!("keyrack/{owner}/{slug}"));
-    let exid: Exid = exid.parse().map_err(|e| Failure::new(Code::Usage, format!("--exid: {e}")))?;
-    entry.exid = Some(exid);
+    if let Some(exid) = &args.exid {
+        entry.exid = Some(item(exid)?);
+    }
     Ok(entry)
 }
 
+/// The same with the item that a backend calls it by, where none was named.
+fn with_item(args: &Set, mut entry: Entry, owner: &Owner) -> Outcome<Entry> {
+    if args.private {
+        return Err(Failure::new(Code::Usage, "--private is for a vault with several members"));
+    }
+    if entry.exid.is_none() {
+        entry.exid = Some(item(&format!("keyrack/{owner}/{}", entry.slug))?);
+    }
+    Ok(entry)
+}
+
+fn item(text: &str) -> Outcome<Exid> {
+    text.parse().map_err(|e| Failure::new(Code::Usage, format!("--exid: {e}")))
+}
+
 /// Records where a value lives that is not ours to hold. None is read or written.
-fn refer(entry: Entry, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
+pub fn refer(entry: Entry, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = opened.owner.clone();
     let (slug, vault) = (entry.slug.clone(), entry.vault.clone());
     let object = serde_json::json!({ "owner": owner, "slug": slug, "vault": vault });
     if settings.dry_run {
         return ui.would(format!("{owner}: {slug} would be recorded as living in {vault}"), object);
     }
-    let mut opened = opened::open(settings, ui, owner)?;
     opened.update(settings, |manifest| {
         let created = manifest.keys.get(&slug).map(|old| old.created_at);
         manifest.keys.insert(
@@ -169,7 +191,7 @@ fn into_manifest(
         let entry = Entry { created_at, ..entry };
         values::put(manifest, settings, NewValue { slug: &slug, value, entry }, now)
     })?;
-    push::replace(&opened, &slug, value, settings, ui);
+    push::replace(&mut opened, &slug, value, settings, ui);
     let object = serde_json::json!({ "owner": opened.owner, "slug": slug, "pending": false });
     ui.done(format!("{}: {slug} is set", opened.owner), object)
 }
@@ -229,7 +251,7 @@ pub fn leave(
 }
 
 /// The value: a file, a prompt on a terminal, else stdin.
-fn value(args: &Set, slug: &Slug, owner: &Owner, ui: &Ui) -> Outcome<Secret> {
+pub fn value(args: &Set, slug: &Slug, owner: &Owner, ui: &Ui) -> Outcome<Secret> {
     let value = match args.from_file.as_deref() {
         Some(path) if path != Path::new("-") => {
             let file = File::open(path).context(|| path.display().to_string())?;

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use keyrack_manifest::Entry;
 use keyrack_names::{Owner, Slug};
 use keyrack_protocol::message::{Grant, Process};
-use serde::Serialize;
 
 use crate::anchor::Anchor;
 use crate::args::Unlock;
@@ -19,9 +18,16 @@ use crate::opened::{self, Opened};
 use crate::pending::{self, Waiting};
 use crate::push::{self, Unlocked};
 use crate::settings::Settings;
+use crate::team::Shelf;
+use crate::team::offered::{Offer, Offered};
 use crate::ui::Ui;
 use crate::wanted::Selection;
-use crate::{access, drops, level, tree, values, when};
+use crate::{access, drops, tree, values, when};
+
+mod report;
+mod shared;
+
+use report::{ended, object, report};
 
 const DEFAULT: Duration = Duration::from_secs(9 * 3600);
 const SUDO: Duration = Duration::from_secs(30 * 60);
@@ -102,10 +108,12 @@ pub fn grant(
     ui: &Ui,
 ) -> Outcome {
     let selection = Selection { keys: &args.key, env: args.env.as_ref(), org: args.org.as_ref() };
-    let mut lines = decide(begun, opened, &selection, args, settings);
+    let shelves = Shelf::all(&opened.manifest, settings);
+    let offered = Offered::open(&shelves, opened, settings);
+    let mut lines = decide(begun, opened, &offered, &selection, args, settings);
     // What another writer replaced while it was read is not tampering.
     if lines.iter().any(|line| line.code() == Code::Tampered) && opened.refresh(settings)? {
-        lines = decide(begun, opened, &selection, args, settings);
+        lines = decide(begun, opened, &offered, &selection, args, settings);
     }
     let owner = &opened.owner;
     if settings.dry_run {
@@ -119,7 +127,10 @@ pub fn grant(
     if begun.waiting.was_called_off() {
         return Err(push::relocked(owner));
     }
-    let (lines, given) = hand_over(opened, lines, begun, args, settings, ui)?;
+    shared::log(&mut lines, &offered, opened, settings, ui);
+    let known = shared::known(opened, &offered);
+    let (lines, given) = hand_over(opened, lines, known, begun, args, settings, ui)?;
+    shared::forget_lost(&offered, settings);
     // Called off between the look and the push: locking wins.
     if begun.waiting.was_called_off() {
         super::relock::in_silence(owner, settings)?;
@@ -130,10 +141,12 @@ pub fn grant(
 }
 
 /// What became of one credential.
-struct Line {
+struct Line<'v> {
     /// The slug, or what was asked for where there is none.
     name: String,
     result: Outcome<Granted>,
+    /// Where it comes from, if that is a vault that others are members of.
+    offer: Option<Offer<'v>>,
 }
 
 struct Granted {
@@ -142,7 +155,7 @@ struct Granted {
     span: Duration,
 }
 
-impl Line {
+impl Line<'_> {
     fn code(&self) -> Code {
         self.result.as_ref().map_or_else(|failure| failure.code, |_| Code::Ok)
     }
@@ -156,20 +169,23 @@ impl Line {
 }
 
 /// Every credential that is meant, with its value or why there is none.
-fn decide(
+fn decide<'v>(
     begun: &Begun,
     opened: &Opened,
+    offered: &'v Offered<'_>,
     selection: &Selection<'_>,
     args: &Unlock,
     settings: &Settings,
-) -> Vec<Line> {
+) -> Vec<Line<'v>> {
     let now = Timestamp::now();
     let asked = args.duration.or(settings.duration).map(|lifetime| lifetime.duration());
+    let asked = |slug: &Slug| begun.left.get(slug).copied().or(asked);
     let mut vault = None;
-    let mut lines: Vec<Line> = Vec::new();
-    for entry in opened.manifest.keys.values().filter(|entry| selection.takes(&entry.slug)) {
-        let asked = begun.left.get(&entry.slug).copied().or(asked);
-        let result = span(entry, asked, now).and_then(|span| {
+    let mut lines: Vec<Line<'v>> = Vec::new();
+    let meant =
+        |entry: &&Entry| selection.takes(&entry.slug) && !offered.is_ours(entry, &opened.manifest);
+    for entry in opened.manifest.keys.values().filter(meant) {
+        let result = span(entry, asked(&entry.slug), now).and_then(|span| {
             let vault = match &vault {
                 Some(vault) => vault,
                 None => vault.insert(values::open_personal(&opened.manifest, settings)?),
@@ -185,20 +201,22 @@ fn decide(
             };
             Ok(Granted { grant: Some(grant), span })
         });
-        lines.push(Line { name: entry.slug.to_string(), result });
+        lines.push(Line { name: entry.slug.to_string(), result, offer: None });
     }
-    lines.extend(missing(opened, selection));
+    lines.extend(shared::decide(opened, offered, selection, asked, now));
+    lines.extend(missing(opened, offered, selection));
     lines
 }
 
 /// A line for each thing that was asked for by name and is not there.
-fn missing(opened: &Opened, selection: &Selection<'_>) -> Vec<Line> {
+fn missing<'v>(opened: &Opened, offered: &Offered<'_>, selection: &Selection<'_>) -> Vec<Line<'v>> {
     let owner = &opened.owner;
     let absent = |name: String, hint: String| {
         let failure = Failure::new(Code::Absent, format!("{owner} has no {name}")).hint(hint);
-        Line { name, result: Err(failure) }
+        Line { name, result: Err(failure), offer: None }
     };
-    let slugs = || opened.manifest.keys.keys();
+    let known = shared::known(opened, offered);
+    let slugs = || known.iter();
     let env = selection.env.map(|env| format!(" --env {env}")).unwrap_or_default();
     if selection.keys.is_empty()
         && !selection.is_everything()
@@ -206,6 +224,9 @@ fn missing(opened: &Opened, selection: &Selection<'_>) -> Vec<Line> {
     {
         let env = selection.env.map_or("any env".to_owned(), |env| format!("env {env}"));
         return vec![absent(format!("credential in {env}"), format!("keyrack list --for {owner}"))];
+    }
+    if let Some(closed) = shared::closed(offered, selection, &known) {
+        return closed;
     }
     let unanswered =
         selection.keys.iter().filter(|key| !slugs().any(|slug| selection.key_takes(key, slug)));
@@ -236,14 +257,15 @@ fn span(entry: &Entry, asked: Option<Duration>, now: Timestamp) -> Outcome<Durat
 
 /// Starts the daemon where none lives, pushes, and lets the caller read. Returns whether
 /// anybody was given a capability.
-fn hand_over(
+fn hand_over<'v>(
     opened: &Opened,
-    mut lines: Vec<Line>,
+    mut lines: Vec<Line<'v>>,
+    known: Vec<Slug>,
     begun: &Begun,
     args: &Unlock,
     settings: &Settings,
     ui: &Ui,
-) -> Outcome<(Vec<Line>, bool)> {
+) -> Outcome<(Vec<Line<'v>>, bool)> {
     let grants: Vec<Grant> =
         lines.iter_mut().filter_map(|line| line.result.as_mut().ok()?.grant.take()).collect();
     if grants.is_empty() {
@@ -255,7 +277,7 @@ fn hand_over(
     let unlocked = Unlocked {
         generation: begun.generation,
         grants,
-        known: opened.manifest.keys.keys().cloned().collect(),
+        known,
         capability: capability.registration(&opened.owner, rack.id),
         ends_with: begun.anchor.as_ref().map(|anchor| anchor.process.clone()),
     };
@@ -268,99 +290,4 @@ fn hand_over(
     };
     let given = capability.hand_over(entry, ui)?;
     Ok((lines, given))
-}
-
-/// One line a credential, asked for or found.
-fn report(
-    opened: &Opened,
-    selection: &Selection<'_>,
-    lines: &[Line],
-    end: Option<&Process>,
-    ui: &Ui,
-) -> Outcome {
-    let owner = &opened.owner;
-    if ui.json {
-        return ui.object(&object(owner, lines, end));
-    }
-    // One that failed alone is what the command ends with.
-    let several = lines.iter().filter(|line| line.result.is_err()).count() > 1;
-    for line in lines {
-        match line.result {
-            Ok(_) => ui.say(format!("{owner}: {}", line.words())),
-            Err(_) if several => ui.warn(format!("{owner}: {}", line.words())),
-            Err(_) => {}
-        }
-    }
-    if let Some(end) = end.filter(|_| lines.iter().any(|line| line.result.is_ok())) {
-        ui.say(format!("{owner}: all of it ends with {end}"));
-    }
-    if lines.is_empty() && selection.is_everything() {
-        ui.say(format!("{owner}: there is nothing to unlock"));
-        ui.hint(format!("keyrack set --for {owner} --key KEY"));
-    }
-    Ok(())
-}
-
-/// The report for a program.
-fn object(owner: &Owner, lines: &[Line], end: Option<&Process>) -> serde_json::Value {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Row<'a> {
-        slug: &'a str,
-        status: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        expires_in_ms: Option<u64>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        why: Option<&'a str>,
-    }
-    let row = |line: &'_ Line| match &line.result {
-        Ok(granted) => serde_json::json!(Row {
-            slug: &line.name,
-            status: "granted",
-            expires_in_ms: Some(push::millis(granted.span)),
-            why: None,
-        }),
-        Err(failure) => serde_json::json!(Row {
-            slug: &line.name,
-            status: "failed",
-            expires_in_ms: None,
-            why: Some(&failure.message),
-        }),
-    };
-    let rows: Vec<serde_json::Value> = lines.iter().map(row).collect();
-    let mut object = serde_json::json!({ "owner": owner, "keys": rows });
-    if let Some(end) = end {
-        object["endsWith"] = serde_json::json!(end);
-    }
-    object
-}
-
-/// How the command ends: by what every credential that was asked for became.
-fn ended(opened: &Opened, lines: &[Line], given: bool, settings: &Settings) -> Outcome {
-    let owner = &opened.owner;
-    match Code::of_batch(lines.iter().map(Line::code)) {
-        Code::Ok => {}
-        code => {
-            let bad: Vec<&Line> = lines.iter().filter(|line| line.result.is_err()).collect();
-            let first = bad.iter().find_map(|line| line.result.as_ref().err());
-            let hints = first.map(|failure| failure.hints.clone()).unwrap_or_default();
-            let message = match (bad.as_slice(), first) {
-                ([_], Some(failure)) => failure.message.clone(),
-                _ => format!("{owner}: {} of {} could not be granted", bad.len(), lines.len()),
-            };
-            return Err(Failure { code, message, hints });
-        }
-    }
-    let served = given
-        || (opened.manifest.self_proof == keyrack_manifest::OnOff::On
-            && level::key_needs_no_person(settings, owner));
-    if served {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Code::Partly,
-        format!("{owner} is unlocked, but the calling program has no capability to read"),
-    )
-    .hint(format!("keyrack unlock --for {owner}, run plainly in the shell that is to read"))
-    .hint(format!("keyrack exec --for {owner} -- PROGRAM")))
 }

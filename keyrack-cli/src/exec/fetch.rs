@@ -2,8 +2,9 @@
 //! the calling tree where that gives all of them; else the manifest is opened, with a
 //! person where one is needed, and what is locked is unlocked first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use keyrack_manifest::Class;
 use keyrack_names::{Ask, AskError, KeyName, Owner, Secret, Slug};
 use keyrack_protocol::RackId;
 use keyrack_protocol::client::Session;
@@ -18,6 +19,7 @@ use crate::cmd::unlock;
 use crate::error::{Code, Failure, Outcome};
 use crate::opened::{self, Opened};
 use crate::settings::Settings;
+use crate::team::offered;
 use crate::tree::{Entry, Tree};
 use crate::ui::Ui;
 use crate::{access, answer, daemon, deliver, drops};
@@ -189,8 +191,9 @@ fn by_key(
     let mut opened = opened::open(settings, ui, owner)?;
     drops::merge(&mut opened, settings, ui, false)?;
     let label = program.label.as_str();
-    let held: BTreeSet<Slug> = opened.manifest.keys.keys().cloned().collect();
-    let items = exactly(items(declared, &held, ui), &opened)?;
+    let has = offered::names(&mut opened, settings);
+    let held: BTreeSet<Slug> = has.keys().cloned().collect();
+    let items = exactly(items(declared, &held, ui), owner, &has)?;
     let attach = |opened: &Opened| -> Option<Source<'_>> {
         let rack = opened.rack();
         let session = rack.attach(settings).ok()?;
@@ -267,24 +270,20 @@ fn items(declared: &Declared, seen: &BTreeSet<Slug>, ui: &Ui) -> Vec<Item> {
     items
 }
 
-/// The same items by their whole slugs, as the manifest has them.
-fn exactly(items: Vec<Item>, opened: &Opened) -> Outcome<Vec<Item>> {
-    let keys = &opened.manifest.keys;
+/// The same items by their whole slugs, as the owner has them.
+fn exactly(items: Vec<Item>, owner: &Owner, keys: &BTreeMap<Slug, Class>) -> Outcome<Vec<Item>> {
     let mut exact = Vec::with_capacity(items.len());
     for item in items {
         match item.ask.find(|slug| keys.contains_key(slug), keys.keys()) {
             Ok(slug) => {
-                let class =
-                    keys.get(&slug).map(|entry| entry.class.to_string()).unwrap_or_default();
+                let class = keys.get(&slug).map(ToString::to_string).unwrap_or_default();
                 item.fits(&slug, &class)?;
                 exact.push(Item { ask: Ask::exactly(slug), ..item });
             }
             Err(AskError::Absent) if item.optional => {}
-            Err(AskError::Absent) => {
-                drop(answer::granted(&opened.owner, &item.ask, Answer::Absent)?)
-            }
+            Err(AskError::Absent) => drop(answer::granted(owner, &item.ask, Answer::Absent)?),
             Err(AskError::Ambiguous(slugs)) => {
-                answer::granted(&opened.owner, &item.ask, Answer::Ambiguous { slugs })?;
+                answer::granted(owner, &item.ask, Answer::Ambiguous { slugs })?;
             }
         }
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
 mod file;
+mod git;
 mod suite;
 
 use keyrack_vault::{FileStore, Memory, VaultStore};
@@ -30,6 +31,15 @@ macro_rules! promises {
             fn $promise() {
                 let dir = super::file::of_a_group();
                 super::suite::$promise(&super::FileStore::at(dir.path()));
+            })*
+        }
+
+        mod work_tree {
+            $(#[test]
+            fn $promise() {
+                let work = super::git::WorkTree::new();
+                super::suite::$promise(&work.store);
+                work.is_what_is_committed();
             })*
         }
     };

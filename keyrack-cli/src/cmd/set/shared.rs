@@ -1,0 +1,117 @@
+//! `keyrack set --vault TEAM`: a value into a vault with several members, by who may write
+//! there; or, with `--exid`, the manifest's word on which credential of it is meant.
+
+use jiff::Timestamp;
+use keyrack_manifest::{CredId, Entry};
+use keyrack_vault::{NewRecord, Vault, VaultError, Visibility};
+
+use crate::args::Set;
+use crate::cmd::vault::about;
+use crate::error::{Code, Failure, Outcome};
+use crate::opened::Opened;
+use crate::push;
+use crate::settings::Settings;
+use crate::team::change::to_share;
+use crate::team::{Place, Shelf, acts, credential, words};
+use crate::ui::Ui;
+
+/// Writes the value, or records the decision.
+///
+/// # Errors
+/// [`Code::Denied`] for who may not write it, before a value is asked for.
+pub fn set(
+    args: &Set,
+    entry: Entry,
+    shelf: Shelf,
+    mut opened: Opened,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome {
+    let place = &shelf.place;
+    let mut vault = shelf.open(&mut opened, settings)?;
+    if let Some(exid) = &entry.exid {
+        known(exid.as_str(), &entry, &vault, place)?;
+        drop(vault);
+        return super::refer(entry, opened, settings, ui);
+    }
+    let slug = entry.slug.clone();
+    let there = credential::to_write(&vault, &slug, place)?.map(|record| record.cred_id);
+    may_write(args, there.as_ref(), &entry, &vault, place)?;
+    if settings.dry_run {
+        ui.say(format!("{}: {slug} would be set in {}", place.owner, place.name));
+        return Ok(());
+    }
+    let value = super::value(args, &slug, &place.owner, ui)?;
+    let new = NewRecord {
+        cred: there,
+        name: &slug,
+        about: about(&entry),
+        value: &value,
+        visibility: args.private.then_some(Visibility::Private),
+    };
+    let written = vault.put(&[new], Timestamp::now());
+    let kept = shelf.keep(&vault, &mut opened, settings);
+    let cred = written.map_err(|error| words::vault(error, place))?.pop();
+    kept?;
+    if let Some(record) = cred.and_then(|cred| vault.record(&cred).ok()) {
+        let act = acts::to("set", record.cred_id, &slug, record.owner, vault.me());
+        acts::note(place, *vault.me(), &opened.manifest.signing.key, vec![act], settings, ui);
+    }
+    drop(vault);
+    if opened.manifest.keys.get(&slug).is_some_and(|entry| entry.vault != place.name) {
+        ui.warn(format!(
+            "{}: {slug} is in the manifest too, and that is what get gives",
+            place.owner
+        ));
+        ui.hint(format!("keyrack del --for {} --key {slug}", place.owner));
+    }
+    push::replace(&mut opened, &slug, &value, settings, ui);
+    let (owner, name) = (&place.owner, &place.name);
+    let object = serde_json::json!({
+        "owner": owner, "slug": slug, "vault": name, "pending": false,
+    });
+    ui.done(format!("{owner}: {slug} is set in {name}"), object)?;
+    to_share(place, ui);
+    Ok(())
+}
+
+/// The credential that `--exid` names is there, and has the name.
+fn known(text: &str, entry: &Entry, vault: &Vault<'_>, place: &Place) -> Outcome {
+    let id: CredId = text.parse().map_err(|error| {
+        Failure::new(
+            Code::Usage,
+            format!("--exid: in {} it is a credential's id: {error}", place.name),
+        )
+    })?;
+    let record = vault.record(&id).map_err(|error| words::vault(error, place))?;
+    if record.name == entry.slug {
+        return Ok(());
+    }
+    let message = format!("--exid: {} is called {} in {}", id.short(), record.name, place.name);
+    Err(Failure::new(Code::Conflict, message))
+}
+
+/// Refused before a person types a value.
+fn may_write(
+    args: &Set,
+    there: Option<&CredId>,
+    entry: &Entry,
+    vault: &Vault<'_>,
+    place: &Place,
+) -> Outcome {
+    let shared = match there.map(|cred| vault.record(cred)) {
+        Some(Ok(record)) => record.visibility == Visibility::Shared,
+        _ => !args.private && !vault.state().policy.private_by_default,
+    };
+    if !shared || vault.role().writes_shared() {
+        return Ok(());
+    }
+    let refused = words::vault(VaultError::NotEntitled { slug: entry.slug.clone() }, place);
+    let message = format!(
+        "{}: {} is {} there and may not write what is shared",
+        place.name,
+        place.owner,
+        vault.role()
+    );
+    Err(Failure { message, ..refused })
+}

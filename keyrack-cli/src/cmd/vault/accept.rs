@@ -1,0 +1,239 @@
+//! `keyrack vault accept`: joins the vault that an invitation names, wherever it lies. The
+//! vault's id comes from the invitation; the whole chain is verified before anything counts.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use keyrack_manifest::VaultName;
+use keyrack_vault::git::Repository;
+use keyrack_vault::{Chain, FileStore, Invitation, Location, Vault};
+
+use super::create;
+use crate::args::VaultAccept;
+use crate::error::{Code, Context, Failure, Outcome};
+use crate::opened::{self, Opened};
+use crate::settings::Settings;
+use crate::team::{Place, acts, card, place, words};
+use crate::ui::Ui;
+
+/// Longest invitation read from stdin.
+const LONGEST: u64 = 16 << 10;
+
+/// Runs `keyrack vault accept`.
+pub fn run(args: &VaultAccept, settings: &Settings, ui: &Ui) -> Outcome {
+    let owner = settings.owner()?;
+    let invitation = invitation(&args.invitation)?;
+    let mut opened = opened::open(settings, ui, owner)?;
+    if let Some(carried) = opened.manifest.vaults.get(&invitation.vault_id) {
+        let name = &carried.name;
+        let object = serde_json::json!({ "owner": owner, "vault": name, "member": true });
+        return ui.done(format!("{owner} is a member of {name} already"), object);
+    }
+    let location = location(args, &invitation)?;
+    if settings.dry_run {
+        ui.say(format!("{owner}: the vault at {location} would be joined"));
+        return Ok(());
+    }
+    let found = Found::look(&location, args, &invitation, settings, ui)?;
+    let joined = join(&found, args, &invitation, &mut opened, settings, ui);
+    if joined.is_err() {
+        found.undo();
+    }
+    joined
+}
+
+/// The invitation, from the command line or from stdin.
+fn invitation(text: &str) -> Outcome<Invitation> {
+    let bad = |error: &dyn std::fmt::Display| Failure::new(Code::Usage, error.to_string());
+    if text != "-" {
+        return text.parse().map_err(|error| bad(&error));
+    }
+    let mut text = String::new();
+    std::io::stdin().take(LONGEST).read_to_string(&mut text).context(|| "stdin".to_owned())?;
+    text.parse().map_err(|error| bad(&error))
+}
+
+fn location(args: &VaultAccept, invitation: &Invitation) -> Outcome<Location> {
+    let (text, from) = match (&args.at, &invitation.location) {
+        (Some(at), _) => (at, "--at"),
+        (None, Some(location)) => (location, "the invitation"),
+        (None, None) => {
+            let message = "the invitation does not say where the vault is";
+            return Err(Failure::new(Code::Usage, message).hint("add --at LOCATION"));
+        }
+    };
+    match text.parse() {
+        Ok(Location::Directory(dir)) => Ok(Location::Directory(create::absolute(&dir)?)),
+        Ok(remote) => Ok(remote),
+        Err(error) => Err(Failure::new(Code::Usage, format!("{from}: {error}"))),
+    }
+}
+
+/// Where the vault was found; a clone that was made for it is taken away again if nothing
+/// comes of it.
+struct Found {
+    dir: PathBuf,
+    cloned: bool,
+}
+
+impl Found {
+    fn look(
+        location: &Location,
+        args: &VaultAccept,
+        invitation: &Invitation,
+        settings: &Settings,
+        ui: &Ui,
+    ) -> Outcome<Self> {
+        let usual = settings.places.home.join("vaults");
+        let usual = usual.join(format!(".{}~new.tmp", invitation.vault_id.short()));
+        let clone = |url: &str, dir: PathBuf| {
+            create::clone(url, &dir, ui)?;
+            Ok(Self { dir, cloned: true })
+        };
+        match location {
+            Location::Remote(url) => clone(url, usual),
+            Location::Directory(dir) if is_bare(dir) => clone(&dir.display().to_string(), usual),
+            // A clone is to be made there of what the invitation names.
+            Location::Directory(dir) if !dir.exists() => {
+                match args.at.as_ref().and(invitation.location.as_deref()).map(str::parse) {
+                    Some(Ok(Location::Remote(url))) => clone(&url, dir.clone()),
+                    Some(Ok(Location::Directory(from))) if is_bare(&from) => {
+                        clone(&from.display().to_string(), dir.clone())
+                    }
+                    _ => Err(nothing_at(dir)),
+                }
+            }
+            Location::Directory(dir) => {
+                catch_up(dir, ui)?;
+                let found = Self { dir: dir.clone(), cloned: false };
+                let there = create::first_link(&FileStore::at(dir));
+                match there.map_err(|e| words::vault(e.into(), &found.unnamed(invitation)))? {
+                    Some(_) => Ok(found),
+                    None => Err(nothing_at(dir)),
+                }
+            }
+        }
+    }
+
+    /// For errors before the vault has a name here.
+    fn unnamed(&self, invitation: &Invitation) -> Place {
+        Place {
+            owner: keyrack_names::Owner::human(),
+            id: invitation.vault_id,
+            name: VaultName::personal(),
+            dir: self.dir.clone(),
+            location: None,
+        }
+    }
+
+    fn undo(&self) {
+        if self.cloned {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+fn nothing_at(dir: &Path) -> Failure {
+    Failure::new(Code::Absent, format!("there is no vault at {}", dir.display()))
+        .hint("add --at LOCATION, where this owner can reach it")
+}
+
+/// Whether it is a git repository without a work tree.
+fn is_bare(dir: &Path) -> bool {
+    dir.join("HEAD").is_file() && dir.join("objects").is_dir() && dir.join("refs").is_dir()
+}
+
+/// A clone that was made before the invitation lacks it: it is brought up to date, if that
+/// loses nothing.
+fn catch_up(dir: &Path, ui: &Ui) -> Outcome {
+    let failed = |error: keyrack_vault::git::GitError| {
+        Failure::new(Code::Unexpected, format!("{}: {error}", dir.display()))
+    };
+    let repository = Repository::of(dir, ui.asker.has_person()).map_err(failed)?;
+    let Some(repository) = repository.filter(|repository| repository.origin().is_some()) else {
+        return Ok(());
+    };
+    let branch = repository.branch().map_err(failed)?;
+    if let Some(news) = repository.fetch(&branch).map_err(failed)?
+        && repository.head().is_none_or(|head| repository.is_ancestor(&head, &news))
+    {
+        repository.fast_forward(&news).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn join(
+    found: &Found,
+    args: &VaultAccept,
+    invitation: &Invitation,
+    opened: &mut Opened,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome {
+    let owner = settings.owner()?;
+    let store = FileStore::at(&found.dir);
+    // Verified whole before its name, or anything else it says, is used.
+    let chain = Chain::verify(&store, &invitation.vault_id, None)
+        .map_err(|error| words::vault(error, &found.unnamed(invitation)))?;
+    let name = match &args.name {
+        Some(name) => {
+            name.parse().map_err(|e| Failure::new(Code::Usage, format!("--name: {e}")))?
+        }
+        None => chain.state().name.clone(),
+    };
+    create::free(&name, opened, settings)
+        .map_err(|failure| failure.hint("add --name NAME, what this owner is to call it"))?;
+    let key = opened.manifest.signing.key.public();
+    let is_known = chain.state().members.iter().any(|member| member.sig_key == key);
+    let at = Place::new(owner, invitation.vault_id, name, found.dir.clone(), settings);
+    if invitation.one_time.is_some() && !is_known {
+        return ask(&store, invitation, opened, &at, found, settings, ui);
+    }
+    let joined = Vault::accept(&store, invitation, place::actor(opened), Timestamp::now());
+    let vault = joined.map_err(|error| words::vault(error, &at))?;
+    // Where it was cloned to before it had a name, it moves to its usual place.
+    let shelf = at.settled(found.cloned && args.at.is_none(), settings)?.shelf();
+    shelf.keep(&vault, opened, settings)?;
+    let key = &opened.manifest.signing.key;
+    acts::note(&shelf.place, *vault.me(), key, vec![acts::act("accept")], settings, ui);
+    let (name, role) = (&shelf.place.name, vault.role());
+    let object = serde_json::json!({
+        "owner": owner, "vault": name, "member": true, "role": role.as_str(),
+        "location": shelf.place.dir,
+    });
+    ui.done(format!("{owner} is {role} of {name}, at {}", shelf.place.dir.display()), object)?;
+    create::prepare_git(&shelf.place, ui)?;
+    ui.hint(format!("keyrack unlock --for {owner}"));
+    Ok(())
+}
+
+/// Leaves a request to join. It is answered by somebody who compares fingerprints.
+fn ask(
+    store: &FileStore,
+    invitation: &Invitation,
+    opened: &Opened,
+    at: &Place,
+    found: &Found,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome {
+    let owner = &opened.owner;
+    let own = card::own(opened, settings)?;
+    Vault::request(store, invitation, &own, &place::actor(opened))
+        .map_err(|error| words::vault(error, at))?;
+    if let Some(repository) = Repository::of(&found.dir, ui.asker.has_person()).ok().flatten()
+        && repository.origin().is_some()
+    {
+        super::sync::offer(&repository, &opened.manifest.owner.handle, at)?;
+    }
+    found.undo();
+    let object = serde_json::json!({
+        "owner": owner, "vault": at.name, "member": false, "fingerprint": own.fingerprint(),
+    });
+    ui.done(format!("{owner} asked to join {}; read this to who invited you:", at.name), object)?;
+    ui.say(own.fingerprint());
+    ui.say(own.spoken());
+    ui.hint("once it is confirmed, accept the same invitation again");
+    Ok(())
+}

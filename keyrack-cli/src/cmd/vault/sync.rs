@@ -1,0 +1,74 @@
+//! `keyrack vault sync`: exchanges a vault with its git remote.
+
+use keyrack_names::Owner;
+use keyrack_vault::git::{Pushed, Repository};
+
+use crate::args::WhichVault;
+use crate::error::{Code, Failure, Outcome};
+use crate::settings::Settings;
+use crate::team::exchange::{Exchange, failed};
+use crate::team::{Place, place};
+use crate::ui::Ui;
+
+/// Runs `keyrack vault sync`.
+pub fn run(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
+    let (mut opened, shelf) = place::meant(args.vault.as_deref(), settings, ui)?;
+    let place = shelf.place.clone();
+    let dir = place.dir.display();
+    let repository = Repository::of(&place.dir, ui.asker.has_person())
+        .map_err(|error| failed(error, &place))?
+        .ok_or_else(|| {
+            let message = format!("{}: {dir} is no git work tree", place.name);
+            Failure::new(Code::Absent, message).hint(format!("git -C {dir} init"))
+        })?;
+    if repository.origin().is_none() {
+        let message = format!("{}: {dir} has no remote called origin", place.name);
+        return Err(
+            Failure::new(Code::Absent, message).hint(format!("git -C {dir} remote add origin URL"))
+        );
+    }
+    if settings.dry_run {
+        ui.say(format!("{} would be exchanged with its remote", place.name));
+        return Ok(());
+    }
+    let exchange = Exchange { shelf: &shelf, opened: &mut opened, repository, settings, ui };
+    let done = exchange.run()?;
+    let object = serde_json::json!({
+        "owner": place.owner, "vault": place.name, "pushed": done.pushed, "pulled": done.pulled,
+        "setAside": done.aside, "keptAs": done.kept_as,
+    });
+    let words = match (done.pulled, done.pushed) {
+        (false, false) => "is as its remote has it",
+        (true, false) => "has what others pushed",
+        (false, true) => "is pushed",
+        (true, true) => "has what others pushed, and is pushed",
+    };
+    ui.done(format!("{} {words}", place.name), object)?;
+    if done.aside.is_empty() {
+        return Ok(());
+    }
+    let kept = done.kept_as.unwrap_or_default();
+    let message = format!(
+        "{}: others were faster; set aside, and kept as {kept}: {}",
+        place.name,
+        done.aside.join("; ")
+    );
+    Err(Failure::new(Code::Partly, message).hint(format!("git -C {dir} show {kept}")))
+}
+
+/// Commits what is here and pushes it, as an addition to what the remote has.
+///
+/// # Errors
+/// [`Code::Conflict`] when somebody pushed before.
+pub fn offer(repository: &Repository, who: &Owner, place: &Place) -> Outcome {
+    let failed = |error| failed(error, place);
+    let branch = repository.branch().map_err(failed)?;
+    repository.commit_all("keyrack vault", who.as_str()).map_err(failed)?;
+    match repository.push(&branch).map_err(failed)? {
+        Pushed::Done => Ok(()),
+        Pushed::Behind => {
+            let message = format!("{}: somebody pushed before", place.name);
+            Err(Failure::new(Code::Conflict, message).hint("accept the same invitation again"))
+        }
+    }
+}

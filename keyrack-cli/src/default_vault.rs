@@ -1,0 +1,64 @@
+//! The machine's default vault: which one a command means that names none, and where the
+//! owners of this home keep what is their own.
+
+use std::path::PathBuf;
+
+use keyrack_manifest::{VaultId, VaultName, atomic};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Context, Failure, Outcome};
+use crate::settings::Settings;
+use crate::team::Place;
+
+/// Which one it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultVault {
+    v: u32,
+    /// Its id.
+    pub vault_id: VaultId,
+    /// What its maker calls it.
+    pub name: VaultName,
+    /// Where it lies.
+    pub dir: PathBuf,
+    /// Whether new values go there instead of personal vaults.
+    pub instead: bool,
+}
+
+/// The default vault of this home, if it has one.
+///
+/// # Errors
+/// [`Code::Tampered`] when the file does not read.
+pub fn read(settings: &Settings) -> Outcome<Option<DefaultVault>> {
+    let path = file(settings);
+    let bytes = atomic::read_limited(&path, 64 << 10).context(|| path.display().to_string())?;
+    let Some(bytes) = bytes else { return Ok(None) };
+    match serde_json::from_slice::<DefaultVault>(&bytes) {
+        Ok(default) if default.v == 1 => Ok(Some(default)),
+        _ => {
+            let message = format!("{} does not read", path.display());
+            Err(Failure::new(Code::Tampered, message))
+        }
+    }
+}
+
+/// Makes a vault this home's default.
+///
+/// # Errors
+/// [`Code::Conflict`] when another one is.
+pub fn write(place: &Place, instead: bool, settings: &Settings) -> Outcome {
+    if let Some(other) = read(settings)?.filter(|other| other.vault_id != place.id) {
+        let message = format!("{} is the default vault of this home already", other.name);
+        return Err(Failure::new(Code::Conflict, message));
+    }
+    let (name, dir) = (place.name.clone(), place.dir.clone());
+    let default = DefaultVault { v: 1, vault_id: place.id, name, dir, instead };
+    let path = file(settings);
+    let mut bytes = serde_json::to_vec_pretty(&default).context(|| path.display().to_string())?;
+    bytes.push(b'\n');
+    atomic::replace(&path, &bytes).context(|| path.display().to_string())
+}
+
+fn file(settings: &Settings) -> PathBuf {
+    settings.places.home.join("default-vault.json")
+}

@@ -1,0 +1,15 @@
+//! Vaults with several members, as one of them sees them: found in the owner's manifest,
+//! verified against what this device has seen, and opened with the keys the manifest carries.
+
+pub mod acts;
+pub mod card;
+pub mod change;
+pub mod credential;
+pub mod daemons;
+pub mod exchange;
+pub mod offered;
+pub mod place;
+mod redo;
+pub mod words;
+
+pub use place::{Place, Shelf};

@@ -1,0 +1,68 @@
+//! What the errors of a shared vault mean for one of its members: the exit code, and what to
+//! type next.
+
+use keyrack_manifest::{MemberId, OpenError};
+use keyrack_names::Owner;
+use keyrack_vault::{Member, Refusal, State, VaultError};
+
+use super::Place;
+use crate::error::{Code, Failure, Outcome};
+
+/// A vault could not be read or changed.
+pub fn vault(error: VaultError, place: &Place) -> Failure {
+    let failure = Failure::new(code(&error), format!("{}: {error}", place.name));
+    match (&error, failure.code) {
+        (VaultError::NotMember { status: Some(_) }, _) => failure.hint(place.command("leave")),
+        (VaultError::Refused { why: Refusal::RotationDue, .. }, _) => {
+            failure.hint(place.command("rotate"))
+        }
+        (VaultError::Refused { .. } | VaultError::NotEntitled { .. }, Code::Denied) => {
+            failure.hint(place.command("members list"))
+        }
+        (VaultError::Conflict { .. } | VaultError::Lost { .. }, _) => {
+            failure.hint(place.command("resolve"))
+        }
+        (_, Code::Tampered) => failure.hint(place.command("verify")),
+        _ => failure,
+    }
+}
+
+fn code(error: &VaultError) -> Code {
+    match error {
+        error if error.is_tampering() => Code::Tampered,
+        VaultError::Refused { why, .. } => match why {
+            Refusal::NotEntitled { .. } | Refusal::NoMember(_) => Code::Denied,
+            _ => Code::Conflict,
+        },
+        VaultError::NotMember { .. }
+        | VaultError::NotHeld { .. }
+        | VaultError::NotEntitled { .. }
+        | VaultError::Forbidden { .. }
+        | VaultError::Invitation { .. } => Code::Denied,
+        VaultError::NoIdentity
+        | VaultError::Unopened(OpenError::OtherKey | OpenError::Plugin(_)) => Code::NoIdentity,
+        VaultError::Exists | VaultError::NameTaken { .. } | VaultError::CannotHold { .. } => {
+            Code::Conflict
+        }
+        VaultError::Unknown { .. } | VaultError::Deleted { .. } => Code::Absent,
+        VaultError::TooLong { .. } => Code::Usage,
+        VaultError::Busy => Code::TimedOut,
+        _ => Code::Unexpected,
+    }
+}
+
+/// The member called `handle`, whatever became of it.
+///
+/// # Errors
+/// [`Code::Absent`].
+pub fn member<'s>(state: &'s State, handle: &Owner, place: &Place) -> Outcome<&'s Member> {
+    state.by_handle(handle).ok_or_else(|| {
+        Failure::new(Code::Absent, format!("{} has no member {handle}", place.name))
+            .hint(place.command("members list"))
+    })
+}
+
+/// A member's handle, for people.
+pub fn handle(state: &State, member: &MemberId) -> String {
+    state.member(member).map_or_else(|| member.short(), |member| member.handle.to_string())
+}

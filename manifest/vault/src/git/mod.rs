@@ -1,0 +1,317 @@
+//! git, run as a program: a vault in a work tree, and what a remote has of it. What a remote
+//! has is read from git's own store and verified in memory, before a file of it is here.
+
+mod run;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use crate::memory::Memory;
+use run::failed;
+
+/// Largest object read from a repository: what a record may have.
+const LARGEST: u64 = 2 << 20;
+/// Most bytes of a whole vault that are held in memory.
+const LARGEST_TREE: u64 = 1 << 30;
+
+/// Why git did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// There is no such program.
+    #[error("git cannot be run: {0}")]
+    Missing(std::io::Error),
+    /// It refused.
+    #[error("git {command}: {said}")]
+    Failed {
+        /// The subcommand.
+        command: String,
+        /// What it said last.
+        said: String,
+    },
+    /// No branch is checked out.
+    #[error("{} has no branch checked out", .0.display())]
+    Detached(PathBuf),
+    /// The repository holds what no vault has.
+    #[error("the repository holds {0}")]
+    Foreign(String),
+}
+
+/// A commit's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit(String);
+
+impl std::fmt::Display for Commit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// The remote has it.
+    Done,
+    /// Somebody else pushed before.
+    Behind,
+}
+
+/// A work tree that a vault lies in.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// The work tree's top.
+    top: PathBuf,
+    /// The vault's directory below it, with a `/` at the end; empty at the top.
+    prefix: String,
+    /// Whether git may ask a person.
+    may_ask: bool,
+}
+
+impl Repository {
+    /// The work tree that the vault at `dir` lies in. `None` if it is in none.
+    ///
+    /// # Errors
+    /// [`GitError::Missing`].
+    pub fn of(dir: &Path, may_ask: bool) -> Result<Option<Self>, GitError> {
+        if !dir.ancestors().any(|dir| dir.join(".git").exists()) {
+            return Ok(None);
+        }
+        let at = Self { top: dir.to_owned(), prefix: String::new(), may_ask };
+        let top = at.line(&["rev-parse", "--show-toplevel"])?;
+        let prefix = at.line(&["rev-parse", "--show-prefix"])?;
+        Ok(Some(Self { top: top.into(), prefix, may_ask }))
+    }
+
+    /// Clones `url` into `dir`, which is not there yet.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub fn clone(url: &str, dir: &Path, may_ask: bool) -> Result<Self, GitError> {
+        let above = dir.parent().unwrap_or(dir).to_owned();
+        let at = Self { top: above, prefix: String::new(), may_ask };
+        let clone: [&OsStr; 5] =
+            ["clone".as_ref(), "--quiet".as_ref(), "--".as_ref(), url.as_ref(), dir.as_os_str()];
+        at.run(clone, None)?;
+        Ok(Self { top: dir.to_owned(), prefix: String::new(), may_ask })
+    }
+
+    /// Whether the vault is all there is in the work tree.
+    pub fn is_whole(&self) -> bool {
+        self.prefix.is_empty()
+    }
+
+    /// The branch that is checked out, be it without a commit.
+    ///
+    /// # Errors
+    /// [`GitError::Detached`].
+    pub fn branch(&self) -> Result<String, GitError> {
+        self.line(&["symbolic-ref", "--quiet", "--short", "HEAD"])
+            .map_err(|_| GitError::Detached(self.top.clone()))
+    }
+
+    /// Where `origin` is, if there is one.
+    pub fn origin(&self) -> Option<String> {
+        self.line(&["config", "--get", "remote.origin.url"]).ok().filter(|url| !url.is_empty())
+    }
+
+    /// The commit that is checked out, if there is any.
+    pub fn head(&self) -> Option<Commit> {
+        self.commit("HEAD")
+    }
+
+    /// Asks `origin` what it has of `branch`. `None` if it has no such branch.
+    ///
+    /// # Errors
+    /// [`GitError::Failed`] when it cannot be reached.
+    pub fn fetch(&self, branch: &str) -> Result<Option<Commit>, GitError> {
+        self.text(&["fetch", "--quiet", "--prune", "--no-tags", "origin"])?;
+        Ok(self.commit(&format!("refs/remotes/origin/{branch}")))
+    }
+
+    /// Whether all of `first` is in `second`.
+    pub fn is_ancestor(&self, first: &Commit, second: &Commit) -> bool {
+        self.text(&["merge-base", "--is-ancestor", &first.0, &second.0]).is_ok()
+    }
+
+    /// The last commit that both have.
+    pub fn common(&self, one: &Commit, other: &Commit) -> Option<Commit> {
+        self.line(&["merge-base", &one.0, &other.0]).ok().map(Commit)
+    }
+
+    /// The vault as it is in a commit, in memory.
+    ///
+    /// # Errors
+    /// [`GitError::Foreign`] when there is a link or something too large in it.
+    pub fn snapshot(&self, commit: &Commit) -> Result<Memory, GitError> {
+        let tree = format!("{commit}:{}", self.prefix.trim_end_matches('/'));
+        let listed = self.run(["ls-tree", "-r", "-z", "-l", "--full-tree", &tree], None)?.stdout;
+        let mut names = Vec::new();
+        let mut total = 0;
+        for entry in listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
+            let entry = String::from_utf8_lossy(entry);
+            let (about, name) = entry.split_once('\t').unwrap_or((&entry, ""));
+            let about: Vec<&str> = about.split_whitespace().collect();
+            let [mode, kind, object, size] = about[..] else {
+                return Err(GitError::Foreign("a tree that does not read".to_owned()));
+            };
+            if kind != "blob" || !mode.starts_with("100") {
+                return Err(GitError::Foreign(format!("{name}, which is no plain file")));
+            }
+            let size: u64 = size.parse().unwrap_or(u64::MAX);
+            total += size.min(LARGEST);
+            if size > LARGEST || total > LARGEST_TREE {
+                return Err(GitError::Foreign(format!("{name}, which is too large")));
+            }
+            names.push((name.to_owned(), object.to_owned()));
+        }
+        let memory = Memory::default();
+        memory.restore(self.blobs(names)?);
+        Ok(memory)
+    }
+
+    /// The content of many blobs, by one run of git.
+    fn blobs(&self, names: Vec<(String, String)>) -> Result<BTreeMap<String, Vec<u8>>, GitError> {
+        let ask: String = names.iter().map(|(_, object)| format!("{object}\n")).collect();
+        let said = self.run(["cat-file", "--batch"], Some(ask.into_bytes()))?.stdout;
+        let short = || GitError::Foreign("an object that does not read".to_owned());
+        let mut rest = &said[..];
+        let mut objects = BTreeMap::new();
+        for (name, _) in names {
+            let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(short)?;
+            let heading = String::from_utf8_lossy(&rest[..end]).into_owned();
+            let size = heading.rsplit(' ').next().and_then(|size| size.parse::<usize>().ok());
+            let body = size.and_then(|size| rest[end + 1..].split_at_checked(size));
+            let (bytes, after) = body.ok_or_else(short)?;
+            rest = after.strip_prefix(b"\n").ok_or_else(short)?;
+            objects.insert(name, bytes.to_vec());
+        }
+        Ok(objects)
+    }
+
+    /// Commits everything of the vault but what is ignored. Says whether there was anything.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub fn commit_all(&self, message: &str, who: &str) -> Result<bool, GitError> {
+        self.text(&["add", "--all", "--", self.within()])?;
+        let status = self.text(&["diff", "--cached", "--quiet", "--", self.within()]);
+        if status.is_ok() {
+            return Ok(false);
+        }
+        let name = format!("user.name={who}");
+        let email = format!("user.email={who}@keyrack.invalid");
+        let mut commit: Vec<&str> = Vec::new();
+        if self.line(&["config", "--get", "user.email"]).is_err() {
+            commit.extend(["-c", &name, "-c", &email]);
+        }
+        commit.extend(["commit", "--quiet", "--no-verify", "-m", message, "--", self.within()]);
+        self.text(&commit)?;
+        Ok(true)
+    }
+
+    /// Makes the work tree what `commit` is, which has all of what is checked out.
+    ///
+    /// # Errors
+    /// [`GitError::Failed`] when it has not, or files are in the way.
+    pub fn fast_forward(&self, commit: &Commit) -> Result<(), GitError> {
+        self.text(&["merge", "--quiet", "--ff-only", &commit.0]).map(drop)
+    }
+
+    /// Makes the work tree what `commit` is, whatever is checked out. Only for who has put
+    /// aside what differs.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub fn become_of(&self, commit: &Commit) -> Result<(), GitError> {
+        self.text(&["reset", "--quiet", "--hard", &commit.0]).map(drop)
+    }
+
+    /// Keeps a commit that no branch has any more. Returns what it is kept as.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub fn keep(&self, commit: &Commit) -> Result<String, GitError> {
+        let name = format!("refs/keyrack/aside/{}", &commit.0[..12.min(commit.0.len())]);
+        self.text(&["update-ref", &name, &commit.0])?;
+        Ok(name)
+    }
+
+    /// Whether a merge was begun that is not finished.
+    pub fn is_merging(&self) -> bool {
+        self.commit("MERGE_HEAD").is_some()
+    }
+
+    /// Offers `branch` to `origin`, which takes it only as an addition to what it has.
+    ///
+    /// # Errors
+    /// [`GitError::Failed`] when it cannot be reached or may not be written.
+    pub fn push(&self, branch: &str) -> Result<Pushed, GitError> {
+        let refs = format!("refs/heads/{branch}:refs/heads/{branch}");
+        let push = ["push", "--quiet", "--porcelain", "--set-upstream", "origin", &refs];
+        let output = self.output(push, None)?;
+        if output.status.success() {
+            return Ok(Pushed::Done);
+        }
+        let said = String::from_utf8_lossy(&output.stdout);
+        let behind = said.lines().any(|line| line.starts_with('!') && line.contains("[rejected]"))
+            || said.contains("cannot lock ref")
+            || String::from_utf8_lossy(&output.stderr).contains("cannot lock ref");
+        if behind { Ok(Pushed::Behind) } else { Err(failed("push", &output)) }
+    }
+
+    /// Has git call `program` for merges and for showing differences of this vault's files;
+    /// and leave what is never shared alone.
+    ///
+    /// # Errors
+    /// [`GitError`], or that git's own files cannot be written.
+    pub fn configure(&self, program: &str) -> Result<(), GitError> {
+        let merge = format!("{program} vault merge-driver %O %A %B %P");
+        let show = format!("{program} vault textconv");
+        for (name, value) in [
+            ("merge.keyrack.name", "keyrack vault"),
+            ("merge.keyrack.driver", merge.as_str()),
+            ("diff.keyrack.textconv", show.as_str()),
+        ] {
+            if self.line(&["config", "--local", "--get", name]).ok().as_deref() != Some(value) {
+                self.text(&["config", "--local", name, value])?;
+            }
+        }
+        let prefix = &self.prefix;
+        self.note("info/exclude", &[format!("/{prefix}audit/")])?;
+        self.note(
+            "info/attributes",
+            &[
+                format!("/{prefix}chain/*.link -text merge=keyrack diff=keyrack"),
+                format!("/{prefix}**/*.cred -text merge=keyrack diff=keyrack"),
+                format!("/{prefix}**/*.age -text -merge -diff"),
+            ],
+        )
+    }
+
+    /// Adds lines to one of git's own files, where they are missing.
+    fn note(&self, file: &str, lines: &[String]) -> Result<(), GitError> {
+        let path = self.top.join(self.line(&["rev-parse", "--git-path", file])?);
+        let old = std::fs::read_to_string(&path).unwrap_or_default();
+        let missing: Vec<&String> =
+            lines.iter().filter(|line| !old.lines().any(|have| have == **line)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut text = old;
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        missing.iter().for_each(|line| text.push_str(&format!("{line}\n")));
+        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        written.and_then(|()| std::fs::write(&path, text)).map_err(GitError::Missing)
+    }
+
+    fn within(&self) -> &str {
+        if self.prefix.is_empty() { "." } else { &self.prefix }
+    }
+
+    fn commit(&self, name: &str) -> Option<Commit> {
+        let name = format!("{name}^{{commit}}");
+        self.line(&["rev-parse", "--quiet", "--verify", &name]).ok().map(Commit)
+    }
+}
