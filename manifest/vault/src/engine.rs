@@ -54,8 +54,9 @@ pub trait VaultStore: Send + Sync {
     /// The engine cannot be asked.
     fn written(&self, name: &str) -> Result<Option<SystemTime>, FileError>;
 
-    /// Keeps other writers of this device away until the guard is dropped, where the engine
-    /// can. Where it cannot, writers find out from [`VaultStore::create`].
+    /// Keeps other writers away until the guard is dropped: all those that see the same
+    /// objects. Without it a record that is written beside a rotation could be left behind;
+    /// the chain itself needs no lock.
     ///
     /// # Errors
     /// The lock cannot be had in a person's patience.

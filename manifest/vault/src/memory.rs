@@ -1,7 +1,7 @@
 //! The engine that keeps a vault in memory: for tests, and for what must leave no file.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use keyrack_manifest::FileError;
@@ -12,6 +12,8 @@ use crate::engine::{Guard, VaultStore};
 #[derive(Debug, Default)]
 pub struct Memory {
     objects: Mutex<BTreeMap<String, (Vec<u8>, SystemTime)>>,
+    /// Whether a writer is at work, and how the next one is told that it is done.
+    writer: Arc<(Mutex<bool>, Condvar)>,
 }
 
 impl Memory {
@@ -30,7 +32,7 @@ impl Memory {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<String, (Vec<u8>, SystemTime)>) -> T) -> T {
-        work(&mut self.objects.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        work(&mut self.objects.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -91,6 +93,23 @@ impl VaultStore for Memory {
     }
 
     fn lock(&self) -> Result<Guard, FileError> {
-        Ok(Box::new(()))
+        let (busy, done) = &*self.writer;
+        let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
+        while *busy {
+            busy = done.wait(busy).unwrap_or_else(PoisonError::into_inner);
+        }
+        *busy = true;
+        Ok(Box::new(Held(self.writer.clone())))
+    }
+}
+
+/// Held by the one writer.
+struct Held(Arc<(Mutex<bool>, Condvar)>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let (busy, done) = &*self.0;
+        *busy.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        done.notify_one();
     }
 }

@@ -249,7 +249,7 @@ fn read(store: &dyn VaultStore, seq: u64) -> Result<Vec<u8>, VaultError> {
 }
 
 /// The highest number there is.
-fn last_link(store: &dyn VaultStore) -> Result<u64, VaultError> {
+pub(crate) fn last_link(store: &dyn VaultStore) -> Result<u64, VaultError> {
     let links = store.list(names::CHAIN)?;
     let last = links.iter().filter_map(|name| names::parse_link(name)).max();
     last.ok_or_else(|| ChainError::Empty.into())

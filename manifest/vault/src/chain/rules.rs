@@ -262,6 +262,9 @@ impl Step<'_> {
 
     /// Somebody the link brings, as it says.
     pub(super) fn newcomer(&self, id: &MemberId, status: Status) -> Result<&Member, Refusal> {
+        if self.before.member(id).is_some() {
+            return Err(Refusal::Taken);
+        }
         let newcomer = self.after.member(id).filter(|member| {
             member.status == status && member.since_seq == self.link.seq && fits(member)
         });

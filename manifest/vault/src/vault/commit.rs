@@ -3,15 +3,13 @@
 //! fits.
 
 use jiff::Timestamp;
+use keyrack_manifest::VaultRef;
 
 use super::rotate::Staged;
-use super::{Vault, member_of, ring};
-use crate::chain::{self, Chain, Detail, Link, LinkKind, State};
+use super::{TRIES, Vault, member_of, ring};
+use crate::chain::{self, Chain, Detail, EpochState, Link, LinkKind, Seen, State};
 use crate::error::VaultError;
 use crate::names;
-
-/// How often a writer looks again before it gives up.
-const TRIES: u32 = 64;
 
 /// What a link is to say.
 pub(super) struct Plan {
@@ -76,17 +74,40 @@ impl Vault<'_> {
         Err(VaultError::Busy)
     }
 
+    /// Whether there is a link that this has not seen.
+    pub(super) fn is_behind(&self) -> Result<bool, VaultError> {
+        let next = names::link(self.chain.seq() + 1);
+        Ok(self.store.get(&next, chain::LARGEST)?.is_some())
+    }
+
     /// Looks at what others did since.
     ///
     /// # Errors
     /// As [`Vault::open`].
     pub fn refresh(&mut self) -> Result<(), VaultError> {
-        let seen = self.seen();
-        let (before, carried) = (self.state().epoch.clone(), self.carried(None));
-        self.chain = Chain::verify(self.store, self.chain.id(), Some(&seen))?;
+        let (seen, before) = (self.seen(), self.state().epoch.clone());
+        let carried = self.carried(None);
+        for _ in 1..TRIES {
+            let last = chain::last_link(self.store)?;
+            let looked = self.look(&seen, before.as_ref(), carried.as_ref());
+            let is_whole = looked.is_ok() && self.loaded.is_whole();
+            if is_whole || chain::last_link(self.store)? == last {
+                return looked;
+            }
+        }
+        self.look(&seen, before.as_ref(), carried.as_ref())
+    }
+
+    fn look(
+        &mut self,
+        seen: &Seen,
+        before: Option<&EpochState>,
+        carried: Option<&VaultRef>,
+    ) -> Result<(), VaultError> {
+        self.chain = Chain::verify(self.store, self.chain.id(), Some(seen))?;
         member_of(self.state(), &self.actor.key.public())?;
-        if self.state().epoch != before {
-            self.ring = ring::of(self.store, &self.chain, &self.me, &self.actor, carried.as_ref())?;
+        if self.state().epoch.as_ref() != before {
+            self.ring = ring::of(self.store, &self.chain, &self.me, &self.actor, carried)?;
         }
         self.load(&seen.records)
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use keyrack_manifest::{CredId, Digest, MemberId};
 use keyrack_names::Slug;
 
+use super::TRIES;
 use super::place::Place;
 use crate::chain::{Chain, SeenRecord};
 use crate::engine::VaultStore;
@@ -56,6 +57,8 @@ pub(super) struct Loaded {
     /// The highest version there is a file of, believed or not.
     highest: BTreeMap<CredId, u64>,
     pub(super) quarantined: Vec<Quarantined>,
+    /// Whether a file was gone that had been listed.
+    vanished: bool,
 }
 
 /// A file that may be a record.
@@ -91,15 +94,31 @@ impl Loaded {
         };
         roll.0.retain(|cred, _| !abandoned.contains(cred));
         let reader = Reader { store, chain, me, seen, roll };
+        for _ in 1..TRIES {
+            let loaded = Self::read_once(&reader)?;
+            // A version that was replaced after it was listed: it is the next one that counts.
+            if !loaded.vanished {
+                return Ok(loaded);
+            }
+        }
+        Self::read_once(&reader)
+    }
+
+    fn read_once(reader: &Reader<'_>) -> Result<Self, VaultError> {
         let mut found = reader.candidates()?;
-        for cred in reader.roll.0.keys().chain(seen.keys()) {
+        for cred in reader.roll.0.keys().chain(reader.seen.keys()) {
             found.entry(*cred).or_default();
         }
         let mut loaded = Self::default();
         for (cred, candidates) in found {
-            loaded.settle(&reader, cred, candidates)?;
+            loaded.settle(reader, cred, candidates)?;
         }
         Ok(loaded)
+    }
+
+    /// Whether everything is there, and all that is there is believed.
+    pub(super) fn is_whole(&self) -> bool {
+        self.lost.is_empty() && self.quarantined.is_empty()
     }
 
     /// Settles which record of one credential is believed.
@@ -122,7 +141,10 @@ impl Loaded {
                 break;
             }
             let name = candidate.place.name(&cred, candidate.version);
-            let Some(bytes) = reader.store.get(&name, LARGEST)? else { continue };
+            let Some(bytes) = reader.store.get(&name, LARGEST)? else {
+                self.vanished = true;
+                continue;
+            };
             let digest = Digest::of(&bytes);
             let judged = reader.judge(&bytes, digest, cred, &candidate).and_then(|record| {
                 match reader.is_its_owners(&record, owner) {

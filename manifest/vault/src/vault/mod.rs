@@ -21,7 +21,7 @@ use keyrack_manifest::{
 };
 use keyrack_names::{Owner, Secret, Slug};
 
-use crate::chain::{Chain, Member, Role, Seen, SeenRecord, State};
+use crate::chain::{self, Chain, Member, Role, Seen, SeenRecord, State};
 use crate::engine::VaultStore;
 use crate::error::VaultError;
 use crate::record::{Keyring, Record};
@@ -30,6 +30,9 @@ use load::Loaded;
 pub use load::Quarantined;
 pub use put::NewRecord;
 pub use share::NeedsRotation;
+
+/// How often a reader or writer looks again, when others are faster, before it gives up.
+const TRIES: u32 = 64;
 
 /// Who acts. A vault knows its members by the keys they sign with.
 #[derive(Debug, Clone)]
@@ -73,13 +76,31 @@ impl<'s> Vault<'s> {
         carried: Option<&VaultRef>,
         actor: Actor,
     ) -> Result<Self, VaultError> {
+        // Whoever replaces the keys meanwhile removes the old ones under a reader's hands.
+        for _ in 1..TRIES {
+            let last = chain::last_link(store)?;
+            let opened = Self::open_once(store, id, seen, carried, &actor);
+            if opened.is_ok() || chain::last_link(store)? == last {
+                return opened;
+            }
+        }
+        Self::open_once(store, id, seen, carried, &actor)
+    }
+
+    fn open_once(
+        store: &'s dyn VaultStore,
+        id: &VaultId,
+        seen: Option<&Seen>,
+        carried: Option<&VaultRef>,
+        actor: &Actor,
+    ) -> Result<Self, VaultError> {
         let chain = Chain::verify(store, id, seen)?;
         let me = member_of(chain.state(), &actor.key.public())?.member_id;
-        let ring = ring::of(store, &chain, &me, &actor, carried)?;
+        let ring = ring::of(store, &chain, &me, actor, carried)?;
         let records = seen.map(|seen| seen.records.clone()).unwrap_or_default();
-        let mut vault = Self::with(store, actor, chain, ring);
+        let mut vault = Self::with(store, actor.clone(), chain, ring);
         vault.load(&records)?;
-        Ok(vault)
+        if vault.loaded.is_whole() || !vault.is_behind()? { Ok(vault) } else { Err(VaultError::Busy) }
     }
 
     /// A vault whose records are not read yet.

@@ -6,17 +6,13 @@ use jiff::Timestamp;
 use keyrack_manifest::{CredId, Digest, MemberId, Recipient, SigningKey};
 use keyrack_names::{Secret, Slug};
 
-use super::Vault;
+use super::{TRIES, Vault};
 use super::load::Known;
 use super::place::Place;
 use crate::engine::VaultStore;
 use crate::error::VaultError;
 use crate::keys::Compartment;
-use crate::names;
 use crate::record::{Draft, Keyring, Record, RecordMeta, Visibility, Written};
-
-/// How often a writer looks again before it gives up.
-const TRIES: u32 = 16;
 
 /// A value to be written.
 #[derive(Debug, Clone)]
@@ -254,7 +250,7 @@ impl Vault<'_> {
                 placed => placed?,
             };
             // Whoever replaced the keys before these were there did not take them along.
-            if self.store.get(&names::link(self.chain.seq() + 1), u64::MAX)?.is_some() {
+            if self.is_behind()? {
                 self.refresh()?;
                 let head = self.state().epoch.as_ref().map(|epoch| epoch.id);
                 if epochs.iter().any(|epoch| Some(*epoch) != head) {

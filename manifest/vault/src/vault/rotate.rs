@@ -212,7 +212,7 @@ impl Vault<'_> {
         ring: &Keyring,
     ) -> Result<(), VaultError> {
         for (name, bytes) in objects {
-            let there = self.store.get(name, u64::MAX)?;
+            let there = self.store.get(name, bytes.len() as u64)?;
             if there.as_ref() != Some(bytes) {
                 return Err(VaultError::Altered { path: name.as_str().into() });
             }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
+mod forged;
 mod hostile;
 mod life;
+mod race;
 mod rig;

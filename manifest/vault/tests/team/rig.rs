@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use keyrack_manifest::signed::{self, Signed};
 use keyrack_manifest::{
-    Card, Class, CredId, Identity, MemberId, SignedCard, SigningKey, VaultId, generate,
+    Card, Class, CredId, Identity, MemberId, Namespace, SignedCard, SigningKey, VaultId, generate,
 };
 use keyrack_names::{Secret, Slug};
 use keyrack_vault::{
-    Actor, Memory, NewRecord, Policy, RecordMeta, Role, Seen, Vault, VaultError, Visibility,
+    Actor, Chain, ChainError, Detail, Link, LinkKind, Memory, NewRecord, Policy, RecordMeta,
+    Refusal, Role, Seen, Vault, VaultError, VaultStore as _, Visibility, names,
 };
 
 pub struct Person {
@@ -88,6 +90,57 @@ impl Team {
 
     pub fn open(&self, person: &Person) -> Vault<'_> {
         person.open(&self.store, &self.id).unwrap()
+    }
+
+    /// The link this would be, signed by `author` after `change`, put in place.
+    pub fn forge(&self, kind: LinkKind, author: &Person, change: impl FnOnce(&mut Link)) {
+        let chain = Chain::verify(&self.store, &self.id, None).unwrap();
+        let last = self.store.get(&names::link(chain.seq()), 1 << 20).unwrap().unwrap();
+        let mut link: Link = Signed::split(&last).unwrap().read().unwrap();
+        link.kind = kind;
+        link.vault_id = Some(self.id);
+        link.seq += 1;
+        link.prev = Some(chain.head());
+        link.author = author.id();
+        link.detail = Detail::default();
+        change(&mut link);
+        link.epoch = link.state.epoch.as_ref().map(|epoch| epoch.id);
+        let (bytes, _) = link.sign(&author.key);
+        self.tamper(|all| drop(all.insert(names::link(chain.seq() + 1), bytes)));
+    }
+
+    /// Why the forged link is refused.
+    pub fn refusal(&self) -> Refusal {
+        match self.open_error(&self.ann) {
+            VaultError::Chain(ChainError::Refused { why, .. }) => why,
+            other => panic!("{other}"),
+        }
+    }
+
+    /// A record's payload changed by `change`, signed by `author`, at the place of `name`.
+    pub fn forge_record(
+        &self,
+        from: &str,
+        to: &str,
+        author: &Person,
+        change: impl FnOnce(&mut serde_json::Value),
+    ) {
+        self.tamper(|all| {
+            let signed = Signed::split(&all[from]).unwrap();
+            let mut payload: serde_json::Value = signed.read().unwrap();
+            change(&mut payload);
+            let bytes = serde_json::to_vec(&payload).unwrap();
+            let bytes = signed::sign(&bytes, Namespace::Cred, &author.key).to_vec();
+            all.insert(to.to_owned(), bytes);
+        });
+    }
+
+    /// Where the believed record of a credential lies.
+    pub fn place(&self, cred: &CredId) -> String {
+        let vault = self.owner();
+        let version = vault.record(cred).unwrap().version;
+        let file = format!("/{cred}.{version}.cred");
+        self.store.objects().into_keys().find(|name| name.ends_with(&file)).unwrap()
     }
 
     pub fn open_error(&self, person: &Person) -> VaultError {
