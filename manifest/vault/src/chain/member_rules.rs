@@ -17,6 +17,10 @@ impl Step<'_> {
         if !fits(member) || (before.role, &before.compartments) == (said.role, &said.compartments) {
             return Err(self.smuggled("its members"));
         }
+        // Nobody would believe what a member signed, and the new epoch is signed by its author.
+        if id == self.link.author && !said.role.writes_shared() {
+            return Err(Refusal::NotEntitled { kind: self.link.kind });
+        }
         let is_down = said.role < before.role || !before.compartments.is_subset(&said.compartments);
         if is_down {
             return self.new_keys(next);

@@ -9,7 +9,7 @@ use keyrack_names::Slug;
 
 use super::TRIES;
 use super::place::Place;
-use crate::chain::{Chain, SeenRecord};
+use crate::chain::{Chain, Member, SeenRecord, State, Status};
 use crate::engine::VaultStore;
 use crate::error::VaultError;
 use crate::names;
@@ -298,9 +298,7 @@ impl Reader<'_> {
         self.is_the_same(record, digest)?;
         let state = self.chain.state();
         let author = match record.visibility {
-            Visibility::Shared => {
-                state.active(&record.author).filter(|author| author.role.writes_shared())
-            }
+            Visibility::Shared => state.member(&record.author).filter(|a| writes_shared(a, state)),
             Visibility::Private => state.member(&record.author),
         };
         let author = author.ok_or_else(|| not_entitled(&record.name))?;
@@ -366,6 +364,14 @@ impl Reader<'_> {
         seen.is_some_and(|seen| seen.sha256 == digest)
             || self.roll.0.get(&record.cred_id).is_some_and(|listed| listed.digest == digest)
     }
+}
+
+/// Whether what `author` shared is believed at the head. Of who left by itself it still is
+/// until there are new keys, which are due: nobody else signed it.
+fn writes_shared(author: &Member, state: &State) -> bool {
+    let is_there = author.status == Status::Active
+        || state.pending.iter().any(|due| due.member == author.member_id);
+    is_there && author.role.writes_shared()
 }
 
 fn not_entitled(slug: &Slug) -> VaultError {

@@ -100,7 +100,11 @@ impl<'s> Vault<'s> {
         let records = seen.map(|seen| seen.records.clone()).unwrap_or_default();
         let mut vault = Self::with(store, actor.clone(), chain, ring);
         vault.load(&records)?;
-        if vault.loaded.is_whole() || !vault.is_behind()? { Ok(vault) } else { Err(VaultError::Busy) }
+        if vault.loaded.is_whole() || !vault.is_behind()? {
+            Ok(vault)
+        } else {
+            Err(VaultError::Busy)
+        }
     }
 
     /// A vault whose records are not read yet.

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use keyrack_manifest::{CredId, Digest, MemberId, Recipient, SigningKey};
 use keyrack_names::{Secret, Slug};
 
-use super::{TRIES, Vault};
 use super::load::Known;
 use super::place::Place;
+use super::{TRIES, Vault};
 use crate::engine::VaultStore;
 use crate::error::VaultError;
 use crate::keys::Compartment;
@@ -169,7 +169,10 @@ impl Vault<'_> {
             _ => None,
         };
         // Who went is not given what comes.
-        record.grantees.retain(|id| state.active(id).is_some());
+        let compartment = record.compartment;
+        record.grantees.retain(|id| {
+            state.active(id).is_some_and(|member| member.compartments.contains(&compartment))
+        });
         if shared {
             record.grantees.clear();
         }

@@ -104,15 +104,14 @@ fn own_key(
 impl Keyring {
     /// Whether a record's value is for whoever holds this.
     pub(super) fn fits(&self, record: &Record) -> bool {
+        let keys = self.epoch.as_ref().filter(|keys| keys.wrapping(record.compartment).is_some());
+        let generation = self.own.as_ref().map(|own| own.generation);
         match record.visibility {
-            Visibility::Shared => self.epoch.as_ref().is_some_and(|keys| {
-                Some(*keys.epoch()) == record.epoch && keys.wrapping(record.compartment).is_some()
-            }),
-            Visibility::Private => {
-                let generation = self.own.as_ref().map(|own| own.generation);
-                let is_own = record.owner == self.member && record.generation == generation;
-                generation.is_some() && (is_own || record.grantees.contains(&self.member))
+            Visibility::Shared => keys.is_some_and(|keys| Some(*keys.epoch()) == record.epoch),
+            Visibility::Private if record.owner == self.member => {
+                generation.is_some() && record.generation == generation
             }
+            Visibility::Private => keys.is_some() && record.grantees.contains(&self.member),
         }
     }
 }

@@ -101,14 +101,11 @@ impl Vault<'_> {
             Some(after) if !due => after.compartments.clone(),
             _ => BTreeSet::new(),
         };
-        let is_gone = after.active(id).is_none() || due;
         self.records()
+            .filter(|record| !kept.contains(&record.compartment))
             .filter(|record| match record.visibility {
-                Visibility::Shared => {
-                    member.compartments.contains(&record.compartment)
-                        && !kept.contains(&record.compartment)
-                }
-                Visibility::Private => is_gone && record.grantees.contains(id),
+                Visibility::Shared => member.compartments.contains(&record.compartment),
+                Visibility::Private => record.grantees.contains(id),
             })
             .map(|record| (record.cred_id, record.version))
             .collect()

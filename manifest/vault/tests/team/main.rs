@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
 mod forged;
+mod forged_records;
 mod hostile;
+mod killed;
 mod life;
+mod model;
 mod race;
 mod rig;

@@ -81,9 +81,17 @@ impl Team {
         self.join_with(handle, role, false)
     }
 
+    pub fn join_by(&self, inviter: &Person, handle: &str, role: Role) -> Person {
+        self.admit(inviter, handle, role, false)
+    }
+
     pub fn join_with(&self, handle: &str, role: Role, password: bool) -> Person {
+        self.admit(&self.ann, handle, role, password)
+    }
+
+    fn admit(&self, inviter: &Person, handle: &str, role: Role, password: bool) -> Person {
         let person = Person::new(handle);
-        let invitation = self.owner().invite(&person.card, role, password, now()).unwrap();
+        let invitation = self.open(inviter).invite(&person.card, role, password, now()).unwrap();
         Vault::accept(&self.store, &invitation, person.actor(), now()).unwrap();
         person
     }
