@@ -104,6 +104,7 @@ const VERIFY: &str = include_str!("../support/verify.py");
 fn values_are_read_from_the_description_alone() {
     let rack = rack();
     rack.write("work/read.py", READ);
+    rack.write("work/unseal.py", UNSEAL);
     let secret = "printf 'n\u{e4}me' | keyrack set --for plain --key LOGIN --class password";
     rack.sh(secret).ok();
     let file = rack.manifest("plain");
@@ -118,3 +119,4 @@ fn values_are_read_from_the_description_alone() {
 
 /// Opens records with nothing but Python's own library and FORMATS.md.
 const READ: &str = include_str!("../support/read.py");
+const UNSEAL: &str = include_str!("../support/unseal.py");
