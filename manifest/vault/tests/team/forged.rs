@@ -7,9 +7,8 @@ use keyrack_vault::{
     CHECKPOINT_EVERY, Compartment, LinkKind, Member, Refusal, Role, Status, Vault, VaultError,
     Visibility, names,
 };
-use serde_json::json;
 
-use crate::rig::{Person, Team, get, now, put, put_as, set};
+use crate::rig::{Person, Team, get, now, put_as};
 
 fn member(person: &Person, role: Role, status: Status, since_seq: u64) -> Member {
     Member {

@@ -289,9 +289,8 @@ impl Model {
                 let (cred, target) = (&self.creds[at], &self.members[who]);
                 let holds = target.active && (target.password || !cred.password);
                 let readable = self.reads(actor, cred);
-                let may = cred.owner == actor
-                    && readable
-                    && !(cred.shared && !self.members[actor].role.writes_shared());
+                let writes = self.writes(actor, cred);
+                let may = cred.owner == actor && readable && writes;
                 let may = may && (!grants || (holds && !cred.shared));
                 let result = match grants {
                     true => vault.grant(&cred.id, &target.person.id(), now()),
