@@ -14,6 +14,7 @@ use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum, Valu
 use keyrack_manifest::{Class, Lifetime, OnOff};
 use keyrack_names::{Env, KeyName, Org, Owner, Slug};
 
+use crate::complete;
 use crate::when::When;
 
 pub use ephemeral::{EndsWith, Ephemeral};
@@ -38,7 +39,7 @@ pub struct Cli {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Global {
     /// The owner meant [default: $KEYRACK_FOR, else human]
-    #[arg(long = "for", alias = "owner", value_name = "OWNER", help_heading = "Global options")]
+    #[arg(long = "for", alias = "owner", value_name = "OWNER", help_heading = "Global options", add = complete::owners())]
     pub owner: Vec<Owner>,
     /// The private key to open the owner's manifest with
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Global options")]
@@ -319,7 +320,7 @@ impl std::str::FromStr for ViaArg {
 #[derive(Debug, Args)]
 pub struct OneKey {
     /// The credential's name, or its whole slug
-    #[arg(long)]
+    #[arg(long, add = complete::keys())]
     pub key: KeyArg,
     /// The env it is in [default: all]
     #[arg(long)]
@@ -356,7 +357,7 @@ pub struct Init {
     #[arg(long)]
     pub handle: Option<Owner>,
     /// Keep the new owner's identity in this owner's vault instead of a file
-    #[arg(long, value_name = "OWNER", conflicts_with_all = ["pubkey", "via"])]
+    #[arg(long, value_name = "OWNER", conflicts_with_all = ["pubkey", "via"], add = complete::owners())]
     pub kept_by: Option<Owner>,
     /// Let later drops from this host replace what it dropped before
     #[arg(long)]
@@ -383,7 +384,7 @@ pub struct Set {
     #[command(flatten)]
     pub at: OneKey,
     /// Where the value lives [default: personal]
-    #[arg(long)]
+    #[arg(long, add = complete::vaults())]
     pub vault: Option<String>,
     /// In a shared vault: keep it to this owner, whatever the vault's policy says
     #[arg(long, requires = "vault")]
@@ -454,7 +455,7 @@ pub struct Unlock {
     #[arg(long)]
     pub org: Option<Org>,
     /// Only this credential; sudo is reached in no other way
-    #[arg(long)]
+    #[arg(long, add = complete::keys())]
     pub key: Vec<KeyArg>,
     /// For how long: up to 9h, sudo up to 30m [default: $KEYRACK_DURATION, else that]
     #[arg(long)]
@@ -490,7 +491,7 @@ pub enum Format {
 #[derive(Debug, Args)]
 pub struct Get {
     /// The credential's name, or its whole slug
-    #[arg(long, required = true)]
+    #[arg(long, required = true, add = complete::keys())]
     pub key: Vec<KeyArg>,
     /// Where to look.
     #[command(flatten)]
@@ -507,7 +508,7 @@ pub struct Get {
 #[derive(Debug, Args)]
 pub struct Exec {
     /// The credentials to give [default: what keyrack.yml lists, else all of the env]
-    #[arg(long)]
+    #[arg(long, add = complete::keys())]
     pub key: Vec<KeyArg>,
     /// Where to look.
     #[command(flatten)]
@@ -590,7 +591,7 @@ pub enum NetArg {
 #[derive(Debug, Args)]
 pub struct Relock {
     /// Only this credential
-    #[arg(long)]
+    #[arg(long, add = complete::keys())]
     pub key: Vec<KeyArg>,
     /// Only this env
     #[arg(long)]
@@ -599,7 +600,7 @@ pub struct Relock {
     #[arg(long)]
     pub org: Option<Org>,
     /// Only what came from this vault
-    #[arg(long)]
+    #[arg(long, add = complete::vaults())]
     pub vault: Option<String>,
     /// Every owner of this home
     #[arg(long, conflicts_with_all = ["key", "env", "vault"])]
@@ -643,7 +644,7 @@ pub struct Source {
     #[command(flatten)]
     pub within: Within,
     /// Only these credentials [default: what keyrack.yml lists, else all]
-    #[arg(long)]
+    #[arg(long, add = complete::keys())]
     pub key: Vec<KeyArg>,
     /// How to print them
     #[arg(long, value_enum, default_value = "export")]
@@ -739,10 +740,10 @@ pub struct DaemonStop {
 #[derive(Debug, Args)]
 pub struct Copy {
     /// The owner that has it
-    #[arg(long)]
+    #[arg(long, add = complete::owners())]
     pub from: Owner,
     /// The owner to give it to
-    #[arg(long)]
+    #[arg(long, add = complete::owners())]
     pub to: Owner,
     /// Which credential.
     #[command(flatten)]

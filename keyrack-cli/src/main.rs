@@ -11,6 +11,7 @@ mod args;
 mod asker;
 mod audit_log;
 mod cmd;
+mod complete;
 mod daemon;
 mod default_vault;
 mod deliver;
@@ -71,6 +72,10 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
 /// Runs the command. What it returns is what the process exits with.
 fn main() -> ExitStatus {
     harden::harden();
+    match complete::answer() {
+        Ok(false) => {}
+        answered => return answered.map_or(Code::Unexpected, |_| Code::Ok).into(),
+    }
     match usage::parse() {
         Ok(cli) => run(cli),
         Err(usage::Stop::Shown) => ExitStatus::SUCCESS,

@@ -61,6 +61,14 @@ pub struct Settings {
 /// Our own variables that hold or lead to a secret; never passed to a child.
 pub const SECRET_VARIABLES: &[&str] = &["KEYRACK_PASSPHRASE_FD", "KEYRACK_CAPABILITY"];
 
+/// What a shell sets while it asks for completions; the value is its name.
+pub const COMPLETE: &str = "KEYRACK_COMPLETE";
+
+/// The variable by which a shell asks, where one does.
+pub fn asked_to_complete() -> Option<&'static str> {
+    variable(COMPLETE).map(|_| COMPLETE)
+}
+
 impl Settings {
     /// Reads the environment, and lays the flags over it.
     ///

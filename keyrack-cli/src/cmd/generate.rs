@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::{Command, CommandFactory};
 
 use crate::args::{Cli, GenerateWhat};
+use crate::complete;
 use crate::error::{Code, Context, Outcome};
 use crate::ui::Ui;
 
@@ -14,8 +15,8 @@ use crate::ui::Ui;
 pub fn run(what: &GenerateWhat, ui: &Ui) -> Outcome {
     match what {
         GenerateWhat::Completions(with) => {
-            let mut script = Vec::new();
-            clap_complete::generate(with.own.shell, &mut Cli::command(), "keyrack", &mut script);
+            let shell = with.own.shell;
+            let script = complete::registration(shell).context(|| shell.to_string())?;
             ui.payload(&script)
         }
         GenerateWhat::Man(with) => {
