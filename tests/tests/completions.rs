@@ -51,8 +51,10 @@ fn completing_opens_no_manifest_no_key_and_no_connection() {
     let rack = rack();
     rack.sh("keyrack unlock --quiet --for seaturtle").ok();
     let ask = |words: &str| {
-        format!("KEYRACK_COMPLETE=bash _CLAP_IFS=' ' _CLAP_COMPLETE_INDEX=$(($(wc -w <<<'{words}') - 1)) \
-                 strace -f -o trace -e trace=file,network,keyctl keyrack -- {words}")
+        format!(
+            "KEYRACK_COMPLETE=bash _CLAP_IFS=' ' _CLAP_COMPLETE_INDEX=$(($(wc -w <<<'{words}') - 1)) \
+                 strace -f -o trace -e trace=file,network,keyctl keyrack -- {words}"
+        )
     };
     for (words, shown) in [
         ("keyrack get --for s", "seaturtle"),
