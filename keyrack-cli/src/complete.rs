@@ -114,11 +114,11 @@ fn settings() -> Option<Settings> {
 /// The owner that the line names so far.
 fn typed_owner(words: impl Iterator<Item = OsString>) -> Option<Owner> {
     let words: Vec<String> = words.filter_map(|word| word.into_string().ok()).collect();
-    let named = words.iter().zip(words.iter().skip(1)).filter_map(|(flag, value)| {
+    let mut named = words.iter().zip(words.iter().skip(1)).filter_map(|(flag, value)| {
         let joined = ["--for=", "--owner="].iter().find_map(|flag| value.strip_prefix(flag));
         joined.or_else(|| ["--for", "--owner"].contains(&flag.as_str()).then_some(value))
     });
-    named.last()?.parse().ok()
+    named.next_back()?.parse().ok()
 }
 
 /// The names of the records in the owner's vault, which stand in them in the clear.
