@@ -369,22 +369,31 @@ fn run(acts: &[(usize, Act)]) -> Result<(), TestCaseError> {
     model.check()
 }
 
-/// The same in several tests, so that they run beside each other.
-macro_rules! runs {
-    ($($name:ident)*) => {
-        proptest! {
-            #![proptest_config(ProptestConfig {
-                cases: RUNS,
-                failure_persistence: None,
-                max_shrink_iters: 16,
-                ..ProptestConfig::default()
-            })]
-            $(#[test]
-            fn $name(acts in acts()) {
-                run(&acts)?;
-            })*
-        }
-    };
-}
+// The same in several tests, so that they run beside each other.
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: RUNS,
+        failure_persistence: None,
+        max_shrink_iters: 16,
+        ..ProptestConfig::default()
+    })]
+    #[test]
+    fn everybody_reads_what_the_model_says(acts in acts()) {
+        run(&acts)?;
+    }
 
-runs! { everybody_reads_what_the_model_says and_once_more and_again and_for_the_last_time }
+    #[test]
+    fn and_once_more(acts in acts()) {
+        run(&acts)?;
+    }
+
+    #[test]
+    fn and_again(acts in acts()) {
+        run(&acts)?;
+    }
+
+    #[test]
+    fn and_for_the_last_time(acts in acts()) {
+        run(&acts)?;
+    }
+}
