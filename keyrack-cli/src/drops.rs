@@ -3,8 +3,8 @@
 
 use jiff::Timestamp;
 use keyrack_manifest::{
-    Auth, DropId, DropPayload, Entry, Identity, Manifest, OpenedDrop, Recipient, VaultName, Word,
-    drop,
+    Auth, DropId, DropPayload, Entry, Identity, Manifest, Merged, OpenedDrop, Recipient, VaultName,
+    Word, drop,
 };
 use keyrack_names::{Ask, Owner};
 use keyrack_protocol::keys::drop_mac;
@@ -106,6 +106,7 @@ pub fn merge(opened: &mut Opened, settings: &Settings, ui: &Ui, accept: bool) ->
     }
     let now = Timestamp::now();
     opened.update(settings, |manifest| {
+        manifest.forget_drops(now);
         believed.iter().try_for_each(|drop| take(drop, manifest, settings, now))
     })?;
     for drop in &believed {
@@ -153,8 +154,14 @@ enum Verdict {
 }
 
 fn judge(dropped: &OpenedDrop, manifest: &Manifest) -> Verdict {
-    if manifest.dropped.contains(&dropped.payload.id) {
-        return Verdict::Replayed;
+    match manifest.has_merged(&dropped.payload.id, dropped.payload.created) {
+        Merged::Yes => return Verdict::Replayed,
+        Merged::Perhaps => {
+            return Verdict::Ask(
+                "it may have been merged before: it is as old as drops that are forgotten",
+            );
+        }
+        Merged::No => {}
     }
     if let Auth::Mac(mac) = &dropped.auth {
         let rack = opened::rack(&manifest.owner.name, manifest);
@@ -228,7 +235,7 @@ fn take(
         NewValue { slug: &payload.slug, value: &payload.value, entry },
         now,
     )?;
-    manifest.dropped.insert(payload.id);
+    manifest.remember_drop(payload.id, payload.created);
     if let Some(pinned) = &mut manifest.provisioner
         && dropped.signed_by(&pinned.sig_key)
     {

@@ -180,6 +180,8 @@ fn manifest(new: &NewOwner<'_>, signing: Signing) -> Result<Manifest, getrandom:
         vaults: Default::default(),
         provisioner: new.provisioner.clone(),
         dropped: Default::default(),
+        last_drop: None,
+        forgotten_drops: None,
         counter: 1,
     })
 }

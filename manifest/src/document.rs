@@ -40,6 +40,12 @@ pub struct Manifest {
     /// Drops that were merged: none is merged twice.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty", deserialize_with = "unique_set")]
     pub dropped: BTreeSet<DropId>,
+    /// When the newest of them was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_drop: Option<Timestamp>,
+    /// Until when those were made that are not remembered one by one any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten_drops: Option<Timestamp>,
     /// How often this manifest was written. A lower one than was seen is an old copy.
     pub counter: u64,
 }

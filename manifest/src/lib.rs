@@ -20,6 +20,7 @@ mod identity;
 mod identity_file;
 mod lifetime;
 mod lock;
+mod merged;
 mod pin;
 mod piv;
 mod places;
@@ -58,6 +59,7 @@ pub use id::{CredId, DeviceId, Digest, DropId, IdError, InviteId, MemberId, Rack
 pub use identity::{Identity, IdentityError, Tried, Why};
 pub use identity_file::IdentityFile;
 pub use lifetime::{Lifetime, LifetimeError};
+pub use merged::Merged;
 pub use pin::{OnYubikey, Pin, PinError};
 pub use piv::{Agreed, Yubikeys};
 pub use places::Places;

@@ -6,3 +6,4 @@ mod believed;
 mod home;
 mod hostile;
 mod mended;
+mod merged;

@@ -1,0 +1,257 @@
+//! How much one daemon answers, beside an echo without any proof: the same runtime, the same
+//! sizes, the same clients. And how long one caller waits while a thousand connections that
+//! never say anything are open.
+//!
+//! `cargo bench -p keyrackd` prints two tables. Nothing here is asserted.
+
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use keyrack_protocol::client::{Session, Target};
+use keyrack_protocol::hello::KeyKind;
+use keyrack_protocol::keys::{Key, RackSecret};
+use keyrack_protocol::message::{
+    AuditHead, Grant, Push, Reply, Request, Start, Started, decode, encode,
+};
+use keyrack_protocol::names::{Ask, Owner, Secret, Slug};
+use keyrack_protocol::{RackId, frame};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Says in the environment that this process is the echo, and where it listens.
+const ECHO: &str = "KEYRACKD_BENCH_ECHO";
+const LASTING: Duration = Duration::from_secs(2);
+/// How long a sealed request for one value is, and its reply.
+const REQUEST: usize = 106;
+const REPLY: usize = 194;
+const HALF_OPEN: usize = 1000;
+
+type Unclear = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Unclear> {
+    if let Some(path) = std::env::var_os(ECHO) {
+        return echo(Path::new(&path));
+    }
+    let dir = tempfile::Builder::new().prefix("kb").tempdir_in("/tmp")?;
+    let daemon = Daemon::start(dir.path())?;
+    let echo = Echo::start(&dir.path().join("echo"))?;
+    println!("| clients | keyrackd, requests a second | tokio echo | ratio |\n|---|---|---|---|");
+    for clients in [1, 8, 64] {
+        // In turns, so that a machine that gets slower slows both.
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            ours.push(rate(clients, || daemon.caller())?);
+            theirs.push(rate(clients, || echo.caller())?);
+        }
+        let (ours, theirs) = (median(ours), median(theirs));
+        println!("| {clients} | {ours:.0} | {theirs:.0} | {:.2} |", ours / theirs);
+    }
+    println!("\n| connections that say nothing | p50, µs | p99, µs |\n|---|---|---|");
+    let report = |count: usize| -> Result<(), Unclear> {
+        let mut times = daemon.exchanges(2000)?;
+        times.sort_unstable();
+        let at = |share: usize| times[times.len() * share / 100].as_micros();
+        println!("| {count} | {} | {} |", at(50), at(99));
+        Ok(())
+    };
+    report(0)?;
+    // Opened again as they are hung up on, so that there are always as many.
+    let path = daemon.socket.clone();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let flood = std::thread::spawn(move || {
+        let mut open = Vec::new();
+        while stopped.try_recv().is_err() {
+            open.retain(|stream: &UnixStream| is_open(stream));
+            while open.len() < HALF_OPEN {
+                match UnixStream::connect(&path) {
+                    Ok(stream) => open.push(stream),
+                    Err(_) => break,
+                }
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    report(HALF_OPEN)?;
+    stop.send(())?;
+    flood.join().map_err(|_| "the flood failed")?;
+    Ok(())
+}
+
+fn is_open(stream: &UnixStream) -> bool {
+    stream.set_nonblocking(true).is_ok()
+        && matches!((&*stream).read(&mut [0]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+fn median(mut of: Vec<f64>) -> f64 {
+    of.sort_by(f64::total_cmp);
+    of[of.len() / 2]
+}
+
+/// Requests a second of so many callers at once, each with one connection.
+fn rate<C: FnMut() -> Result<(), Unclear>>(
+    clients: usize,
+    caller: impl Fn() -> Result<C, Unclear> + Sync,
+) -> Result<f64, Unclear> {
+    let one = || -> Option<usize> {
+        let mut call = caller().ok()?;
+        let (begun, mut count) = (Instant::now(), 0);
+        while begun.elapsed() < LASTING {
+            call().ok()?;
+            count += 1;
+        }
+        Some(count)
+    };
+    let counts: Vec<Option<usize>> = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..clients).map(|_| scope.spawn(one)).collect();
+        callers.into_iter().map(|caller| caller.join().ok().flatten()).collect()
+    });
+    let all: Option<usize> = counts.into_iter().sum();
+    Ok(all.ok_or("a caller failed")? as f64 / LASTING.as_secs_f64())
+}
+
+/// A daemon with one value.
+struct Daemon {
+    child: Child,
+    socket: PathBuf,
+    target: Target,
+}
+
+impl Daemon {
+    fn start(dir: &Path) -> Result<Self, Unclear> {
+        let owner: Owner = "bench".parse()?;
+        let (rack, secret) = (RackId::random()?, RackSecret::new(Key::random()?));
+        let (mut ours, theirs) = UnixStream::pair()?;
+        let log = std::fs::File::create(dir.join("audit.log"))?;
+        let child = Command::new(env!("CARGO_BIN_EXE_keyrackd"))
+            .env_clear()
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(log)
+            .stderr(Stdio::null())
+            .spawn()?;
+        let start = Start {
+            owner: owner.clone(),
+            rack,
+            attach_key: secret.attach_key(),
+            self_proof_key: None,
+            drop_key: secret.drop_key(),
+            audit_key: secret.audit_key(),
+            audit_head: AuditHead::default(),
+            socket_dirs: vec![dir.to_owned()],
+            ends_with: None,
+        };
+        frame::write(&mut ours, &encode(&start))?;
+        let Started::Ready { sockets, .. } = decode(&frame::read(&mut ours)?)? else {
+            return Err("the daemon did not start".into());
+        };
+        let target = Target { owner, rack, kind: KeyKind::Attach, key: secret.attach_key() };
+        let socket = sockets.into_iter().next().ok_or("it listens nowhere")?;
+        let grant = Grant {
+            slug: slug()?,
+            value: Secret::from(&b"ghp_0123456789abcdefghijklmnopqrstuvwxyz"[..]),
+            ttl_ms: 3_600_000,
+            self_proof: false,
+            vault: "personal".to_owned(),
+            class: "config".to_owned(),
+        };
+        let push = Push { grants: vec![grant], ..Push::default() };
+        Session::open(&socket, &target)?.call(&Request::Push(push))?;
+        Ok(Self { child, socket, target })
+    }
+
+    /// Asks again and again on one connection.
+    fn caller(&self) -> Result<impl FnMut() -> Result<(), Unclear> + use<>, Unclear> {
+        let mut session = Session::open(&self.socket, &self.target)?;
+        let request = request()?;
+        Ok(move || match session.call(&request)? {
+            Reply::Values { .. } => Ok(()),
+            _ => Err("no value".into()),
+        })
+    }
+
+    /// How long whole exchanges take, each on a connection of its own.
+    fn exchanges(&self, count: usize) -> Result<Vec<Duration>, Unclear> {
+        let request = request()?;
+        (0..count)
+            .map(|_| {
+                let begun = Instant::now();
+                keyrack_protocol::client::ask(&self.socket, &self.target, &request)?;
+                Ok(begun.elapsed())
+            })
+            .collect()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn slug() -> Result<Slug, Unclear> {
+    Ok("ehmpathy.dev.GITHUB_TOKEN".parse()?)
+}
+
+fn request() -> Result<Request, Unclear> {
+    Ok(Request::Get { asks: vec![Ask::exactly(slug()?)], caller: String::new() })
+}
+
+/// An echo in a process of its own, as the daemon is.
+struct Echo {
+    child: Child,
+    path: PathBuf,
+}
+
+impl Echo {
+    fn start(path: &Path) -> Result<Self, Unclear> {
+        let child = Command::new(std::env::current_exe()?).env(ECHO, path).spawn()?;
+        while !path.exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(Self { child, path: path.to_owned() })
+    }
+
+    fn caller(&self) -> Result<impl FnMut() -> Result<(), Unclear> + use<>, Unclear> {
+        let mut stream = UnixStream::connect(&self.path)?;
+        let request = frame::encode(&[7; REQUEST]);
+        let mut reply = vec![0; frame::HEADER + REPLY];
+        Ok(move || {
+            stream.write_all(&request)?;
+            stream.read_exact(&mut reply)?;
+            Ok(())
+        })
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads a frame of a request's size, writes one of a reply's, for ever.
+fn echo(path: &Path) -> Result<(), Unclear> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        let listener = tokio::net::UnixListener::bind(path)?;
+        let reply = frame::encode(&[7; REPLY]);
+        loop {
+            let (mut stream, _) = listener.accept().await?;
+            let reply = reply.clone();
+            tokio::task::spawn_local(async move {
+                let mut request = [0; frame::HEADER + REQUEST];
+                while stream.read_exact(&mut request).await.is_ok() {
+                    if stream.write_all(&reply).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    })
+}
