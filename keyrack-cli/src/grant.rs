@@ -87,11 +87,17 @@ impl Capability {
     }
 
     /// Keeps the secret where its holder finds it, after the daemon knows it. Returns
-    /// whether anybody has it now.
+    /// whether anybody has it now. `otherwise` says whether the owner's user may read
+    /// without.
     ///
     /// # Errors
     /// When stdout cannot be written.
-    pub fn hand_over(self, entry: Entry, ui: &Ui) -> Outcome<bool> {
+    pub fn hand_over(
+        self,
+        entry: Entry,
+        otherwise: impl FnOnce() -> bool,
+        ui: &Ui,
+    ) -> Outcome<bool> {
         let owner = entry.owner.clone();
         let parent = Parent::look();
         let had_one = matches!(&self.holder, Holder::Ring(minted) if minted.is_kept());
@@ -129,6 +135,11 @@ impl Capability {
             (Ok(()), _) => ui.warn(format!(
                 "{owner}: this scope is weak: it is no isolation between programs of one user"
             )),
+            // Root's shell, for an owner under a user of its own: what root asks is asked as
+            // that user, who has the key.
+            (Err(TreeError::Parent(_)), ScopeArg::Tree) if parent.is_anothers && otherwise() => {
+                return Ok(false);
+            }
             (Err(error), _) => {
                 ui.warn(format!("{owner}: no capability was given to {}: {error}", parent.label));
                 return Ok(false);

@@ -2,8 +2,9 @@
 //! passing: a `timeout`, or a subshell of `$(…)`, that ends before the robot reads.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
-use nix::unistd::{Pid, getppid};
+use nix::unistd::{Pid, geteuid, getppid};
 
 use crate::process::{self, Stat};
 
@@ -20,13 +21,17 @@ pub struct Parent {
     pub label: String,
     /// Why it will be gone before anybody reads, if it will.
     pub passing: Option<&'static str>,
+    /// Whether another user runs it.
+    pub is_anothers: bool,
 }
 
 impl Parent {
     /// Looks at the calling process.
     pub fn look() -> Self {
         let pid = getppid();
-        Self { label: format!("{} (pid {pid})", comm(pid)), passing: passing(pid) }
+        let owner = fs::metadata(format!("/proc/{pid}")).map(|found| found.uid());
+        let is_anothers = owner.is_ok_and(|uid| uid != geteuid().as_raw());
+        Self { label: format!("{} (pid {pid})", comm(pid)), passing: passing(pid), is_anothers }
     }
 }
 

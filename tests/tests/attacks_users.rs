@@ -91,7 +91,8 @@ fn all_that_is_the_owners_belongs_to_its_user() {
             file.display()
         );
     }
-    scene.run("unlock --for OWNER").ok();
+    let unlocked = scene.run("unlock --for OWNER");
+    assert!(!unlocked.ok().errors().contains("warning"), "root's shell needs none\n{unlocked}");
     let found = scene.socket().metadata().expect("it listens");
     assert_eq!((found.uid(), found.mode() & 0o777), (scene.user.uid, 0o600));
     let daemon = daemons::pid(&scene.socket()).expect("it lives");

@@ -45,7 +45,7 @@ pub fn run(args: &Attach, settings: &Settings, ui: &Ui) -> Outcome {
         home: settings.home_tag(),
         socket: session.path().to_owned(),
     };
-    if capability.hand_over(entry, ui)? {
+    if capability.hand_over(entry, || false, ui)? {
         return if ui.json { ui.object(&object) } else { Ok(()) };
     }
     Err(Failure::new(Code::Denied, format!("{owner}: the calling program was given no capability"))

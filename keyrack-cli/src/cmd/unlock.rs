@@ -288,6 +288,6 @@ fn hand_over<'v>(
         home: settings.home_tag(),
         socket: session.path().to_owned(),
     };
-    let given = capability.hand_over(entry, ui)?;
+    let given = capability.hand_over(entry, || report::serves_itself(opened, settings), ui)?;
     Ok((lines, given))
 }

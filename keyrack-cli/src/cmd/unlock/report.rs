@@ -102,10 +102,7 @@ pub(super) fn ended(
             return Err(Failure { code, message, hints });
         }
     }
-    let served = given
-        || (opened.manifest.self_proof == keyrack_manifest::OnOff::On
-            && level::key_needs_no_person(settings, owner));
-    if served {
+    if given || serves_itself(opened, settings) {
         return Ok(());
     }
     Err(Failure::new(
@@ -114,4 +111,11 @@ pub(super) fn ended(
     )
     .hint(format!("keyrack unlock --for {owner}, run plainly in the shell that is to read"))
     .hint(format!("keyrack exec --for {owner} -- PROGRAM")))
+}
+
+/// Whether the owner's user may read without a capability: its key is at hand, and using it
+/// is enough.
+pub(super) fn serves_itself(opened: &Opened, settings: &Settings) -> bool {
+    opened.manifest.self_proof == keyrack_manifest::OnOff::On
+        && level::key_needs_no_person(settings, &opened.owner)
 }

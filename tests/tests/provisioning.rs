@@ -1,0 +1,264 @@
+//! Many owners at once: in one file, or in a loop. Each whole or not at all, the same again
+//! is nothing, and nothing is left of whoever is destroyed.
+
+use std::path::Path;
+
+use keyrack_tests::{Rack, daemons, need};
+
+/// Every file under `dir` with what is in it, but locks, which are empty.
+fn contents(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut found = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            found.push((path.clone(), std::fs::read(&path).expect("ours")));
+        }
+    }
+    found.sort();
+    found
+}
+
+const AGENTS: &str = "\
+owners:
+  one:
+    keys:
+      GITHUB_TOKEN: { env: repo, file: secrets/github, trim: true }
+      acme.dev.NPM_TOKEN: { stdin: true, class: session, expires: 30d }
+      DATABASE: { vault: 1password }
+  two: { via: age, selfProof: off, keys: { BLOB: { stdin: true } } }
+";
+const VALUES: &str = r#"{"one": {"acme.dev.NPM_TOKEN": "npm"}, "two": {"BLOB": {"encoding": "base64", "value": "AP8K"}}}"#;
+
+fn rack() -> Rack {
+    let rack = Rack::new();
+    rack.write("work/agents.yml", AGENTS);
+    rack.write("work/secrets/github", "ghp_1\n");
+    rack
+}
+
+fn init(rack: &Rack, flags: &str) -> keyrack_tests::Finished {
+    rack.script(&format!("keyrack init --from agents.yml {flags}; exit $?")).stdin(VALUES).run()
+}
+
+#[test]
+fn owners_come_with_what_they_are_to_have() {
+    let rack = rack();
+    let done = init(&rack, "--json").ok().json();
+    let status = |owner: usize| -> Vec<(String, String)> {
+        let keys = done["owners"][owner]["keys"].as_array().expect("keys").iter();
+        let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+        keys.map(|key| (text(&key["slug"]), text(&key["status"]))).collect()
+    };
+    let set = |slug: &str| (slug.to_owned(), "set".to_owned());
+    assert_eq!(
+        status(0),
+        [set("@all.all.DATABASE"), set("@all.repo.GITHUB_TOKEN"), set("acme.dev.NPM_TOKEN")]
+    );
+    assert_eq!(status(1), [set("@all.all.BLOB")]);
+    rack.sh("keyrack unlock --quiet --for one --env repo; keyrack unlock --quiet --for one --org acme --env dev; keyrack unlock --quiet --for two").code(0);
+    rack.sh("keyrack get --for one --env repo --key GITHUB_TOKEN").ok().bytes(b"ghp_1");
+    rack.sh("keyrack get --for one --key acme.dev.NPM_TOKEN").ok().bytes(b"npm");
+    rack.sh("keyrack get --for two --key BLOB; exit $?").code(5);
+    rack.sh("keyrack unlock --quiet --for two; keyrack get --for two --key BLOB")
+        .ok()
+        .bytes(b"\x00\xff\n");
+    rack.sh("keyrack list --for one").ok().stdout(
+        "@all.all.DATABASE\t1password\tlong_lived_token\tkeyrack/one/@all.all.DATABASE\n@all.repo.GITHUB_TOKEN\tpersonal\tlong_lived_token\t-\nacme.dev.NPM_TOKEN\tpersonal\tsession\t-\n",
+    );
+}
+
+#[test]
+fn the_same_again_writes_nothing_and_a_change_one_file() {
+    let rack = rack();
+    init(&rack, "").ok();
+    rack.sh("keyrack unlock --quiet --for one --env repo --key GITHUB_TOKEN").ok();
+    let before = contents(&rack.data());
+    let again = init(&rack, "");
+    assert!(again.ok().errors().contains("2 owners: 2 there already"), "{again}");
+    assert_eq!(contents(&rack.data()), before, "nothing was written");
+    rack.write("work/secrets/github", "ghp_2\n");
+    let changed = init(&rack, "--json").ok().json();
+    let keys = changed["owners"][0]["keys"].as_array().expect("keys").clone();
+    let set: Vec<_> = keys.iter().filter(|key| key["status"] == "set").collect();
+    assert_eq!(set.len(), 1, "{changed}");
+    // What was unlocked is replaced.
+    rack.sh("keyrack get --for one --env repo --key GITHUB_TOKEN").ok().bytes(b"ghp_2");
+}
+
+#[test]
+fn an_owner_that_fails_leaves_nothing_and_stops_nobody() {
+    let rack = rack();
+    std::fs::remove_file(rack.path("work/secrets/github")).expect("ours");
+    let done = init(&rack, "");
+    let said = done.code(10).errors();
+    assert!(said.contains("2 owners: 1 created, 1 failed"), "{done}");
+    assert!(
+        said.contains("error: one: @all.repo.GITHUB_TOKEN: secrets/github: No such file"),
+        "{done}"
+    );
+    for dir in [rack.data(), rack.state(), rack.home().join(".ssh")] {
+        let left = contents(&dir).into_iter().map(|(path, _)| path.display().to_string());
+        let left: Vec<_> = left.filter(|path| path.contains("one")).collect();
+        assert_eq!(left, [] as [String; 0]);
+    }
+    // What is too much for a disk or a value is found before, too.
+    rack.sh("head -c 2000000 /dev/zero >secrets/github").ok();
+    init(&rack, "").code(10);
+    assert!(!rack.manifest("one").exists());
+    rack.write("work/secrets/github", "ghp_1\n");
+    init(&rack, "").ok();
+}
+
+#[test]
+fn what_the_file_does_not_know_is_refused_before_anything_is_done() {
+    let rack = rack();
+    rack.write("work/agents.yml", AGENTS.replace("via: age", "vai: age"));
+    let done = init(&rack, "");
+    let said = done.code(2).errors();
+    assert!(
+        said.contains(
+            "agents.yml: owners.two: unknown field `vai`, expected one of `via`, `pubkey`"
+        ),
+        "{done}"
+    );
+    assert!(said.contains("at line 7 column 10"), "{done}");
+    assert!(!rack.manifest("one").exists());
+    rack.write("work/agents.yml", AGENTS);
+    let script = "keyrack init --from agents.yml; exit $?";
+    for (values, why) in [
+        ("", "stdin: not an object of owners' values"),
+        (r#"{"one": {"SECRET": "hunter2"}}"#, "stdin: one's SECRET is asked for by nobody"),
+        (r#"{"one": {"acme.dev.NPM_TOKEN": 4711}}"#, "stdin: not an object of owners' values"),
+    ] {
+        let done = rack.script(script).stdin(values).run();
+        assert!(done.code(2).errors().contains(why), "{done}");
+        assert!(!done.errors().contains("hunter2") && !done.errors().contains("4711"), "{done}");
+    }
+    assert!(!rack.manifest("two").exists());
+    // One that is asked for and does not come fails alone.
+    let done = rack.script(script).stdin(r#"{"one": {"acme.dev.NPM_TOKEN": "npm"}}"#).run();
+    assert!(
+        done.code(10).errors().contains("two: @all.all.BLOB: stdin has no value for it"),
+        "{done}"
+    );
+}
+
+#[test]
+fn with_only_public_keys_values_are_left_once() {
+    let rack = Rack::new();
+    rack.key("far");
+    rack.sh("mkdir keys elsewhere; mv ~/.ssh/id_ed25519_far elsewhere/far; mv ~/.ssh/id_ed25519_far.pub keys/far.pub").ok();
+    rack.write("work/token", "first");
+    rack.write(
+        "work/agents.yml",
+        "owners:\n  far: { pubkey: keys/far.pub, provisioner: true, keys: { TOKEN: { file: token } } }\n",
+    );
+    let drops = || contents(&rack.data().join("drops/far")).len();
+    let init = || rack.sh("keyrack init --from agents.yml");
+    assert!(init().ok().errors().contains("1 left as drops"), "{}", init());
+    assert_eq!(drops(), 1);
+    assert!(init().ok().errors().contains("far: 1 unchanged"), "left once");
+    assert_eq!(drops(), 1);
+    // There and back: the last value is what counts.
+    for value in ["second", "first"] {
+        rack.write("work/token", value);
+        init().ok();
+    }
+    assert_eq!(drops(), 3);
+    rack.sh("cp elsewhere/far ~/.ssh/id_ed25519_far; keyrack unlock --quiet --for far; keyrack get --for far --key TOKEN").ok().bytes(b"first");
+    assert_eq!(drops(), 0);
+    // What a drop cannot hold is refused, and nothing of it is left.
+    rack.sh("rm ~/.ssh/id_ed25519_far").ok();
+    rack.write(
+        "work/agents.yml",
+        "owners:\n  far: { pubkey: keys/far.pub, keys: { A: { file: token }, B: { vault: 1password } } }\n",
+    );
+    rack.sh("keyrack init --from agents.yml; exit $?").code(6);
+    assert_eq!(drops(), 0);
+}
+
+#[test]
+fn drops_that_others_sealed_are_put_in_place() {
+    let rack = Rack::new();
+    rack.key("bot");
+    // Another host, which knows the public key alone, leaves a drop.
+    let other = Rack::new();
+    let key = std::fs::read(rack.home().join(".ssh/id_ed25519_bot.pub")).expect("made");
+    other.write("work/bot.pub", key);
+    other.sh("keyrack init --for bot --pubkey bot.pub; printf from-afar | keyrack set --for bot --key TOKEN").ok();
+    let sealed = contents(&other.data().join("drops/bot"));
+    let name = sealed[0].0.file_name().expect("a file").to_str().expect("hex").to_owned();
+    rack.write(&format!("work/left/{name}"), &sealed[0].1);
+    rack.write("work/agents.yml", "owners:\n  bot: { drops: [left] }\n");
+    rack.sh("keyrack init --from agents.yml; keyrack unlock --quiet --for bot --accept-drops; keyrack get --for bot --key TOKEN").ok().bytes(b"from-afar");
+    // Merged is merged: the same file again is thrown away.
+    rack.sh("keyrack del --for bot --key TOKEN; keyrack init --from agents.yml; keyrack unlock --quiet --for bot --accept-drops; keyrack get --for bot --key TOKEN").code(4);
+    rack.write("work/left/README", "no drop");
+    let done = rack.sh("keyrack init --from agents.yml");
+    assert!(done.code(2).errors().contains("a drop is called by its id"), "{done}");
+}
+
+/// Nothing that lives, listens, locks or waits is there of any owner.
+#[track_caller]
+fn nothing_is_left(rack: &Rack) {
+    rack.no_daemon();
+    let left = |dir: &Path| -> Vec<String> {
+        let all = contents(dir).into_iter().map(|(path, _)| path.display().to_string());
+        // What an owner's daemon gave out is told for ever.
+        all.filter(|path| !path.contains("/audit/")).collect()
+    };
+    assert_eq!(left(&rack.path("run")), [] as [String; 0], "sockets");
+    assert_eq!(left(&rack.data()), [] as [String; 0], "files");
+    assert_eq!(left(&rack.state()), [] as [String; 0], "pins and locks");
+}
+
+#[test]
+fn a_loop_over_fifty_owners_leaves_nothing() {
+    need!("keyctl");
+    let rack = Rack::new();
+    rack.sh(
+        "for i in $(seq 50); do
+             keyrack init --quiet --for agent-$i && printf v$i | keyrack set --quiet --for agent-$i --key TOKEN \\
+                 && keyrack unlock --quiet --for agent-$i && [ $(keyrack get --for agent-$i --key TOKEN) = v$i ] || exit 1
+         done
+         keyctl show @s >held; grep -c 'user: keyrack:' held >trees
+         for i in $(seq 50); do keyrack destroy --quiet --yes --for agent-$i || exit 1; done
+         keyctl pipe $(keyctl search @s user keyrack:tree) | wc -l >remembered",
+    )
+    .ok();
+    nothing_is_left(&rack);
+    let text = |file: &str| std::fs::read_to_string(rack.path(file)).expect("it was written");
+    assert_eq!(text("work/trees").trim(), "1", "one key of one tree, not fifty");
+    assert_eq!(text("work/remembered").trim(), "1", "and it remembers no owner");
+}
+
+#[test]
+fn fifty_owners_in_one_file_leave_nothing_either() {
+    let rack = Rack::new();
+    let owners =
+        |n: usize| format!("  agent-{n}: {{ via: age, keys: {{ TOKEN: {{ stdin: true }} }} }}\n");
+    rack.write("work/agents.yml", format!("owners:\n{}", (0..50).map(owners).collect::<String>()));
+    let values = (0..50).map(|n| format!(r#""agent-{n}": {{"TOKEN": "v{n}"}}"#));
+    let values = format!("{{{}}}", values.collect::<Vec<_>>().join(","));
+    let all = (0..50).map(|n| format!("--for agent-{n}")).collect::<Vec<_>>().join(" ");
+    let script = format!(
+        "keyrack init --quiet --from agents.yml && keyrack unlock --quiet {all} && keyrack get --for agent-49 --key TOKEN; exit $?"
+    );
+    rack.script(&script).stdin(values).run().ok().bytes(b"v49");
+    assert_eq!(rack.daemons().len(), 50);
+    rack.sh(&format!("keyrack destroy --quiet --yes {all}")).ok();
+    nothing_is_left(&rack);
+}
+
+#[test]
+fn one_daemon_of_many_is_destroyed_and_the_others_serve() {
+    let rack = Rack::new();
+    rack.sh("for i in 1 2 3; do keyrack init --quiet --for a$i; printf $i | keyrack set --quiet --for a$i --key K; done; keyrack unlock --quiet --for a1 --for a2 --for a3").ok();
+    rack.sh("keyrack destroy --quiet --yes --for a2; keyrack get --for a1 --key K; keyrack get --for a3 --key K").ok().bytes(b"13");
+    rack.sh("keyrack destroy --yes --for a1 --for a2; echo $?; keyrack get --for a1 --key K")
+        .stdout("4\n1");
+    daemons::until(|| rack.daemons().len() == 2);
+    rack.sh("keyrack daemon stop --all").ok();
+}
