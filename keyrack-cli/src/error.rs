@@ -5,6 +5,8 @@ use std::process::{ExitCode, Termination};
 
 use serde::{Deserialize, Serialize};
 
+use crate::ui::Ui;
+
 /// Why the command ends as it does. The one table of exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
@@ -117,6 +119,18 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// How a batch of so many ends, in which these failed: all but the last are said here.
+    ///
+    /// # Errors
+    /// With the last, and the code of all.
+    pub fn of_batch(mut failures: Vec<Self>, of: usize, ui: &Ui) -> Outcome {
+        let went_well = (failures.len() < of).then_some(Code::Ok);
+        let code = Code::of_batch(went_well.into_iter().chain(failures.iter().map(|f| f.code)));
+        let Some(last) = failures.pop() else { return Ok(()) };
+        failures.iter().for_each(|failure| ui.fail(failure));
+        Err(Self { code, ..last })
     }
 
     /// The failure as the object `--json` prints on stderr.

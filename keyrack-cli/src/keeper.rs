@@ -46,7 +46,7 @@ pub fn key(settings: &Settings, ui: &Ui, owner: &Owner, keeper: &Owner) -> Outco
         opened::pin(settings, owner)?.filter(|pin| pin.kept_by.as_ref() == Some(keeper))
         && let Some(recipient) = pin.recipients.into_iter().next()
     {
-        return Ok(Key { recipient, private: None });
+        return Ok(Key::found(recipient, None));
     }
     let slug = slug(owner)?;
     let mut kept = opened::open(settings, ui, keeper)?;
@@ -54,7 +54,7 @@ pub fn key(settings: &Settings, ui: &Ui, owner: &Owner, keeper: &Owner) -> Outco
         let identity = Identity::from_text(&values::personal(&mut kept, settings, &slug)?);
         let public = identity.ok().and_then(|identity| identity.publics().first().cloned());
         let recipient = public.ok_or_else(|| damaged(keeper, owner))?;
-        return Ok(Key { recipient, private: None });
+        return Ok(Key::found(recipient, None));
     }
     let (text, recipient) = generate::age_text().map_err(|e| words::identity(e, owner))?;
     let now = Timestamp::now();
@@ -63,7 +63,7 @@ pub fn key(settings: &Settings, ui: &Ui, owner: &Owner, keeper: &Owner) -> Outco
         values::put(manifest, settings, NewValue { slug: &slug, value: &text, entry }, now)
     })?;
     ui.say(format!("{owner}: its identity is kept in {keeper}'s vault, as {slug}"));
-    Ok(Key { recipient, private: None })
+    Ok(Key::found(recipient, None))
 }
 
 /// The identity of `owner`, from `keeper`'s daemon where it is unlocked there, else from

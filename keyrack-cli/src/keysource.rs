@@ -18,6 +18,23 @@ pub struct Key {
     pub recipient: Recipient,
     /// Where its private half may be: the file named, or the one beside a `.pub`.
     pub private: Option<PathBuf>,
+    /// The files that were made for it just now.
+    pub made: Vec<PathBuf>,
+}
+
+impl Key {
+    /// A key that was there.
+    pub fn found(recipient: Recipient, private: Option<PathBuf>) -> Self {
+        Self { recipient, private, made: Vec::new() }
+    }
+
+    /// Removes what was made for it, since nothing is sealed to it. Best effort: what stays
+    /// is a key that opens nothing.
+    pub fn take_back(&self) {
+        for file in &self.made {
+            let _ = std::fs::remove_file(file);
+        }
+    }
 }
 
 /// Reads what stands after `--pubkey`.
@@ -58,7 +75,7 @@ pub fn from_file(path: &Path) -> Outcome<Key> {
         let recipient = private.public().cloned().ok_or_else(|| {
             bad("its public half cannot be told without its passphrase: give the .pub file".into())
         })?;
-        return Ok(Key { recipient, private: Some(path.to_owned()) });
+        return Ok(Key::found(recipient, Some(path.to_owned())));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| bad("not a key".into()))?;
     let private = path
@@ -75,7 +92,7 @@ pub fn from_file(path: &Path) -> Outcome<Key> {
 fn parse(text: &str, private: Option<PathBuf>) -> Outcome<Key> {
     let recipient =
         Recipient::parse(text.trim()).map_err(|e| Failure::new(Code::NoIdentity, e.to_string()))?;
-    Ok(Key { recipient, private })
+    Ok(Key::found(recipient, private))
 }
 
 fn contains(bytes: &[u8], what: &[u8]) -> bool {

@@ -33,6 +33,7 @@ mod pending;
 mod process;
 mod project;
 mod prompt;
+mod provision;
 mod provisional;
 mod provisioner;
 mod push;

@@ -27,7 +27,7 @@ pub fn choose(
 ) -> Outcome<(Key, Option<Made>)> {
     if member.via == Some(ViaArg::Yubikey) && member.pubkey.is_none() {
         let made = make::choose(&member.owner, flags, settings, ui)?;
-        return Ok((Key { recipient: made.recipient.clone(), private: None }, Some(made)));
+        return Ok((Key::found(made.recipient.clone(), None), Some(made)));
     }
     in_file(member, settings, ui).map(|key| (key, None))
 }
@@ -97,7 +97,7 @@ fn ssh_key(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Key> {
         made => made.map_err(|e| words::identity(e, owner))?,
     };
     ui.say(format!("{owner}: generated {}, a key of its own", own.display()));
-    Ok(Key { recipient, private: Some(own) })
+    Ok(Key { recipient, made: vec![own.clone(), own.with_extension("pub")], private: Some(own) })
 }
 
 /// `human` has no SSH key that can be a recipient: say which others were seen.
@@ -122,5 +122,5 @@ fn age_key(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Key> {
     }
     let recipient: Recipient = generate::age_file(&file).map_err(|e| words::identity(e, owner))?;
     ui.say(format!("{owner}: generated {}", file.display()));
-    Ok(Key { recipient, private: Some(file) })
+    Ok(Key { recipient, made: vec![file.clone()], private: Some(file) })
 }

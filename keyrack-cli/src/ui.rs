@@ -112,6 +112,14 @@ impl Ui {
         self.done(words, object)
     }
 
+    /// How far it is, on a terminal: a line that the next one takes the place of.
+    pub fn progress(&self, done: usize, all: usize) {
+        if done > 0 && !self.quiet && !self.json && io::stderr().is_terminal() {
+            // Shorter than whatever is said next, so nothing of it stays.
+            let _ = write!(io::stderr(), "{done} of {all}\r");
+        }
+    }
+
     /// Says something on stderr.
     pub fn say(&self, text: impl AsRef<str>) {
         if !self.quiet && !self.json {

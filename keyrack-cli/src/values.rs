@@ -85,6 +85,14 @@ pub fn value(entry: &Entry, vault: &Personal, manifest: &Manifest) -> Outcome<Se
     vault.get(record, &entry.slug).map_err(|e| words::vault(e, owner))
 }
 
+/// A value without its last newline, if it ends in one.
+pub fn trimmed(value: &Secret) -> Secret {
+    match value.expose().strip_suffix(b"\n") {
+        Some(line) => Secret::from(line.strip_suffix(b"\r").unwrap_or(line)),
+        None => value.clone(),
+    }
+}
+
 /// A value of `length` bytes is more than any file format of ours holds.
 pub fn too_long(length: usize) -> Failure {
     Failure::new(Code::Usage, format!("the value has {length} bytes; the limit is {LONGEST}"))

@@ -93,6 +93,11 @@ impl Places {
         self.state.join("locks").join(format!("@{handle}.lock"))
     }
 
+    /// Which values this device left for an owner as drops.
+    pub fn left(&self, owner: &Owner) -> PathBuf {
+        self.state.join("left").join(format!("{owner}.json"))
+    }
+
     /// Who waits for a person on behalf of an owner.
     pub fn pending(&self, owner: &Owner) -> PathBuf {
         self.state.join("pending").join(owner.as_str())

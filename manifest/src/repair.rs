@@ -109,7 +109,8 @@ impl Store<'_> {
                 places.handle_lock(&pin.handle),
             ]);
         }
-        paths.extend([places.pin(owner), places.pending(owner), places.lock(owner)]);
+        paths.extend([places.pin(owner), places.pending(owner), places.left(owner)]);
+        paths.push(places.lock(owner));
         let mut removed = Vec::new();
         for path in paths {
             if remove_all(&path)? {

@@ -1,31 +1,93 @@
-//! `keyrack destroy`: removes an owner and all that is its own. Its private SSH key and
-//! its audit log stay: the one is not ours, the other tells what happened.
+//! `keyrack destroy`: removes owners and all that is their own: manifest, personal vault,
+//! drops, daemon, sockets, what key rings remember. A private SSH key and the audit log
+//! stay: the one is not ours, the other tells what happened. So does what an owner has in
+//! other people's vaults, and that is said.
+
+use std::path::PathBuf;
+
+use keyrack_manifest::{Manifest, Pin};
+use keyrack_names::Owner;
+use serde::Serialize;
 
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{access, opened, whereabouts, words};
+use crate::{access, keeper, opened, sockets, tree, whereabouts, words};
 
 /// Runs `keyrack destroy`.
 pub fn run(settings: &Settings, ui: &Ui) -> Outcome {
-    let owner = settings.owner()?;
-    let manifest = settings.places.manifest(owner);
-    if !manifest.exists() && opened::pin(settings, owner).is_ok_and(|pin| pin.is_none()) {
-        return Err(words::absent(owner, &manifest));
+    let owners = settings.owners();
+    for owner in owners {
+        let manifest = settings.places.manifest(owner);
+        if !manifest.exists() && opened::pin(settings, owner).is_ok_and(|pin| pin.is_none()) {
+            return Err(words::absent(owner, &manifest));
+        }
     }
     if settings.dry_run {
-        let words =
-            format!("{owner}: {} and all that belongs to it would be removed", manifest.display());
-        return ui.would(words, serde_json::json!({ "owner": owner, "removed": [manifest] }));
+        return would(owners, settings, ui);
     }
-    if !ui.asker.agrees(&format!("remove {owner} and every credential it has?"))? {
+    let names: Vec<&str> = owners.iter().map(Owner::as_str).collect();
+    let (all, they) = (names.join(" and "), if names.len() == 1 { "it has" } else { "they have" });
+    if !ui.asker.agrees(&format!("remove {all} and every credential {they}?"))? {
         return Err(Failure::new(Code::NeedsPerson, "nothing was removed"));
     }
+    let mut gone = Vec::new();
+    for (at, owner) in owners.iter().enumerate() {
+        ui.progress(at, owners.len());
+        gone.push(one(owner, settings, ui)?);
+    }
+    match gone.as_slice() {
+        [gone] if ui.json => ui.object(gone),
+        _ if ui.json => ui.object(&serde_json::json!({ "owners": gone })),
+        _ => Ok(()),
+    }
+}
+
+/// Says whose files would be removed.
+fn would(owners: &[Owner], settings: &Settings, ui: &Ui) -> Outcome {
+    let manifests = owners.iter().map(|owner| (owner, settings.places.manifest(owner)));
+    let (words, mut rows): (Vec<String>, Vec<serde_json::Value>) = manifests
+        .map(|(owner, path)| {
+            let words =
+                format!("{owner}: {} and all that belongs to it would be removed", path.display());
+            (words, serde_json::json!({ "owner": owner, "removed": [path] }))
+        })
+        .unzip();
+    let object = match rows.len() {
+        1 => rows.remove(0),
+        _ => serde_json::json!({ "owners": rows }),
+    };
+    ui.would(words.join("\n"), object)
+}
+
+/// What is gone with an owner, and what is not.
+#[derive(Serialize)]
+struct Gone {
+    owner: Owner,
+    removed: Vec<PathBuf>,
+    /// Vaults that it is a member of; `None` where the manifest could not be opened.
+    vaults: Option<Vec<Shared>>,
+}
+
+/// A vault of several members.
+#[derive(Serialize)]
+struct Shared {
+    id: String,
+    name: String,
+}
+
+fn one(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Gone> {
+    let manifest = opened::manifest_without_person(settings, owner);
+    let pin = opened::pin(settings, owner).ok().flatten();
+    // While the pin still says which rack is meant.
+    let sockets = access::bare_sockets(settings, owner);
     if access::bare_status(settings, owner).is_ok() {
         ui.say(super::relock::in_silence(owner, settings)?.words(owner));
     }
     whereabouts::forget(settings, owner);
+    tree::forget(owner, &settings.home_tag());
     let removed = opened::store(settings).destroy(owner).map_err(|e| words::store(e, owner))?;
+    sockets::sweep(&sockets);
     for path in &removed {
         ui.say(format!("{owner}: removed {}", path.display()));
     }
@@ -33,6 +95,36 @@ pub fn run(settings: &Settings, ui: &Ui) -> Outcome {
     if log.exists() {
         ui.say(format!("{owner}: {} is kept", log.display()));
     }
-    let object = serde_json::json!({ "owner": owner, "removed": removed });
-    ui.done(format!("{owner} is gone"), object)
+    let vaults = manifest.as_ref().map(shared);
+    say_what_stays(owner, vaults.as_deref(), pin.as_ref(), ui)?;
+    ui.say(format!("{owner} is gone"));
+    Ok(Gone { owner: owner.clone(), removed, vaults })
+}
+
+/// What lies with others and is theirs to remove.
+fn say_what_stays(owner: &Owner, vaults: Option<&[Shared]>, pin: Option<&Pin>, ui: &Ui) -> Outcome {
+    match vaults {
+        Some(vaults) => vaults.iter().for_each(|vault| {
+            ui.warn(format!(
+                "{owner}: the vault {} still has it as a member, with what it may read there",
+                vault.name
+            ));
+        }),
+        None if pin.is_some_and(|pin| !pin.provisional) => {
+            ui.say(format!(
+                "{owner}: its manifest did not open: vaults it is a member of still have it"
+            ));
+        }
+        None => {}
+    }
+    if let Some(keeper) = pin.and_then(|pin| pin.kept_by.as_ref()) {
+        let slug = keeper::slug(owner)?;
+        ui.hint(format!("keyrack del --for {keeper} --key {slug}"));
+    }
+    Ok(())
+}
+
+fn shared(manifest: &Manifest) -> Vec<Shared> {
+    let shared = manifest.vaults.iter().filter(|(_, vault)| !vault.name.is_personal());
+    shared.map(|(id, vault)| Shared { id: id.to_string(), name: vault.name.to_string() }).collect()
 }

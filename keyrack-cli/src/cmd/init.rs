@@ -1,27 +1,20 @@
 //! `keyrack init`: creates manifests. Asked again for the same, it changes nothing; asked
 //! for another key, it refuses.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
-use keyrack_manifest::{Created, IdentityFile, NewOwner, OnOff, atomic};
-use keyrack_names::Owner;
-use serde::Serialize;
+use keyrack_manifest::atomic;
 
 use crate::args::{Init, ViaArg};
 use crate::error::{Code, Context, Failure, Outcome};
-use crate::keysource::{self, Key};
+use crate::provision::{Became, Given, Provision, Row};
 use crate::roster::{self, Member};
-use crate::settings::{Settings, login_name};
+use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::yubikey::make::Made;
-use crate::yubikey::record;
-use crate::{keeper, level, opened, ownkey, provisional, provisioner, unlocking, words};
 
 /// Runs `keyrack init`.
 pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
     let members = match &args.from {
-        Some(file) => roster::read(file)?,
+        Some(file) => roster::read(file, Timestamp::now())?,
         None => members(args, settings)?,
     };
     if args.user.is_some() && !settings.dry_run {
@@ -32,22 +25,28 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
     if settings.dry_run {
         return would(&members, settings, ui);
     }
-    let mut done = Vec::new();
-    let mut failures = Vec::new();
-    for member in &members {
-        match one(member, args, settings, ui) {
-            Ok(row) => done.push(row),
+    let provision = Provision { args, given: &Given::read(&members)?, settings, ui };
+    let (mut done, mut failures) = (Vec::new(), Vec::new());
+    for (at, member) in members.iter().enumerate() {
+        ui.progress(at, members.len());
+        match provision.make(member) {
+            Ok(row) => {
+                say(&row, ui);
+                if let Some(made) = &row.on_yubikey {
+                    made.offer_to_secure(ui)?;
+                }
+                done.push(row);
+            }
             Err(failure) => failures.push(failure),
         }
     }
     if ui.json {
         ui.object(&serde_json::json!({ "owners": done }))?;
     }
-    let codes = done.iter().map(|_| Code::Ok).chain(failures.iter().map(|failure| failure.code));
-    let code = Code::of_batch(codes);
-    let Some((last, others)) = failures.split_last() else { return Ok(()) };
-    others.iter().for_each(|failure| ui.fail(failure));
-    Err(Failure { code, ..last.clone() })
+    if args.from.is_some() {
+        sum_up(&done, failures.len(), ui);
+    }
+    Failure::of_batch(failures, members.len(), ui)
 }
 
 /// Says which manifests would be made.
@@ -90,149 +89,48 @@ fn members(args: &Init, settings: &Settings) -> Outcome<Vec<Member>> {
             handle: args.handle.clone(),
             kept_by: args.kept_by.clone(),
             provisioner: args.provisioner,
+            self_proof: args.self_proof,
+            keys: Vec::new(),
+            drops: Vec::new(),
         })
         .collect())
 }
 
-/// What became of one owner.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Row {
-    owner: Owner,
-    created: bool,
-    path: PathBuf,
-    recipient: String,
-    provisional: bool,
-    level: level::Level,
-}
-
-fn one(member: &Member, args: &Init, settings: &Settings, ui: &Ui) -> Outcome<Row> {
-    let owner = &member.owner;
-    let path = settings.places.manifest(owner);
-    let (key, made) = ownkey::choose(member, &args.yubikey, settings, ui)?;
-    let created = create(member, args, &key, made.as_ref(), settings)? == Created::New;
-    if let Some(attestation) = made.as_ref().and_then(|made| made.attestation.as_ref()) {
-        record::attestation(attestation, &handle(member), settings)?;
+/// Says what became of one owner.
+fn say(row: &Row, ui: &Ui) {
+    let (owner, path) = (&row.owner, row.path.display());
+    match row.created {
+        true => ui.say(format!("{owner}: {path} is sealed to {}", row.fingerprint)),
+        false => ui.say(format!("{owner}: {path} is there already, sealed to the same key")),
     }
-    if let Some(keeper) = member.kept_by.as_ref().filter(|_| !created) {
-        remember_keeper(owner, keeper, settings, ui)?;
-    }
-    if let Some(self_proof) = args.self_proof.filter(|_| !created) {
-        turn_self_proof(self_proof, owner, settings, ui)?;
-    }
-    let provisional = opened::is_provisional(settings, owner);
-    let level = level::of(settings, owner);
-    if created {
-        ui.say(format!("{owner}: {} is sealed to {}", path.display(), key.recipient.fingerprint()));
-    } else {
-        ui.say(format!("{owner}: {} is there already, sealed to the same key", path.display()));
-    }
-    if provisional {
+    if row.provisional {
         ui.say(format!(
             "{owner}: provisional until its owner unlocks it; until then it takes drops"
         ));
-    } else if level.because.is_some() {
-        ui.say(format!("{owner}: {level}"));
+    } else if row.level.because.is_some() {
+        ui.say(format!("{owner}: {}", row.level));
     }
-    if let Some(made) = made.filter(|_| created) {
-        made.offer_to_secure(ui)?;
+    let count = |status| row.keys.iter().filter(|key| key.status == status).count();
+    let counts = [
+        (count(Became::Set), "set"),
+        (count(Became::Pending), "left as drops, until its next unlock"),
+        (count(Became::Unchanged), "unchanged"),
+    ];
+    let words = counts.iter().filter(|(count, _)| *count > 0);
+    let words: Vec<String> = words.map(|(count, what)| format!("{count} {what}")).collect();
+    if !words.is_empty() {
+        ui.say(format!("{owner}: {}", words.join(", ")));
     }
-    Ok(Row {
-        owner: owner.clone(),
-        created,
-        path,
-        recipient: key.recipient.as_str().to_owned(),
-        provisional,
-        level,
-    })
 }
 
-/// A device that lost its state no longer knows whose vault keeps the identity.
-fn remember_keeper(owner: &Owner, keeper: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
-    if opened::pin(settings, owner)?.is_some_and(|pin| pin.kept_by.is_some()) {
-        return Ok(());
-    }
-    let identity = keeper::identity(settings, ui, owner, keeper)?;
-    opened::store(settings)
-        .remember_keeper(owner, &identity, keeper)
-        .map_err(|e| words::store(e, owner))
-}
-
-/// The one thing that asking again may change, since it was asked for.
-fn turn_self_proof(to: OnOff, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
-    let mut opened = opened::open(settings, ui, owner)?;
-    if opened.manifest.self_proof == to {
-        return Ok(());
-    }
-    opened.update(settings, |manifest| {
-        manifest.self_proof = to;
-        Ok(())
-    })?;
-    ui.say(format!("{owner}: self-proof is changed, from the next start of its daemon on"));
-    Ok(())
-}
-
-fn create(
-    member: &Member,
-    args: &Init,
-    key: &Key,
-    made: Option<&Made>,
-    settings: &Settings,
-) -> Outcome<Created> {
-    let owner = &member.owner;
-    let now = Timestamp::now();
-    let backups = member
-        .backup
-        .iter()
-        .map(|text| Ok(keysource::read(text)?.recipient))
-        .collect::<Outcome<Vec<_>>>()?;
-    let file = private(key, owner, settings);
-    let silent = unlocking::no_means();
-    let identity = match &member.kept_by {
-        Some(_) => None,
-        None => file
-            .as_ref()
-            .filter(|file| !file.needs_person())
-            .and_then(|file| file.unlock(&silent).ok()),
-    };
-    let provisional = file.is_none() && member.kept_by.is_none() && made.is_none();
-    let new = NewOwner {
-        owner: owner.clone(),
-        handle: handle(member),
-        recipient: key.recipient.clone(),
-        backups,
-        provisional,
-        provisioner: (member.provisioner || args.provisioner)
-            .then(|| provisioner::pinned(settings))
-            .transpose()?,
-        identity: identity.as_ref(),
-        identity_path: file.as_ref().map(|file| file.path().to_owned()),
-        on_yubikey: made.map(|made| made.on),
-        kept_by: member.kept_by.clone(),
-        now,
-    };
-    opened::store(settings)
-        .create(&new, |manifest| {
-            manifest.self_proof = args.self_proof.unwrap_or(OnOff::On);
-            if provisional { Ok(()) } else { provisional::found(manifest, settings, now) }
-        })
-        .map_err(|e| words::update(e, owner))
-}
-
-/// `--handle`, else the owner; for `human` the login name, where that can be one.
-fn handle(member: &Member) -> Owner {
-    let login = || login_name().filter(|_| member.owner.is_human())?.parse().ok();
-    member.handle.clone().or_else(login).unwrap_or_else(|| member.owner.clone())
-}
-
-/// The private key file that belongs to `key`, if it is at hand.
-fn private(key: &Key, owner: &Owner, settings: &Settings) -> Option<IdentityFile> {
-    let places = key.private.iter().cloned().chain(settings.search.candidates(
-        owner,
-        None,
-        &settings.places,
-    ));
-    places
-        .filter_map(|path| IdentityFile::read(&path).ok())
-        .find(|file| file.publics().iter().any(|public| public.same_key(&key.recipient)))
+/// One line on all that a roster came to.
+fn sum_up(done: &[Row], failed: usize, ui: &Ui) {
+    let created = done.iter().filter(|row| row.created).count();
+    let counts =
+        [(created, "created"), (done.len() - created, "there already"), (failed, "failed")];
+    let words = counts.iter().filter(|(count, _)| *count > 0);
+    let words: Vec<String> = words.map(|(count, what)| format!("{count} {what}")).collect();
+    let all = done.len() + failed;
+    let owners = if all == 1 { "owner" } else { "owners" };
+    ui.say(format!("{all} {owners}: {}", words.join(", ")));
 }

@@ -24,7 +24,7 @@ mod log;
 mod recipient;
 pub mod relock;
 mod restart;
-mod set;
+pub mod set;
 mod source;
 mod status;
 pub mod trust;

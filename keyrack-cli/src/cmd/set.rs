@@ -82,12 +82,21 @@ fn with_item(args: &Set, mut entry: Entry, owner: &Owner) -> Outcome<Entry> {
         return Err(Failure::new(Code::Usage, "--private is for a vault with several members"));
     }
     if entry.exid.is_none() {
-        entry.exid = Some(item(&format!("keyrack/{owner}/{}", entry.slug))?);
+        entry.exid = Some(item(&usual_item(owner, &entry.slug))?);
     }
     Ok(entry)
 }
 
-fn item(text: &str) -> Outcome<Exid> {
+/// What a backend calls a credential, where nothing else was said.
+pub fn usual_item(owner: &Owner, slug: &Slug) -> String {
+    format!("keyrack/{owner}/{slug}")
+}
+
+/// An item's name in a backend.
+///
+/// # Errors
+/// [`Code::Usage`] when it cannot be one.
+pub fn item(text: &str) -> Outcome<Exid> {
     text.parse().map_err(|e| Failure::new(Code::Usage, format!("--exid: {e}")))
 }
 
@@ -263,16 +272,13 @@ pub fn value(args: &Set, slug: &Slug, owner: &Owner, ui: &Ui) -> Outcome<Secret>
         }
         _ => read(io::stdin(), "stdin")?,
     };
-    match value.expose().strip_suffix(b"\n") {
-        Some(trimmed) if args.trim => {
-            Ok(Secret::from(trimmed.strip_suffix(b"\r").unwrap_or(trimmed)))
-        }
-        Some(_) => {
-            ui.warn("the value ends in a newline, which is kept; --trim takes it off");
-            Ok(value)
-        }
-        None => Ok(value),
+    if args.trim {
+        return Ok(values::trimmed(&value));
     }
+    if value.expose().ends_with(b"\n") {
+        ui.warn("the value ends in a newline, which is kept; --trim takes it off");
+    }
+    Ok(value)
 }
 
 fn read(from: impl Read, name: &str) -> Outcome<Secret> {

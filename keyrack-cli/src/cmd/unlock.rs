@@ -34,7 +34,22 @@ const SUDO: Duration = Duration::from_secs(30 * 60);
 
 /// Runs `keyrack unlock`.
 pub fn run(args: &Unlock, settings: &Settings, ui: &Ui) -> Outcome {
-    let owner = settings.owner()?;
+    let owners = match settings.owners() {
+        [owner] => return one(owner, args, settings, ui),
+        owners => owners,
+    };
+    if ui.json || args.reach.tree.is_some() {
+        return Err(Failure::new(Code::Usage, "--json and --tree are for one --for"));
+    }
+    let mut failures = Vec::new();
+    for (at, owner) in owners.iter().enumerate() {
+        ui.progress(at, owners.len());
+        failures.extend(one(owner, args, settings, ui).err());
+    }
+    Failure::of_batch(failures, owners.len(), ui)
+}
+
+fn one(owner: &Owner, args: &Unlock, settings: &Settings, ui: &Ui) -> Outcome {
     if args.key.is_empty() && args.env.as_ref().is_some_and(|env| env.is_sudo()) {
         return Err(Failure::new(Code::Usage, "sudo is only ever unlocked key by key")
             .hint(format!("keyrack unlock --for {owner} --env sudo --key KEY")));
