@@ -81,7 +81,7 @@ fn a_slot_that_was_emptied() {
     need_virtual_reader!();
     let desk = Desk::with_owner(Firmware::V5_7, "");
     // Somebody put another certificate, or none, over that of the first retired slot.
-    desk.key.card().store(&[0x5f, 0xc1, 0x0d], &[]);
+    desk.key.alter(|card| card.store(&[0x5f, 0xc1, 0x0d], &[]));
     let words =
         format!("[..]no key that opens it is on what is plugged in: YubiKey {SERIAL}[..]\n[..]\n");
     desk.rack.sh(UNLOCK).fails(6, &words);
@@ -201,7 +201,7 @@ fn no_touch_in_time() {
         desk.key.touched(Habit::Never);
         desk.key.blinks_for(Duration::from_millis(400));
         // Whatever was touched before is forgotten.
-        desk.key.card().reset();
+        desk.key.alter(Card::reset);
         let done = desk.with_pin(PIN, UNLOCK);
         done.code(9);
         let said = done.errors();
@@ -248,7 +248,7 @@ fn no_slot_is_empty() {
     need_virtual_reader!();
     let desk = Desk::new(Firmware::V5_7);
     for object in 0x0d..=0x20 {
-        desk.key.card().store(&[0x5f, 0xc1, object], &[1, 2, 3]);
+        desk.key.alter(|card| card.store(&[0x5f, 0xc1, object], &[1, 2, 3]));
     }
     let done = desk.init("");
     done.code(11);
@@ -263,7 +263,7 @@ fn objects_that_are_no_certificates_are_passed_over() {
     let junk: [&[u8]; 6] =
         [&[], &[0x70, 0], &[0x70, 0x82, 0xff, 0xff, 1], &[0x53], &[0x70, 1, 0x30], &[0xff; 64]];
     for (object, value) in (0x0d..).zip(junk) {
-        desk.key.card().store(&[0x5f, 0xc1, object], value);
+        desk.key.alter(|card| card.store(&[0x5f, 0xc1, object], value));
     }
     desk.rack.sh("keyrack yubikey list").ok();
     desk.init("").ok();

@@ -3,7 +3,7 @@
 
 use keyrack_tests::desk::{Desk, PIN, SERIAL};
 use keyrack_tests::{need, need_virtual_reader};
-use keyrack_virtual_yubikey::{Act, Firmware};
+use keyrack_virtual_yubikey::{Act, Card, Firmware};
 
 /// What `keyrack yubikey list` calls the recipient, in a file.
 fn recipient_of(desk: &Desk) -> String {
@@ -21,7 +21,7 @@ fn identity_of(desk: &Desk) -> String {
 /// Opens a file with a stock tool and the plugin, and types the PIN.
 fn open(desk: &Desk, tool: &str, file: &str) -> String {
     // The plugin leaves a PIN verified, for whoever comes next.
-    desk.key.card().reset();
+    desk.key.alter(Card::reset);
     let verified = desk.key.count(Act::Verify);
     let mut terminal = desk.rack.terminal(&format!("{tool} -d -i id.txt {file} > opened"));
     terminal.expect("PIN").type_hidden(PIN);

@@ -69,7 +69,7 @@ impl Device {
         self.hand.plugged(false);
         let _ = stream.shutdown(Shutdown::Both);
         serving.join().expect("the card did not panic");
-        self.card().reset();
+        self.alter(Card::reset);
         true
     }
 
@@ -120,8 +120,17 @@ impl Device {
         self.seen().iter().filter(|seen| seen.act == act).count()
     }
 
-    /// The card itself. While it waits for a touch, so does this.
-    pub fn card(&self) -> MutexGuard<'_, Card> {
+    /// The card as it is now. While it waits for a touch, so does this.
+    pub fn card(&self) -> Card {
+        self.locked().clone()
+    }
+
+    /// Does something to the card that no command would.
+    pub fn alter(&self, change: impl FnOnce(&mut Card)) {
+        change(&mut self.locked());
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Card> {
         self.card.lock().expect("no command makes the card panic")
     }
 }
