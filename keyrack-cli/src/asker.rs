@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyrack_manifest::{PromptError, Prompter};
 use keyrack_names::Secret;
@@ -24,6 +25,8 @@ pub struct Asker {
     pub passphrase_fd: Option<RawFd>,
     /// The program to ask with where there is no terminal.
     pub askpass: Option<OsString>,
+    /// Whether somebody was to be asked and nobody was there.
+    pub unanswered: AtomicBool,
     /// What `passphrase_fd` said: it can be read only once.
     pub told: Mutex<Option<Secret>>,
 }
@@ -110,24 +113,29 @@ impl Prompter for Asker {
     fn passphrase(&self, what: &str) -> Result<Option<Secret>, PromptError> {
         match self.passphrase_fd {
             Some(fd) => self.told(fd).map(Some),
-            None => self.secret(what).map_err(|_| PromptError::NobodyThere),
+            None => self.secret(what).map_err(|_| {
+                self.unanswered.store(true, Ordering::Relaxed);
+                PromptError::NobodyThere
+            }),
         }
     }
 
     fn line(&self, what: &str) -> Option<String> {
-        (!self.no_input).then(|| prompt::line(&format!("keyrack: {what}: "))).flatten()
+        let line = (!self.no_input).then(|| prompt::line(&format!("keyrack: {what}: "))).flatten();
+        self.unanswered.fetch_or(line.is_none(), Ordering::Relaxed);
+        line
     }
 
     fn agrees(&self, question: &str, yes: &str, no: Option<&str>) -> Option<bool> {
-        if self.no_input {
-            return None;
-        }
         let question = format!("keyrack: {question}");
-        match no {
+        let answer = match no {
+            _ if self.no_input => None,
             Some(no) => prompt::agrees(&format!("{question} ({yes}, or else: {no})")),
             // There is nothing else to say.
             None => prompt::line(&format!("{question} ({yes}: press enter) ")).map(|_| true),
-        }
+        };
+        self.unanswered.fetch_or(answer.is_none(), Ordering::Relaxed);
+        answer
     }
 
     fn notice(&self, text: &str) {

@@ -98,7 +98,12 @@ fn run(mut cli: Cli) -> ExitStatus {
         }
     };
     let done = match users::elsewhere(&cli.command, &settings) {
-        Ok(None) => cmd::run(&cli.command, &settings, &ui),
+        Ok(None) => {
+            // An age plugin gets our environment, whole: what is in it from here on.
+            sys::forget_variables(settings::NOT_FOR_CHILDREN);
+            ui.asker.passphrase_fd.iter().for_each(|fd| sys::keep_from_programs(*fd));
+            cmd::run(&cli.command, &settings, &ui)
+        }
         Ok(Some(status)) => Ok(status),
         Err(failure) => Err(failure),
     };

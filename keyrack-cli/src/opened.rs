@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use keyrack_manifest::{Identity, IdentityFile, Manifest, Pin, Recipient, Store, StoreError};
@@ -93,7 +94,7 @@ pub fn open_with(
     owner: &Owner,
     identity: Identity,
 ) -> Outcome<Opened> {
-    let opened = store(settings).open(owner, &identity).map_err(|e| words::store(e, owner))?;
+    let opened = store(settings).open(owner, &identity).map_err(|e| unopened(e, owner, ui))?;
     if opened.first_sight {
         ui.say(format!(
             "{owner}: first sight of this manifest on this device; it is remembered from now on"
@@ -104,6 +105,17 @@ pub fn open_with(
         crate::provisional::replace(&mut opened, settings, ui)?;
     }
     Ok(opened)
+}
+
+/// A plugin that was not answered fails as if it were broken: nobody was there.
+fn unopened(error: StoreError, owner: &Owner, ui: &Ui) -> Failure {
+    let is_plugin = matches!(error, StoreError::Plugin { .. });
+    let failure = words::store(error, owner);
+    match is_plugin && ui.asker.unanswered.load(Ordering::Relaxed) {
+        true => Failure { code: Code::NeedsPerson, ..failure }
+            .hint("run it in a terminal, without --no-input"),
+        false => failure,
+    }
 }
 
 /// What the manifest says about the daemon, if it can be opened without a person. Asks

@@ -69,6 +69,10 @@ pub fn asked_to_complete() -> Option<&'static str> {
     variable(COMPLETE).map(|_| COMPLETE)
 }
 
+/// What no program that we start is to have: our own secrets, and what makes the age
+/// library print what it and a plugin say to each other, PIN and file keys included.
+pub const NOT_FOR_CHILDREN: &[&str] = &["KEYRACK_PASSPHRASE_FD", "KEYRACK_CAPABILITY", "AGEDEBUG"];
+
 impl Settings {
     /// Reads the environment, and lays the flags over it.
     ///

@@ -237,3 +237,11 @@ pub fn duplicate(fd: RawFd) -> nix::Result<OwnedFd> {
     // SAFETY: the kernel just made `copy` for us, nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
+
+/// Takes variables out of this process's own environment.
+pub fn forget_variables(names: &[&str]) {
+    for name in names {
+        // SAFETY: the command has one thread so far; nothing reads the environment beside it.
+        unsafe { std::env::remove_var(name) };
+    }
+}

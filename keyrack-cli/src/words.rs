@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use keyrack_manifest::{Conflict, IdentityError, StoreError, Tampered, Tried, UpdateError, Why};
+use keyrack_manifest::{
+    Conflict, IdentityError, SealError, StoreError, Tampered, Tried, UpdateError, Why,
+};
 use keyrack_names::Owner;
 use keyrack_vault::VaultError;
 
@@ -20,6 +22,9 @@ pub fn store(error: StoreError, owner: &Owner) -> Failure {
         }
         StoreError::Yubikey(error) => return yubikey::words::of_owner(error, owner),
         StoreError::Plugin { .. } => (Code::NoIdentity, None),
+        StoreError::Seal(SealError::PluginMissing { ref program, .. }) => {
+            (Code::NoIdentity, Some(install(program)))
+        }
         StoreError::Tampered {
             kind:
                 Tampered::Rollback { .. }
@@ -95,6 +100,9 @@ pub fn identity(error: IdentityError, owner: &Owner) -> Failure {
         IdentityError::Hardware { .. } => {
             (Code::NeedsPerson, Some(format!("keyrack unlock --for {owner}")))
         }
+        IdentityError::PluginMissing { program, .. } => {
+            (Code::NoIdentity, Some(install(program)))
+        }
         IdentityError::TooOpen { path, .. } => (Code::NoIdentity, Some(format!("chmod 600 {}", path.display()))),
         IdentityError::Random(_) | IdentityError::File(_) => (Code::Unexpected, None),
         _ => (Code::NoIdentity, None),
@@ -115,10 +123,17 @@ fn too_open(tried: &[Tried]) -> Option<&Path> {
 
 /// A vault could not be read or written.
 pub fn vault(error: VaultError, owner: &Owner) -> Failure {
+    if let VaultError::Seal(SealError::PluginMissing { program, .. }) = &error {
+        return Failure::new(Code::NoIdentity, format!("{owner}: {error}")).hint(install(program));
+    }
     let code = if error.is_tampering() { Code::Tampered } else { Code::Unexpected };
     let failure = Failure::new(code, format!("{owner}: {error}"));
     let hint = (code == Code::Tampered).then(|| format!("keyrack doctor --for {owner}"));
     with(failure, hint)
+}
+
+fn install(program: &str) -> String {
+    format!("install {program} into a directory of the PATH")
 }
 
 fn with(failure: Failure, hint: Option<String>) -> Failure {

@@ -163,7 +163,8 @@ impl Made {
     /// # Errors
     /// When a person is there and cannot be asked.
     pub fn offer_to_secure(&self, ui: &Ui) -> Outcome {
-        let asks = ui.asker.has_person() && !ui.asker.yes && !ui.json;
+        let is_script = ui.asker.passphrase_fd.is_some() || ui.asker.yes || ui.json;
+        let asks = ui.asker.has_person() && !is_script;
         if !asks {
             note_factory_codes(&self.device, ui);
             return Ok(());
