@@ -28,10 +28,6 @@ impl Level {
     /// While the key lies in a file without a passphrase.
     const READABLE: Self = Self { name: "L0", because: Some("key readable without a person") };
 
-    /// While the key is on a YubiKey that whoever has it plugged in may use.
-    const UNGUARDED: Self =
-        Self { name: "L0", because: Some("its YubiKey asks for neither PIN nor touch") };
-
     /// While nothing is at hand to judge by.
     const UNKNOWN: Self = Self { name: "unknown", because: Some("its key is not at hand") };
 
@@ -68,12 +64,6 @@ pub fn key_needs_no_person(settings: &Settings, owner: &Owner) -> bool {
     of_custody(settings, owner, 0) == Level::READABLE
 }
 
-/// Whether the owner's key is on a YubiKey that asks for neither PIN nor touch: whoever
-/// has that plugged in needs no person.
-pub fn yubikey_needs_no_person(settings: &Settings, owner: &Owner) -> bool {
-    of_custody(settings, owner, 0) == Level::UNGUARDED
-}
-
 fn of_custody(settings: &Settings, owner: &Owner, depth: usize) -> Level {
     let pin = opened::pin(settings, owner).ok().flatten();
     let keeper = pin.as_ref().and_then(|pin| pin.kept_by.as_ref());
@@ -93,7 +83,9 @@ fn of_custody(settings: &Settings, owner: &Owner, depth: usize) -> Level {
 /// A key on a YubiKey needs whom its policies, chosen when it was made, ask for.
 fn of_yubikey(pin: &Pin) -> Level {
     match (pin.pin_policy, pin.touch_policy) {
-        (Some(PinPolicy::Never), Some(TouchPolicy::Never)) => Level::UNGUARDED,
+        (Some(PinPolicy::Never), Some(TouchPolicy::Never)) => {
+            Level { name: "L0", because: Some("its YubiKey asks for neither PIN nor touch") }
+        }
         (Some(_), Some(_)) => Level { name: "L1", because: None },
         _ => Level { name: "unknown", because: Some("its YubiKey's policies are not known here") },
     }

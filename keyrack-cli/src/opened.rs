@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
-use keyrack_manifest::{Identity, IdentityFile, Manifest, Pin, Recipient, Store, StoreError};
+use keyrack_manifest::{Identity, IdentityFile, Manifest, Pin, Recipient, Store, StoreError, Via};
 use keyrack_names::Owner;
 use keyrack_protocol::RackId;
 use keyrack_protocol::keys::{Key, RackSecret};
@@ -173,6 +173,10 @@ pub fn key(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity> {
 /// All that `owner`'s daemon holds, where the manifest opens without a person; a
 /// passphrase handed over by descriptor counts as none.
 pub fn full_status(settings: &Settings, ui: &Ui, owner: &Owner) -> Option<Status> {
+    // Somebody else may be waiting for a finger on the same YubiKey; a status does not.
+    if pin(settings, owner).ok()?.is_some_and(|pin| pin.via == Via::Yubikey) {
+        return None;
+    }
     let identity = silent_identity(settings, ui, owner).ok()?;
     let opened = store(settings).open(owner, &identity).ok()?;
     let mut session = rack(owner, &opened.manifest).attach(settings).ok()?;

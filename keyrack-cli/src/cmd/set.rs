@@ -16,7 +16,7 @@ use crate::settings::Settings;
 use crate::team::Place;
 use crate::ui::Ui;
 use crate::values::{self, NewValue};
-use crate::{access, drops, keysource, level, push, wanted};
+use crate::{access, drops, keysource, push, wanted};
 
 mod shared;
 
@@ -153,11 +153,6 @@ impl Way {
                     access::bare_status(settings, owner).is_ok_and(|status| !status.locked);
                 if !unlocked && ui.asker.has_answer() {
                     return Ok(Self::Manifest(Box::new(opened::open(settings, ui, owner)?)));
-                }
-                if level::yubikey_needs_no_person(settings, owner)
-                    && let Ok(opened) = opened::open(settings, ui, owner)
-                {
-                    return Ok(Self::Manifest(Box::new(opened)));
                 }
                 failure
             }

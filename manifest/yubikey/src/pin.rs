@@ -61,8 +61,6 @@ pub fn ask(card: &mut Card, wire: &Wire, what: Asked) -> Result<Secret, PivError
         return Err(blocked(what, serial));
     }
     let said = wire.ask(what, serial, left, shown.factory == Some(true))?;
-    // Typing takes long enough for another program to have it do something else.
-    card.listens()?;
     fits(&said, serial, what)?;
     // Typing takes as long as another program needs to choose another application.
     card.listens()?;
@@ -75,7 +73,6 @@ pub fn ask(card: &mut Card, wire: &Wire, what: Asked) -> Result<Secret, PivError
 /// As [`ask`].
 pub fn ask_new(card: &mut Card, wire: &Wire, what: Asked) -> Result<Secret, PivError> {
     let said = wire.ask(what, card.serial, None, false)?;
-    card.listens()?;
     fits(&said, card.serial, what)?;
     card.listens()?;
     Ok(said)
