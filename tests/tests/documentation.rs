@@ -1,6 +1,7 @@
 //! What README and the guides show is what happens: every `console` block in them is a
 //! session (`keyrack_tests::session`), in a sandbox with the person's SSH key and one for
-//! each owner that the documentation uses.
+//! each owner that the documentation uses. The guide for YubiKeys needs one: `yubikey_guide.rs`
+//! runs it.
 
 use keyrack_tests::{Rack, binaries, session, source};
 
@@ -8,7 +9,8 @@ use keyrack_tests::{Rack, binaries, session, source};
 fn every_console_block_happens_as_shown() {
     let shown = source::texts("md").into_iter().filter(|(path, text)| {
         let documents = path.starts_with("docs") || path.components().count() == 1;
-        documents && text.lines().any(|l| matches!(l, "```console" | "```console fresh"))
+        let here = path.as_path() != std::path::Path::new("docs/guides/yubikey.md");
+        documents && here && text.lines().any(|l| matches!(l, "```console" | "```console fresh"))
     });
     let files: Vec<_> = shown.map(|(path, _)| path).collect();
     assert!(!files.is_empty(), "the documentation shows nothing");

@@ -7,6 +7,7 @@ use keyrack_piv::{Attestation, Device, Event, PinPolicy, PivError, PivKey, Reque
 use crate::args::YubikeyFlags;
 use crate::error::{Code, Failure, Outcome};
 use crate::opened;
+use crate::prompt;
 use crate::settings::Settings;
 use crate::ui::Ui;
 use crate::yubikey::helper::Helper;
@@ -164,15 +165,14 @@ impl Made {
     /// When a person is there and cannot be asked.
     pub fn offer_to_secure(&self, ui: &Ui) -> Outcome {
         let is_script = ui.asker.passphrase_fd.is_some() || ui.asker.yes || ui.json;
-        let asks = ui.asker.has_person() && !is_script;
+        let asks = prompt::has_terminal() && !ui.asker.no_input && !is_script;
         if !asks {
             note_factory_codes(&self.device, ui);
             return Ok(());
         }
         let serial = self.device.serial;
         for (what, _, request) in factory_codes(&self.device) {
-            let question =
-                format!("YubiKey {serial} has the {what} that all are sold with. Change it now?");
+            let question = format!("YubiKey {serial} still has its factory {what}. Change it now?");
             if !ui.asker.agrees(&question)? {
                 continue;
             }
@@ -194,7 +194,8 @@ pub fn note_factory_codes(device: &Device, ui: &Ui) {
         return;
     }
     let names: Vec<&str> = codes.iter().map(|(what, ..)| *what).collect();
-    ui.say(format!("YubiKey {serial}: sold with this {}, known to all", names.join(", ")));
+    let names = names.join(", ");
+    ui.say(format!("YubiKey {serial}: still as sold, and known to everybody: {names}"));
     for (_, command, _) in codes {
         ui.hint(format!("keyrack yubikey {command} --serial {serial}"));
     }
