@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use keyrack_protocol::channel::{Bytes, Channel, Handshake, MAX_MESSAGE, Partial};
+use keyrack_protocol::channel::{Bytes, Channel, Drawn, Handshake, MAX_MESSAGE, Partial};
 use keyrack_protocol::frame::{self, HEADER};
 use keyrack_protocol::message::{BareRequest, BareStatus, ClearRefusal, Refusal, encode, lead};
 use keyrack_protocol::peer::{Peer, Seen};
@@ -45,8 +45,10 @@ pub(crate) async fn serve(daemon: &Daemon, stream: UnixStream, peer: Peer, seat:
 }
 
 async fn converse(daemon: &Daemon, mut wire: Wire, seat: &Seat) -> Result<(), Hangup> {
+    // While the caller still makes up its first message.
+    let drawn = Drawn::now().map_err(|_| Hangup::Malformed)?;
     let first = match wire.next(DEADLINE).await {
-        Ok(Some(first)) => meet(daemon, &first),
+        Ok(Some(first)) => meet(daemon, &first, drawn),
         Ok(None) => return Ok(()),
         // A caller that never said anything: nothing to refuse.
         Err(_) if wire.received.is_empty() => return Ok(()),

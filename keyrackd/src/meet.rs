@@ -2,7 +2,9 @@
 //! itself. No IO. The order of checks is that of `docs/PROTOCOL.md`: the peer's uid and
 //! the frame's size were checked before; here version, owner, rack, key, replay.
 
-use keyrack_protocol::channel::{Bytes, Channel, ChannelError, EPHEMERAL, Handshake, MAX_INLINE};
+use keyrack_protocol::channel::{
+    Bytes, Channel, ChannelError, Drawn, EPHEMERAL, Handshake, MAX_INLINE,
+};
 use keyrack_protocol::hello::{Hello, KeyKind};
 use keyrack_protocol::message::{BareRequest, ClearRefusal, Refusal, decode, lead};
 
@@ -93,7 +95,7 @@ impl Refused {
 /// # Errors
 /// What to answer in the clear to a caller that did not prove itself.
 #[inline(never)]
-pub(crate) fn meet(daemon: &Daemon, frame: &[u8]) -> Result<First, Refused> {
+pub(crate) fn meet(daemon: &Daemon, frame: &[u8], drawn: Drawn) -> Result<First, Refused> {
     let malformed = || Refused::new(Refusal::Malformed, "not a keyrack connection", "none");
     match frame.split_first() {
         Some((&lead::BARE, rest)) => decode(rest).map(First::Bare).map_err(|_| malformed()),
@@ -105,7 +107,7 @@ pub(crate) fn meet(daemon: &Daemon, frame: &[u8]) -> Result<First, Refused> {
             if !behind.is_empty() {
                 return Err(malformed());
             }
-            prove(daemon, &hello, prologue, message).map(Box::new).map(First::Channel)
+            prove(daemon, &hello, prologue, message, drawn).map(Box::new).map(First::Channel)
         }
         _ => Err(malformed()),
     }
@@ -116,6 +118,7 @@ fn prove(
     hello: &Hello,
     prologue: &[u8],
     message: &[u8],
+    drawn: Drawn,
 ) -> Result<Caller, Refused> {
     let channel = channel_name(hello.key);
     let refused = |code, message: &str| Refused::new(code, message, &channel);
@@ -136,8 +139,8 @@ fn prove(
         KeyKind::Capability(_) => refused(Refusal::Key, "no such capability: it was revoked"),
     };
     let key = daemon.channel_key(hello.key).ok_or_else(unproven)?;
-    let mut handshake = Handshake::responder(&key, prologue)
-        .map_err(|_| refused(Refusal::Failed, "no random numbers"))?;
+    let mut handshake = Handshake::responder(&key, prologue, drawn)
+        .map_err(|_| refused(Refusal::Failed, "no channel could be made"))?;
     let request = handshake.read(message).map_err(|_| unproven())?;
     if daemon.replays.borrow_mut().seen(message) {
         return Err(refused(Refusal::Key, "this first message was seen before"));

@@ -49,6 +49,21 @@ pub enum ChannelError {
 /// Bytes that are wiped when dropped.
 pub type Bytes = Zeroizing<Vec<u8>>;
 
+/// A key pair for one handshake, drawn before it is known with whom.
+pub struct Drawn(Ephemeral);
+
+impl Drawn {
+    /// Draws it.
+    ///
+    /// # Errors
+    /// When no random numbers can be had.
+    pub fn now() -> Result<Self, ChannelError> {
+        let ephemeral = Ephemeral::default();
+        ephemeral.public().map_err(|_| snow::Error::Rng)?;
+        Ok(Self(ephemeral))
+    }
+}
+
 /// One side of a handshake under way.
 pub struct Handshake {
     state: HandshakeState,
@@ -71,12 +86,15 @@ impl Handshake {
         Ok(Self { state: builder(key, prologue, &ephemeral)?.build_initiator()?, ephemeral })
     }
 
-    /// The daemon's side.
+    /// The daemon's side, with the key pair it drew meanwhile.
     ///
     /// # Errors
-    /// When no random numbers can be had.
-    pub fn responder(key: &Key, prologue: &[u8]) -> Result<Self, ChannelError> {
-        let ephemeral = Ephemeral::default();
+    /// When the key is none that Noise takes.
+    pub fn responder(
+        key: &Key,
+        prologue: &[u8],
+        Drawn(ephemeral): Drawn,
+    ) -> Result<Self, ChannelError> {
         Ok(Self { state: builder(key, prologue, &ephemeral)?.build_responder()?, ephemeral })
     }
 
@@ -274,7 +292,7 @@ mod tests {
 
     fn pair(key: u8, other: u8, prologue: &[u8]) -> Result<(Channel, Channel), ChannelError> {
         let mut caller = Handshake::initiator(&Key::new([key; 32]), b"prologue")?;
-        let mut daemon = Handshake::responder(&Key::new([other; 32]), prologue)?;
+        let mut daemon = Handshake::responder(&Key::new([other; 32]), prologue, Drawn::now()?)?;
         let one = caller.write(b"question")?;
         assert_eq!(*daemon.read(&one)?, b"question");
         let begun = daemon.ephemeral()?;
