@@ -1,5 +1,6 @@
 {
-  # Unverified beyond its syntax: it was written where Nix has no network.
+  # Evaluated by `nix flake check` against a stand-in for nixpkgs, and never built: it was
+  # written where Nix has no network.
   #   nix build 'git+file:.?dir=keyrack-cli/packaging/nix'
   description = "keyrack, a credential rack for robots that share one machine";
 
