@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use keyrack_protocol::channel::{Channel, Handshake, MAX_MESSAGE, Partial};
+use keyrack_protocol::channel::{Channel, Drawn, Handshake, MAX_MESSAGE, Partial};
 use keyrack_protocol::frame;
 use keyrack_protocol::hello::{Hello, KeyKind};
 use keyrack_protocol::keys::{Key, RackSecret};
@@ -117,7 +117,8 @@ fn serve(mut stream: UnixStream, held: &Mutex<Held>) -> std::io::Result<()> {
         return refuse(&mut stream, "version");
     }
     let key = held.lock().expect("no panic while held").key(hello.key);
-    let handshake = key.and_then(|key| Handshake::responder(&key, prologue).ok());
+    let handshake =
+        key.and_then(|key| Handshake::responder(&key, prologue, Drawn::now().ok()?).ok());
     let Some(mut handshake) = handshake else { return refuse(&mut stream, "key") };
     let Ok(request) = handshake.read(message) else { return refuse(&mut stream, "key") };
     let answer = |request: &[u8]| {
