@@ -10,7 +10,7 @@ use keyrack_names::Secret;
 use crate::atomic::FileError;
 use crate::identity_file::{self, Parsed};
 use crate::remember::Remembering;
-use crate::{PromptError, Recipient, RecipientError, Yubikeys, piv};
+use crate::{OnYubikey, PromptError, Recipient, RecipientError, Yubikeys, piv};
 
 pub(crate) type AgeIdentity = Arc<dyn age::Identity + Send + Sync>;
 
@@ -22,11 +22,12 @@ pub struct Identity {
     path: Option<PathBuf>,
     asked: bool,
     asks_again: bool,
+    yubikeys: Option<Arc<dyn Yubikeys>>,
 }
 
 impl Identity {
     pub(crate) fn new(keys: Vec<AgeIdentity>, publics: Vec<Recipient>) -> Self {
-        Self { keys, publics, path: None, asked: false, asks_again: false }
+        Self { keys, publics, path: None, asked: false, asks_again: false, yubikeys: None }
     }
 
     pub(crate) fn read_from(self, path: &Path) -> Self {
@@ -63,8 +64,14 @@ impl Identity {
     /// Whatever key of whatever YubiKey is plugged in; `publics` are those that are
     /// known.
     pub fn on_yubikeys(yubikeys: Arc<dyn Yubikeys>, publics: Vec<Recipient>) -> Self {
-        let key = Remembering::new(piv::Identity(yubikeys));
-        Self::new(vec![Arc::new(key)], publics).asking_again()
+        let key = Remembering::new(piv::Identity(yubikeys.clone()));
+        let identity = Self::new(vec![Arc::new(key)], publics).asking_again();
+        Self { yubikeys: Some(yubikeys), ..identity }
+    }
+
+    /// On which YubiKey `recipient`'s key is, if it opened something by this identity.
+    pub fn on_yubikey(&self, recipient: &Recipient) -> Option<OnYubikey> {
+        self.yubikeys.as_ref()?.has_used(recipient.yubikey()?)
     }
 
     /// The public halves, where they are known without asking anybody.

@@ -109,6 +109,12 @@ impl Pin {
         }
     }
 
+    /// On which YubiKey the owner's key is, where this device saw it.
+    pub fn yubikey(&self) -> Option<OnYubikey> {
+        let (pin_policy, touch_policy) = (self.pin_policy, self.touch_policy);
+        Some(OnYubikey { serial: self.serial?, pin_policy, touch_policy })
+    }
+
     /// The same pin, of an owner whose key is on a YubiKey.
     #[must_use]
     pub fn on_yubikey(self, on: Option<OnYubikey>) -> Self {

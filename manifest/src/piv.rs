@@ -15,6 +15,8 @@ use keyrack_piv::{Offer, PivError, Point, Tag};
 use p256::elliptic_curve::sec1::ToEncodedPoint as _;
 use zeroize::Zeroizing;
 
+use crate::OnYubikey;
+
 /// The type of the stanza, and what the key that wraps is derived for.
 pub(crate) const STANZA: &str = "piv-p256";
 
@@ -26,6 +28,9 @@ pub trait Yubikeys: Send + Sync {
     /// # Errors
     /// [`PivError`].
     fn agree(&self, offers: &[Offer]) -> Result<Agreed, PivError>;
+
+    /// On which YubiKey `key` is, if it agreed on something here.
+    fn has_used(&self, key: Point) -> Option<OnYubikey>;
 }
 
 /// What a YubiKey agreed on.
@@ -187,6 +192,10 @@ pub(crate) mod tests {
             let secret =
                 p256::ecdh::diffie_hellman(Self::key().to_nonzero_scalar(), other.as_affine());
             Ok(Agreed { key, secret: Secret::from(secret.raw_secret_bytes().as_slice()) })
+        }
+
+        fn has_used(&self, _: Point) -> Option<OnYubikey> {
+            None
         }
     }
 

@@ -199,19 +199,17 @@ pub(crate) fn decode(
 
 /// Whether the pin has something to learn from a manifest it does not contradict.
 fn is_behind(pin: &Pin, manifest: &Manifest, identity: &Identity) -> bool {
-    pin.counter < manifest.counter || (pin.identity_path.is_none() && identity.path().is_some())
+    pin.counter < manifest.counter
+        || (pin.identity_path.is_none() && identity.path().is_some())
+        || (pin.serial.is_none() && identity.on_yubikey(&manifest.owner.pubkey).is_some())
 }
 
 /// The pin of `manifest`, with what only the device knows taken over from the old one.
 pub(crate) fn pin_after(manifest: &Manifest, old: Option<&Pin>, identity: &Identity) -> Pin {
     let path = identity.path().map(PathBuf::from);
     let same_key = old.filter(|pin| pin.recipients.first() == Some(&manifest.owner.pubkey));
+    let on_yubikey = same_key.and_then(Pin::yubikey);
     let old_path = old.and_then(|pin| pin.identity_path.clone());
-    Pin {
-        serial: same_key.and_then(|pin| pin.serial),
-        pin_policy: same_key.and_then(|pin| pin.pin_policy),
-        touch_policy: same_key.and_then(|pin| pin.touch_policy),
-        kept_by: old.and_then(|pin| pin.kept_by.clone()),
-        ..Pin::of(manifest, path.or(old_path))
-    }
+    Pin { kept_by: old.and_then(|pin| pin.kept_by.clone()), ..Pin::of(manifest, path.or(old_path)) }
+        .on_yubikey(on_yubikey.or_else(|| identity.on_yubikey(&manifest.owner.pubkey)))
 }

@@ -30,7 +30,9 @@ fn what_every_yubikey_is_sold_with_is_named_until_it_is_changed() {
     need_virtual_reader!();
     let desk = Desk::new(Firmware::V5_7);
     let said = |desk: &Desk| desk.rack.sh("keyrack yubikey list").ok().errors();
-    let all = format!("YubiKey {SERIAL}: sold with this PIN, PUK, management key, known to all");
+    let all = format!(
+        "YubiKey {SERIAL}: still as sold, and known to everybody: PIN, PUK, management key"
+    );
     assert!(said(&desk).contains(&all), "{}", said(&desk));
     let [new, again] = new_code(NEW);
     let (code, screen) = yubikey(&desk, "pin", &[("PIN of", PIN), new, again]);

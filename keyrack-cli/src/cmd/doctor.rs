@@ -12,7 +12,9 @@ use crate::args::Doctor;
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{access, installed, level, opened, sandbox, skew, sockets, tree, upkeep, words};
+use crate::{
+    access, daemon, installed, level, opened, sandbox, skew, sockets, tree, upkeep, words,
+};
 
 /// What no level protects from. `docs/THREATS.md` says why, and which test shows it.
 const NEVER: &[&str] = &[
@@ -35,6 +37,11 @@ pub fn run(args: &Doctor, settings: &Settings, ui: &Ui) -> Outcome {
         sandbox_check(),
         home(settings),
     ];
+    let pin = opened::pin(settings, owner).ok().flatten();
+    if pin.is_some_and(|pin| pin.via == Via::Yubikey) {
+        let helper = daemon::helper("keyrack-yubikey").map(|path| path.display().to_string());
+        checks.push(Check::of("keyrack-yubikey", helper));
+    }
     let manifest = manifest(owner, settings, ui);
     if let Err(failure) = &manifest
         && fixes

@@ -5,9 +5,9 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use keyrack_manifest::{Agreed, Places, PromptError, Prompter as _, Yubikeys};
+use keyrack_manifest::{Agreed, OnYubikey, Places, PromptError, Prompter as _, Yubikeys};
 use keyrack_names::{Owner, Secret};
-use keyrack_piv::{Answer, Asked, Event, Offer, PivError, Request, Tag};
+use keyrack_piv::{Answer, Asked, Event, Offer, PivError, Point, Request, Tag};
 use zeroize::Zeroizing;
 
 use crate::asker::Asker;
@@ -31,6 +31,8 @@ pub struct Helper {
     serial: Option<u32>,
     environment: Vec<(&'static str, std::ffi::OsString)>,
     process: Mutex<Option<Process>>,
+    /// The keys that agreed on something, and where they are.
+    used: Mutex<Vec<(Point, OnYubikey)>>,
 }
 
 struct Process {
@@ -50,6 +52,7 @@ impl Helper {
             serial,
             environment: settings.smart_cards.clone(),
             process: Mutex::new(None),
+            used: Mutex::new(Vec::new()),
         }
     }
 
@@ -167,9 +170,19 @@ impl Yubikeys for Helper {
     fn agree(&self, offers: &[Offer]) -> Result<Agreed, PivError> {
         let request = Request::Agree { offers: offers.to_vec(), serial: self.serial };
         match self.call(&request)? {
-            Event::Agreed { key, secret, .. } => Ok(Agreed { key, secret }),
+            Event::Agreed { serial, key, secret } => {
+                let (pin_policy, touch_policy) = (key.pin_policy, key.touch_policy);
+                let on = OnYubikey { serial, pin_policy, touch_policy };
+                self.used.lock().map_err(|_| unexpected())?.push((key.point, on));
+                Ok(Agreed { key: key.point, secret })
+            }
             _ => Err(unexpected()),
         }
+    }
+
+    fn has_used(&self, key: Point) -> Option<OnYubikey> {
+        let used = self.used.lock().ok()?;
+        used.iter().find(|(point, _)| *point == key).map(|(_, on)| *on)
     }
 }
 

@@ -92,7 +92,7 @@ impl Session {
         let offer = offers.iter().find(|offer| offer.tag == key.point.tag());
         let point = offer.map(|offer| offer.point).ok_or(PivError::NoKey { found: Vec::new() })?;
         let secret = agree::agree(card, &key, &point, wire)?;
-        Ok(Event::Agreed { serial: card.serial, key: key.point, secret })
+        Ok(Event::Agreed { serial: card.serial, key, secret })
     }
 
     /// The card that holds one of `tags`, and the key: on the one that should have it, if

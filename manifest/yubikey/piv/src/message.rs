@@ -117,7 +117,7 @@ pub enum Event {
         /// On which YubiKey.
         serial: u32,
         /// By which key.
-        key: Point,
+        key: PivKey,
         /// 32 bytes.
         secret: Secret,
     },
