@@ -52,7 +52,8 @@ fn a_reader_of_something_else() {
     need_virtual_reader!();
     let rack = without_a_reader();
     let mut reader = Reader::start_as(Some("Gemalto PC Twin Reader"));
-    let key = reader.plug_in(Card::new(SERIAL, Firmware::V5_7));
+    let card = Card::new(SERIAL, Firmware::V5_7).of_another_maker();
+    let key = reader.plug_in(card);
     rack.sh(UNLOCK).fails(6, "[..]no YubiKey is plugged in[..]Gemalto[..]\n[..]\n");
     assert_eq!(key.seen(), [], "other cards are left alone");
 }

@@ -4,7 +4,7 @@
 use keyrack_tests::desk::{Desk, OTHER, PIN, SERIAL};
 use keyrack_tests::rack::KeyType;
 use keyrack_tests::{namespaced, need, need_virtual_reader};
-use keyrack_virtual_yubikey::{Act, Card, Firmware, Seen, Status};
+use keyrack_virtual_yubikey::{Act, Card, Firmware, Reader, Seen, Status};
 
 fn from_the_box_to_get(firmware: Firmware) {
     let desk = Desk::with_owner(firmware, "");
@@ -44,6 +44,19 @@ fn from_the_box_to_get_on_firmware_5_7() {
 fn from_the_box_to_get_as_an_ordinary_user() {
     need!(root);
     namespaced::as_ordinary_user("from_the_box_to_get_on_firmware_5_7");
+}
+
+/// One that is held against a reader for cards, or any other that has no name of its own.
+#[test]
+fn a_yubikey_in_a_reader_of_another_name_is_found() {
+    need_virtual_reader!();
+    let Desk { rack, key, reader } = Desk::with_owner(Firmware::V5_7, "");
+    let card = key.card();
+    drop((key, reader));
+    let mut reader = Reader::start_as(Some("Virtual PCD"));
+    let desk = Desk { rack, key: reader.plug_in(card), reader };
+    let done = desk.unlock();
+    assert!(done.ok().text().ends_with("value"), "{done}");
 }
 
 #[test]

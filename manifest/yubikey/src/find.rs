@@ -27,7 +27,8 @@ pub fn look(
     let service = pcsc::Context::establish(pcsc::Scope::System).map_err(no_service)?;
     loop {
         let readers = service.list_readers_owned().map_err(no_service)?;
-        let faults = scan(cards, &readers)?;
+        let (ours, others) = sorted(&service, &readers);
+        let faults = scan(cards, &ours, others)?;
         if enough(cards)? {
             return Ok(faults);
         }
@@ -39,15 +40,29 @@ pub fn look(
     }
 }
 
-/// Whether a reader of this name is a YubiKey. Cards in other readers are not touched.
-fn is_yubikey(reader: &str) -> bool {
-    reader.to_lowercase().contains("yubi")
+/// The readers that are YubiKeys or have one in them, and the others. Told by the reader's
+/// name, or by what a card says of itself when it gets power: cards in other readers are
+/// not touched.
+fn sorted(service: &pcsc::Context, readers: &[CString]) -> (Vec<String>, Vec<String>) {
+    let mut states = states(readers);
+    let _ = service.get_status_change(Duration::ZERO, &mut states);
+    let says = |text: &[u8]| text.to_ascii_lowercase().windows(4).any(|word| word == b"yubi");
+    let is_one = |state: &ReaderState| says(state.name().to_bytes()) || says(state.atr());
+    let name = |state: ReaderState| state.name().to_string_lossy().into_owned();
+    let (ours, others): (Vec<_>, Vec<_>) = states.into_iter().partition(is_one);
+    (ours.into_iter().map(name).collect(), others.into_iter().map(name).collect())
 }
 
-fn scan(cards: &mut Vec<Card>, names: &[CString]) -> Result<Vec<PivError>, PivError> {
-    let names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
-    cards.retain(|card| names.contains(&card.reader));
-    let (ours, others): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| is_yubikey(name));
+fn states(readers: &[CString]) -> Vec<ReaderState> {
+    readers.iter().map(|name| ReaderState::new(name.clone(), State::UNAWARE)).collect()
+}
+
+fn scan(
+    cards: &mut Vec<Card>,
+    ours: &[String],
+    others: Vec<String>,
+) -> Result<Vec<PivError>, PivError> {
+    cards.retain(|card| ours.contains(&card.reader));
     if ours.is_empty() {
         return Ok(vec![PivError::NoReader { others }]);
     }
@@ -55,7 +70,7 @@ fn scan(cards: &mut Vec<Card>, names: &[CString]) -> Result<Vec<PivError>, PivEr
     let mut faults = Vec::new();
     for reader in context.iter().map_err(from_crate)? {
         let name = reader.name();
-        if !is_yubikey(&name) || cards.iter().any(|card| card.reader == name) {
+        if !ours.iter().any(|one| *one == name) || cards.iter().any(|card| card.reader == name) {
             continue;
         }
         match Card::open(&reader) {
@@ -68,11 +83,8 @@ fn scan(cards: &mut Vec<Card>, names: &[CString]) -> Result<Vec<PivError>, PivEr
 
 /// Waits until a reader or a card comes or goes.
 fn wait(service: &pcsc::Context, readers: &[CString], at_most: Duration) {
-    let mut states: Vec<ReaderState> = readers
-        .iter()
-        .map(|name| ReaderState::new(name.clone(), State::UNAWARE))
-        .chain([ReaderState::new(PNP_NOTIFICATION(), State::UNAWARE)])
-        .collect();
+    let mut states = states(readers);
+    states.push(ReaderState::new(PNP_NOTIFICATION(), State::UNAWARE));
     // The first call says how things are, the second waits for them to be otherwise.
     let _ = service.get_status_change(Duration::ZERO, &mut states);
     states.iter_mut().for_each(ReaderState::sync_current_state);

@@ -3,7 +3,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::card::Firmware;
+use crate::firmware::Firmware;
 use crate::keys::{Key, PinPolicy, TouchPolicy};
 use crate::tlv::tlv;
 use crate::{Status, der};

@@ -2,14 +2,13 @@
 //! command. It knows no socket and no clock.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use crate::act::Act;
 use crate::apdu::{Command, Status};
 use crate::attestation;
 use crate::code::Code;
+use crate::firmware::Firmware;
 use crate::hand::Finger;
 use crate::keys::{Key, P256, PinPolicy, TouchPolicy, is_slot};
 use crate::management::Management;
@@ -30,47 +29,22 @@ const PUK: u8 = 0x81;
 /// What is to be done with a key, by what it is given.
 const SIGN: u8 = 0x81;
 const AGREE: u8 = 0x85;
+/// What a YubiKey 5 says when it gets power: in the end, its name.
+const GREETING: &[u8] = &[
+    0x3b, 0xfd, 0x13, 0x00, 0x00, 0x81, 0x31, 0xfe, 0x15, 0x80, 0x73, 0xc0, 0x21, 0xc0, 0x57, 0x59,
+    0x75, 0x62, 0x69, 0x4b, 0x65, 0x79, 0x40,
+];
+/// What another card says.
+const STRANGER: &[u8] = &[0x3b, 0x80, 0x01, 0x81];
 /// What fits into one answer.
 const PIECE: usize = 256;
 /// How long a touch lasts where a key says so.
 const CACHED: Duration = Duration::from_secs(15);
 
-/// A firmware's number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Firmware(pub u8, pub u8, pub u8);
-
-impl Firmware {
-    /// The last before AES management keys were the rule.
-    pub const V5_4: Self = Self(5, 4, 3);
-    /// With an AES management key from the factory.
-    pub const V5_7: Self = Self(5, 7, 1);
-
-    pub(crate) fn bytes(self) -> [u8; 3] {
-        [self.0, self.1, self.2]
-    }
-}
-
-impl fmt::Display for Firmware {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.0, self.1, self.2)
-    }
-}
-
-impl FromStr for Firmware {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let numbers: Option<Vec<u8>> = text.split('.').map(|n| n.parse().ok()).collect();
-        match numbers.as_deref() {
-            Some([major, minor, patch]) => Ok(Self(*major, *minor, *patch)),
-            _ => Err(format!("{text} is no firmware, such as 5.7.1")),
-        }
-    }
-}
-
 /// A YubiKey's PIV application, as it came from the factory or later.
 #[derive(Debug, Clone)]
 pub struct Card {
+    greeting: &'static [u8],
     serial: u32,
     firmware: Firmware,
     pin: Code,
@@ -107,6 +81,7 @@ impl Card {
         let own = attestation::own(&attesting).expect("a key of ours signs");
         objects.store(attestation::OBJECT, &own);
         Self {
+            greeting: GREETING,
             serial,
             firmware,
             pin: Code::pin(),
@@ -117,6 +92,16 @@ impl Card {
             power: Power::default(),
             agreed: Vec::new(),
         }
+    }
+
+    /// A card of somebody else's, which says so when it gets power.
+    #[must_use]
+    pub fn of_another_maker(self) -> Self {
+        Self { greeting: STRANGER, ..self }
+    }
+
+    pub(crate) fn greeting(&self) -> &'static [u8] {
+        self.greeting
     }
 
     /// The number on its back.

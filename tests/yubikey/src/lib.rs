@@ -13,6 +13,7 @@ mod card;
 mod code;
 mod der;
 mod device;
+mod firmware;
 mod hand;
 mod keys;
 mod management;
@@ -25,8 +26,9 @@ mod vpcd;
 
 pub use act::Act;
 pub use apdu::{Command, Status};
-pub use card::{Card, Firmware};
+pub use card::Card;
 pub use device::Device;
+pub use firmware::Firmware;
 pub use hand::{Finger, Habit, Seen};
 pub use keys::{PinPolicy, TouchPolicy};
 pub use reader::Reader;

@@ -14,12 +14,6 @@ use crate::hand::{Hand, Seen};
 
 /// Where vpcd waits for the card of its first slot; the second slot's is the next.
 pub(crate) const PORT: u16 = 35963;
-/// What a YubiKey 5 says when it gets power.
-const GREETING: [u8; 23] = [
-    0x3b, 0xfd, 0x13, 0x00, 0x00, 0x81, 0x31, 0xfe, 0x15, 0x80, 0x73, 0xc0, 0x21, 0xc0, 0x57, 0x59,
-    0x75, 0x62, 0x69, 0x4b, 0x65, 0x79, 0x40,
-];
-
 /// Answers until the reader goes away or the card is pulled out.
 pub(crate) fn serve(stream: &mut TcpStream, card: &Mutex<Card>, hand: &Hand) -> io::Result<()> {
     stream.set_nodelay(true)?;
@@ -28,7 +22,7 @@ pub(crate) fn serve(stream: &mut TcpStream, card: &Mutex<Card>, hand: &Hand) -> 
         let card = || card.lock().expect("no command makes the card panic");
         match message.as_slice() {
             [0..=2] => card().reset(),
-            [4] => send(stream, &GREETING)?,
+            [4] => send(stream, card().greeting())?,
             apdu => {
                 let act = Command::parse(apdu).map_or(Act::Unknown, |command| Act::of(&command));
                 if hand.pulls_now(act) {
