@@ -763,7 +763,14 @@ pub struct Trust {
 
 /// `keyrack destroy`
 #[derive(Debug, Args)]
-pub struct Destroy {}
+pub struct Destroy {
+    /// What becomes of its credentials in vaults that others are members of
+    #[arg(long, value_enum, conflicts_with = "transfer_to")]
+    pub connections: Option<Fate>,
+    /// Give its credentials in such vaults to this member
+    #[arg(long, value_name = "HANDLE")]
+    pub transfer_to: Option<Owner>,
+}
 
 /// `keyrack log`
 #[derive(Debug, Args)]

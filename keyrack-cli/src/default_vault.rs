@@ -3,9 +3,11 @@
 
 use std::path::PathBuf;
 
-use keyrack_manifest::{VaultId, VaultName, atomic};
+use keyrack_manifest::{Entry, VaultId, VaultName, atomic};
+use keyrack_names::Owner;
 use serde::{Deserialize, Serialize};
 
+use crate::args::Set;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::settings::Settings;
 use crate::team::Place;
@@ -57,6 +59,23 @@ pub fn write(place: &Place, instead: bool, settings: &Settings) -> Outcome {
     let mut bytes = serde_json::to_vec_pretty(&default).context(|| path.display().to_string())?;
     bytes.push(b'\n');
     atomic::replace(&path, &bytes).context(|| path.display().to_string())
+}
+
+/// Where a value goes that is set without `--vault`: into the default vault, if that was made
+/// to take the place of personal ones and `owner` is a member of it.
+///
+/// # Errors
+/// As [`read`].
+pub fn instead(entry: Entry, args: &Set, owner: &Owner, settings: &Settings) -> Outcome<Entry> {
+    if args.vault.is_some() {
+        return Ok(entry);
+    }
+    let default = read(settings)?.filter(|default| default.instead);
+    let member = |default: &DefaultVault| settings.places.seen(owner, &default.vault_id).exists();
+    Ok(match default.filter(member) {
+        Some(default) => Entry { vault: default.name, ..entry },
+        None => entry,
+    })
 }
 
 fn file(settings: &Settings) -> PathBuf {

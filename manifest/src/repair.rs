@@ -109,7 +109,8 @@ impl Store<'_> {
                 places.handle_lock(&pin.handle),
             ]);
         }
-        paths.extend([places.pin(owner), places.pending(owner), places.left(owner)]);
+        let seen = places.state.join("vaults").join(owner.as_str());
+        paths.extend([places.pin(owner), seen, places.pending(owner), places.left(owner)]);
         paths.push(places.lock(owner));
         let mut removed = Vec::new();
         for path in paths {

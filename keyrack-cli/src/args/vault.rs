@@ -49,6 +49,8 @@ acts! {
         Policy(VaultPolicy),
         /// Share one of this owner's credentials
         Share(VaultShare),
+        /// Move every credential of this owner's personal vault here
+        Adopt(WhichVault),
         /// Take a credential back: a new version under a new key
         Unshare(VaultShare),
         /// Give a credential to another member
@@ -289,6 +291,15 @@ pub struct VaultClaim {
     /// Which vault.
     #[command(flatten)]
     pub which: WhichVault,
+}
+
+/// What becomes of what a destroyed owner has in a vault with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Fate {
+    /// It stays there, and so does the membership
+    Keep,
+    /// It is deleted
+    Delete,
 }
 
 /// What becomes of something that was set aside.

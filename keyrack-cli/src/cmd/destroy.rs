@@ -9,19 +9,22 @@ use keyrack_manifest::{Manifest, Pin};
 use keyrack_names::Owner;
 use serde::Serialize;
 
+use crate::args::Destroy;
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
+use crate::team::farewell;
 use crate::ui::Ui;
 use crate::{access, keeper, opened, sockets, tree, whereabouts, words};
 
 /// Runs `keyrack destroy`.
-pub fn run(settings: &Settings, ui: &Ui) -> Outcome {
+pub fn run(args: &Destroy, settings: &Settings, ui: &Ui) -> Outcome {
     let owners = settings.owners();
     for owner in owners {
         let manifest = settings.places.manifest(owner);
         if !manifest.exists() && opened::pin(settings, owner).is_ok_and(|pin| pin.is_none()) {
             return Err(words::absent(owner, &manifest));
         }
+        farewell::is_decided(args, owner, settings, ui)?;
     }
     if settings.dry_run {
         return would(owners, settings, ui);
@@ -34,7 +37,7 @@ pub fn run(settings: &Settings, ui: &Ui) -> Outcome {
     let mut gone = Vec::new();
     for (at, owner) in owners.iter().enumerate() {
         ui.progress(at, owners.len());
-        gone.push(one(owner, settings, ui)?);
+        gone.push(one(args, owner, settings, ui)?);
     }
     match gone.as_slice() {
         [gone] if ui.json => ui.object(gone),
@@ -76,7 +79,7 @@ struct Shared {
     name: String,
 }
 
-fn one(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Gone> {
+fn one(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Gone> {
     let manifest = opened::manifest_without_person(settings, owner);
     let pin = opened::pin(settings, owner).ok().flatten();
     // While the pin still says which rack is meant.
@@ -84,6 +87,7 @@ fn one(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Gone> {
     if access::bare_status(settings, owner).is_ok() {
         ui.say(super::relock::in_silence(owner, settings)?.words(owner));
     }
+    farewell::take(args, owner, settings, ui)?;
     whereabouts::forget(settings, owner);
     tree::forget(owner, &settings.home_tag());
     let removed = opened::store(settings).destroy(owner).map_err(|e| words::store(e, owner))?;

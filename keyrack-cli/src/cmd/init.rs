@@ -9,6 +9,7 @@ use crate::error::{Code, Context, Failure, Outcome};
 use crate::provision::{Became, Given, Provision, Row};
 use crate::roster::{self, Member};
 use crate::settings::Settings;
+use crate::team::joining;
 use crate::ui::Ui;
 
 /// Runs `keyrack init`.
@@ -34,6 +35,9 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
                 say(&row, ui);
                 if let Some(made) = &row.on_yubikey {
                     made.offer_to_secure(ui)?;
+                }
+                if row.created && !row.provisional {
+                    joining::join_default(&row.owner, settings, ui)?;
                 }
                 done.push(row);
             }

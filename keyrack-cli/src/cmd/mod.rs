@@ -59,7 +59,7 @@ pub fn run(command: &Command, settings: &Settings, ui: &Ui) -> Outcome<ExitStatu
         Command::Daemon(with) => daemon::run(&with.own.act, settings, ui),
         Command::Copy(with) => copy::run(&with.own, settings, ui),
         Command::Trust(with) => trust::run(&with.own, settings, ui),
-        Command::Destroy(_) => destroy::run(settings, ui),
+        Command::Destroy(with) => destroy::run(&with.own, settings, ui),
         Command::Log(with) => log::run(with.own.act, settings, ui),
         Command::Doctor(with) => doctor::run(&with.own, settings, ui),
         Command::Demo(_) => demo::run(ui),

@@ -11,6 +11,7 @@ use crate::args::{RecipientAct, RecipientAdd};
 use crate::error::{Code, Failure, Outcome};
 use crate::opened::{self, Opened};
 use crate::settings::Settings;
+use crate::team::rekey;
 use crate::ui::Ui;
 use crate::{audit_log, keysource, values, words};
 
@@ -78,6 +79,7 @@ fn add(args: &RecipientAdd, mut opened: Opened, settings: &Settings, ui: &Ui) ->
             .map_err(|e| refused(e, &owner))?;
         rewrap(manifest, settings, &owner)
     })?;
+    rekey::reseal(&mut opened, settings, ui);
     let words = format!("{owner}: {fingerprint} can open the manifest now, as {label}");
     ui.done(words, object(true, Some(&label)))
 }
@@ -110,6 +112,13 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
     if settings.dry_run {
         return ui.would(format!("{owner}: {label} would be removed"), object(&exposed(&opened)));
     }
+    let stay: Vec<Recipient> = opened
+        .manifest
+        .all_recipients()
+        .into_iter()
+        .filter(|recipient| !who.is(recipient, &opened.manifest))
+        .collect();
+    rekey::begin(&opened, &stay, settings)?;
     // What runs now answers to the old rack secret, which the removed key knew.
     ui.say(super::relock::in_silence(&owner, settings)?.words(&owner));
     audit_log::close(settings, &owner, ui)?;
@@ -124,6 +133,7 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
         .map_err(|e| refused(e, &owner))?;
         rotate(manifest, &vault, &owner, now)
     })?;
+    rekey::finish(&mut opened, settings, Some(ui))?;
     // Who opened the manifest before it was replaced may have started a daemon since.
     super::relock::in_silence(&owner, settings)?;
     let exposed = exposed(&opened);
@@ -154,6 +164,16 @@ enum Who {
 }
 
 impl Who {
+    /// Whether it is this recipient's.
+    fn is(&self, recipient: &Recipient, manifest: &Manifest) -> bool {
+        match self {
+            Self::Owner => *recipient == manifest.owner.pubkey,
+            Self::Backup(label) => {
+                manifest.recipients.iter().any(|b| b.label == *label && b.recipient == *recipient)
+            }
+        }
+    }
+
     fn label(&self) -> &str {
         match self {
             Self::Owner => "the owner's own key",

@@ -34,6 +34,7 @@ pub fn run(args: &Set, settings: &Settings, ui: &Ui) -> Outcome {
     let slug = wanted::slug(&args.at)?;
     let vault = values::vault_name(args.vault.as_deref())?;
     let entry = entry(args, &slug, vault)?;
+    let entry = crate::default_vault::instead(entry, args, owner, settings)?;
     if !entry.vault.is_personal() {
         let opened = opened::open(settings, ui, owner)?;
         return match Place::named(&entry.vault, &opened.manifest, settings) {

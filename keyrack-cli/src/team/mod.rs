@@ -7,9 +7,12 @@ pub mod change;
 pub mod credential;
 pub mod daemons;
 pub mod exchange;
+pub mod farewell;
+pub mod joining;
 pub mod offered;
 pub mod place;
 mod redo;
+pub mod rekey;
 pub mod words;
 
 pub use place::{Place, Shelf};

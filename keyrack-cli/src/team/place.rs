@@ -6,7 +6,7 @@ use keyrack_manifest::{Manifest, VaultId, VaultName, VaultRef};
 use keyrack_names::Owner;
 use keyrack_vault::{Actor, FileStore, Location, Seen, Vault};
 
-use super::words;
+use super::{rekey, words};
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::opened::{self, Opened};
 use crate::settings::Settings;
@@ -177,6 +177,7 @@ impl Shelf {
     /// [`Code::Tampered`], [`Code::Denied`]; see [`words::vault`].
     pub fn open(&self, opened: &mut Opened, settings: &Settings) -> Outcome<Vault<'_>> {
         let place = &self.place;
+        rekey::finish(opened, settings, None)?;
         let seen = place.seen(settings)?;
         let carried = opened.manifest.vaults.get(&place.id);
         let vault = Vault::open(&self.store, &place.id, seen.as_ref(), carried, actor(opened));

@@ -6,7 +6,7 @@ use keyrack_manifest::{CredId, Entry, MemberId};
 use keyrack_names::{Owner, Slug};
 use keyrack_vault::{NewRecord, RecordMeta, Visibility};
 
-use crate::args::{VaultClaim, VaultShare, VaultTransfer};
+use crate::args::{VaultClaim, VaultShare, VaultTransfer, WhichVault};
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::team::change::{Change, change, to_share};
@@ -83,6 +83,35 @@ fn moved_in(
         Ok(())
     })?;
     Ok(cred)
+}
+
+/// Runs `keyrack vault adopt`. What is moved stays its owner's own: nothing is shared by it.
+pub fn adopt(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
+    let (place, moved) = change(args.vault.as_deref(), settings, ui, |making| {
+        let keys = &making.opened.manifest.keys;
+        // The identities of owners that this one keeps are looked for where they are.
+        let slugs: Vec<Slug> = keys
+            .values()
+            .filter(|entry| entry.vault.is_personal())
+            .map(|entry| entry.slug.clone())
+            .filter(|slug| !slug.key.as_str().starts_with("KEYRACK_"))
+            .collect();
+        if !settings.dry_run {
+            for slug in &slugs {
+                moved_in(making, slug, true, settings)?;
+            }
+            making.note(acts::act("adopt"));
+        }
+        Ok((making.place.clone(), slugs))
+    })?;
+    let object = serde_json::json!({ "owner": place.owner, "vault": place.name, "moved": moved });
+    let words = format!("{}: {} credentials are in {} now", place.owner, moved.len(), place.name);
+    if settings.dry_run {
+        return ui.would(words, object);
+    }
+    ui.done(words, object)?;
+    to_share(&place, ui);
+    Ok(())
 }
 
 /// What a record is to say of what an entry says.

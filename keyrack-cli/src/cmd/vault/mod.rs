@@ -40,6 +40,7 @@ pub fn run(act: &VaultAct, settings: &Settings, ui: &Ui) -> Outcome {
         VaultAct::Rotate(with) => members::rotate(&with.own, settings, ui),
         VaultAct::Policy(with) => policy::run(&with.own, settings, ui),
         VaultAct::Share(with) => credentials::share(&with.own, settings, ui),
+        VaultAct::Adopt(with) => credentials::adopt(&with.own, settings, ui),
         VaultAct::Unshare(with) => credentials::unshare(&with.own, settings, ui),
         VaultAct::Transfer(with) => credentials::transfer(&with.own, settings, ui),
         VaultAct::Claim(with) => credentials::claim(&with.own, settings, ui),

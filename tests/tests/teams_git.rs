@@ -1,0 +1,274 @@
+//! A team over a git remote: two users with homes of their own (where the tests run as root,
+//! two Unix users), who see nothing of each other but what was pushed.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
+use keyrack_tests::Rack;
+use keyrack_tests::team::field;
+use tempfile::TempDir;
+
+/// A bare repository, and a user's home on each side of it.
+struct Hub {
+    dir: TempDir,
+    alice: Rack,
+    bob: Rack,
+}
+
+impl Hub {
+    /// Alice made the vault and pushed it; bob is an owner somewhere else.
+    fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("kr-hub").tempdir_in("/tmp").expect("a hub");
+        let open = |path| std::fs::set_permissions(path, Permissions::from_mode(0o777));
+        open(dir.path()).expect("our directory");
+        let rack = || {
+            let rack = Rack::ordinary();
+            // git asks whose a repository is; both users here are one test's.
+            rack.write("home/.gitconfig", "[safe]\n\tdirectory = *\n");
+            rack
+        };
+        let hub = Self { dir, alice: rack(), bob: rack() };
+        let url = hub.url();
+        hub.alice.key("alice");
+        hub.bob.key("bob");
+        hub.alice
+            .sh(&format!(
+                "git init -q --bare --shared=0666 -b main {url}
+                 git -C {url} config receive.denyNonFastForwards false
+                 git clone -q {url} ~/team 2>/dev/null; keyrack init -q --for alice
+                 keyrack vault create team --quiet --for alice --at ~/team
+                 keyrack vault sync --quiet --for alice"
+            ))
+            .ok();
+        hub.bob.sh("keyrack init -q --for bob").ok();
+        hub
+    }
+
+    fn url(&self) -> String {
+        self.dir.path().join("team.git").display().to_string()
+    }
+
+    /// Bob's card goes one way, the invitation the other; the fingerprint by voice.
+    fn invite(&self, flags: &str) -> String {
+        let card = self.bob.sh("keyrack identity card --for bob").ok().text();
+        let fingerprint = self.bob.sh("keyrack identity fingerprint --for bob | head -1").text();
+        self.alice.write("work/bob.card", format!("{card}\n"));
+        let invited = self.alice.sh(&format!(
+            "keyrack vault invite bob --quiet --for alice --card bob.card \
+             --fingerprint '{fingerprint}' {flags}"
+        ));
+        let invitation = invited.ok().text();
+        self.sync_alice();
+        invitation
+    }
+
+    fn joined() -> Self {
+        let hub = Self::new();
+        let invitation = hub.invite("");
+        hub.bob
+            .sh(&format!(
+                "keyrack vault accept --quiet '{invitation}' --for bob
+                 keyrack vault sync --quiet --for bob"
+            ))
+            .ok();
+        hub.sync_alice();
+        hub
+    }
+
+    #[track_caller]
+    fn sync_alice(&self) {
+        self.alice.sh("keyrack vault sync --quiet --for alice").ok();
+    }
+
+    #[track_caller]
+    fn sync_bob(&self) {
+        self.bob.sh("keyrack vault sync --quiet --for bob").ok();
+    }
+
+    fn get(rack: &Rack, owner: &str, key: &str) -> String {
+        let got = rack.sh(&format!(
+            "keyrack get --unlock --for {owner} --key {key} && keyrack relock -q --for {owner}"
+        ));
+        got.ok().text()
+    }
+}
+
+#[test]
+fn a_whole_story_over_a_remote() {
+    let hub = Hub::joined();
+    let (alice, bob) = (&hub.alice, &hub.bob);
+    alice.sh("printf s3cret | keyrack set -q --for alice --vault team --key TOKEN").ok();
+    hub.sync_alice();
+    hub.sync_bob();
+    assert_eq!(Hub::get(bob, "bob", "TOKEN"), "s3cret");
+    bob.sh("printf x | keyrack set --for bob --vault team --key TOKEN").code(5);
+    // Promoted, he writes; demoted, he does not.
+    alice.sh("keyrack vault members role bob admin --for alice").ok();
+    hub.sync_alice();
+    hub.sync_bob();
+    bob.sh("printf his | keyrack set -q --for bob --vault team --key HIS").ok();
+    hub.sync_bob();
+    hub.sync_alice();
+    assert_eq!(Hub::get(alice, "alice", "HIS"), "his");
+    alice.sh("keyrack vault members role bob member --for alice").ok();
+    hub.sync_alice();
+    hub.sync_bob();
+    bob.sh("printf x | keyrack set --for bob --vault team --key HIS").code(5);
+    // Removed, his clone opens nothing that is written from then on.
+    alice.sh("keyrack vault members remove bob --for alice").ok();
+    alice.sh("printf new | keyrack set -q --for alice --vault team --key LATER").ok();
+    hub.sync_alice();
+    bob.sh("keyrack vault sync --for bob").code(5);
+    bob.sh("git -C ~/.local/share/keyrack/vaults/team pull -q --ff-only").ok();
+    bob.sh("keyrack get --unlock --for bob --key LATER").code(5);
+    bob.sh("keyrack vault verify --for bob").code(5);
+    bob.sh(
+        "cd ~/.local/share/keyrack/vaults/team; for f in $(ls -d epochs/* | tail -1)/keys/*.age; do
+           ! age -d -i ~/.ssh/id_ed25519_bob $f || exit 1; done",
+    )
+    .ok();
+    let needs = field(&alice.sh("keyrack vault status --for alice --json"), "/needsRotation");
+    let names: Vec<&str> =
+        needs.as_array().into_iter().flatten().filter_map(|need| need["slug"].as_str()).collect();
+    assert_eq!(names, ["@all.all.HIS", "@all.all.TOKEN"]);
+    alice.sh("for k in HIS TOKEN; do printf new | keyrack set -q --for alice --vault team --key $k; done").ok();
+    let needs = field(&alice.sh("keyrack vault status --for alice --json"), "/needsRotation");
+    assert_eq!(needs, serde_json::json!([]));
+}
+
+#[test]
+fn a_one_time_code_over_a_remote() {
+    let hub = Hub::new();
+    let line = hub.alice.sh("keyrack vault invite bob --one-time-code -q --for alice").ok().text();
+    hub.sync_alice();
+    hub.bob.sh(&format!("keyrack vault accept -q '{line}' --for bob")).ok();
+    hub.sync_alice();
+    let fingerprint = hub.bob.sh("keyrack identity fingerprint --for bob | head -1").text();
+    hub.alice
+        .sh(&format!("keyrack vault confirm bob -q --for alice --fingerprint '{fingerprint}'"))
+        .ok();
+    hub.alice.sh("printf s3cret | keyrack set -q --for alice --vault team --key TOKEN").ok();
+    hub.sync_alice();
+    hub.bob.sh(&format!("keyrack vault accept -q '{line}' --for bob")).ok();
+    assert_eq!(Hub::get(&hub.bob, "bob", "TOKEN"), "s3cret");
+}
+
+#[test]
+fn who_pushes_later_writes_its_part_anew_under_the_new_keys() {
+    let hub = Hub::joined();
+    hub.alice.sh("keyrack vault members role bob admin --for alice").ok();
+    hub.sync_alice();
+    hub.sync_bob();
+    hub.bob
+        .sh("printf bob | keyrack set -q --for bob --vault team --key BOB
+                keyrack vault invite carol --one-time-code -q --for bob >/dev/null")
+        .ok();
+    hub.alice
+        .sh("printf alice | keyrack set -q --for alice --vault team --key ALICE
+                  keyrack vault rotate -q --for alice")
+        .ok();
+    hub.sync_alice();
+    // An invitation is a promise to somebody: it is named, not made again in silence.
+    let done = hub.bob.sh("keyrack vault sync --for bob");
+    done.code(10);
+    assert!(done.errors().contains("invite carol") || done.errors().contains("invite"), "{done}");
+    hub.sync_alice();
+    for (rack, owner) in [(&hub.alice, "alice"), (&hub.bob, "bob")] {
+        assert_eq!(Hub::get(rack, owner, "BOB"), "bob");
+        assert_eq!(Hub::get(rack, owner, "ALICE"), "alice");
+        rack.sh(&format!("keyrack vault verify --for {owner}")).ok();
+    }
+    // What was set aside is kept where git finds it.
+    hub.bob
+        .sh("git -C ~/.local/share/keyrack/vaults/team for-each-ref refs/keyrack | grep -q aside")
+        .ok();
+}
+
+#[test]
+fn a_stale_writer_after_a_removal_reaches_nobody() {
+    let hub = Hub::joined();
+    hub.alice.sh("keyrack vault members role bob admin --for alice").ok();
+    hub.sync_alice();
+    hub.sync_bob();
+    hub.alice.sh("keyrack vault members remove bob --for alice").ok();
+    hub.sync_alice();
+    // He has not heard of it.
+    hub.bob.sh("printf stale | keyrack set -q --for bob --vault team --key STALE").ok();
+    hub.bob.sh("keyrack vault sync --for bob").code(5);
+    hub.sync_alice();
+    hub.alice.sh("keyrack get --unlock --for alice --key STALE").code(4);
+}
+
+#[test]
+fn a_merge_of_two_chains_is_told_and_sync_mends_it() {
+    let hub = Hub::joined();
+    hub.alice.sh("keyrack vault members role bob admin --for alice").ok();
+    hub.sync_alice();
+    hub.sync_bob();
+    hub.alice.sh("keyrack vault rotate -q --for alice").ok();
+    hub.sync_alice();
+    hub.bob.sh("keyrack vault rotate -q --for bob").ok();
+    let merged = hub.bob.sh("cd ~/.local/share/keyrack/vaults/team && git add -A && \
+         git -c user.name=b -c user.email=b@b commit -qm mine && \
+         git -c user.name=b -c user.email=b@b pull -q --no-rebase origin main");
+    assert_ne!(merged.code, 0, "two links of one number never merge: {merged}");
+    hub.bob.sh("keyrack vault sync --for bob").code(11);
+    // Forced to an end by hand, it is no chain.
+    hub.bob
+        .sh("cd ~/.local/share/keyrack/vaults/team && git checkout -q --theirs . ; git add -A && \
+             git -c user.name=b -c user.email=b@b commit -qm merged")
+        .ok();
+    hub.bob.sh("keyrack vault sync --for bob").ok();
+    hub.bob.sh("keyrack vault verify --for bob").ok();
+    hub.sync_alice();
+    hub.alice.sh("keyrack vault verify --for alice").ok();
+}
+
+#[test]
+fn a_checkout_that_changes_line_ends_is_told() {
+    let hub = Hub::joined();
+    hub.alice.sh("cd ~/team && sed -i 's/$/\\r/' chain/0000000002.link").ok();
+    hub.alice.sh("rm -r ~/.local/state/keyrack/vaults; keyrack vault verify --for alice").code(12);
+    // git itself never does it to a vault.
+    hub.bob
+        .sh("cd && git -c core.autocrlf=true clone -q $(git -C ~/.local/share/keyrack/vaults/team \
+             config remote.origin.url) crlf && ! grep -rq --include=*.link $'\\r' crlf")
+        .ok();
+}
+
+#[test]
+fn what_a_remote_rolls_back_is_told() {
+    let hub = Hub::joined();
+    let old = hub.alice.sh(&format!("git -C {} rev-parse main", hub.url())).ok().text();
+    hub.alice.sh("keyrack vault rotate -q --for alice").ok();
+    hub.sync_alice();
+    hub.sync_bob();
+    hub.alice.sh(&format!("git -C {} update-ref refs/heads/main {old}", hub.url())).ok();
+    // Behind what was pushed from here: put back, as an addition.
+    hub.sync_bob();
+    // Forked: never.
+    hub.alice
+        .sh(&format!(
+            "cd $(mktemp -d) && git clone -q {} . && git reset -q --hard {old} && \
+             printf x > chain/0000000099.link && git add -A && \
+             git -c user.name=e -c user.email=e@e commit -qm fork && git push -qf origin main",
+            hub.url()
+        ))
+        .ok();
+    hub.bob.sh("keyrack vault sync --for bob").code(12);
+    hub.bob.sh("keyrack vault verify --for bob").ok();
+}
+
+#[test]
+fn a_difference_is_shown_in_words_without_what_is_sealed() {
+    let hub = Hub::joined();
+    hub.alice.sh("printf s3cret | keyrack set -q --for alice --vault team --key TOKEN").ok();
+    let shown = hub.alice.sh("cd ~/team && git add -A && git diff --cached").ok().text();
+    assert!(
+        shown.contains("@all.all.TOKEN") && shown.contains("\"visibility\": \"shared\""),
+        "{shown}"
+    );
+    assert!(!shown.contains("\"body\"") && !shown.contains("\"wrap\""), "{shown}");
+    let committed = hub.alice.sh("cd ~/team && git ls-files | grep -c '^audit/' || true").text();
+    assert_eq!(committed, "0");
+}

@@ -1,0 +1,124 @@
+//! Several owners of one home in one vault, and what becomes of memberships when keys change
+//! or an owner goes.
+
+use keyrack_tests::Rack;
+use keyrack_tests::team::{Team, field};
+
+#[test]
+fn later_owners_join_the_default_vault_and_keep_their_own() {
+    let rack = Rack::new();
+    rack.key("alice");
+    rack.key("bob");
+    rack.sh("keyrack init -q --for alice; keyrack vault create house --default -q --for alice
+             keyrack init -q --for bob")
+        .ok();
+    let ids: Vec<serde_json::Value> = ["alice", "bob"]
+        .iter()
+        .map(|owner| {
+            field(&rack.sh(&format!("keyrack vault list --for {owner} --json")), "/vaults/0/id")
+        })
+        .collect();
+    assert_eq!(ids[0], ids[1]);
+    assert!(ids[0].is_string(), "{ids:?}");
+    // One name twice: each has its own.
+    rack.sh("printf a | keyrack set -q --for alice --vault house --key TOKEN
+             printf b | keyrack set -q --for bob --vault house --key TOKEN")
+        .ok();
+    rack.sh("keyrack get --unlock --for bob --key TOKEN; keyrack relock -q --for bob")
+        .ok()
+        .bytes(b"b");
+    rack.sh("keyrack get --unlock --for alice --key TOKEN; keyrack relock -q --for alice")
+        .ok()
+        .bytes(b"a");
+    let all = field(&rack.sh("keyrack connections list --all --for bob --json"), "/connections");
+    let owners: Vec<&str> =
+        all.as_array().into_iter().flatten().filter_map(|row| row["owner"].as_str()).collect();
+    assert_eq!(owners, ["alice", "bob"]);
+    // A grant to one identity.
+    rack.sh("printf g | keyrack set -q --for alice --vault house --key GRANTED
+             keyrack vault share --for alice --key GRANTED --with bob")
+        .ok();
+    rack.sh("keyrack get --unlock --for bob --key GRANTED; keyrack relock -q --for bob")
+        .ok()
+        .bytes(b"g");
+}
+
+#[test]
+fn personal_credentials_are_adopted_and_new_ones_follow() {
+    let rack = Rack::new();
+    rack.key("alice");
+    rack.sh("keyrack init -q --for alice; printf 1 | keyrack set -q --for alice --key ONE
+             keyrack vault create house --instead -q --for alice
+             keyrack vault adopt --for alice
+             printf 2 | keyrack set -q --for alice --key TWO")
+        .ok();
+    let rows = field(&rack.sh("keyrack list --for alice --json"), "/keys");
+    let vaults: Vec<&str> =
+        rows.as_array().into_iter().flatten().filter_map(|row| row["vault"].as_str()).collect();
+    assert_eq!(vaults, ["house", "house"]);
+    rack.sh("keyrack get --unlock --for alice --key ONE; keyrack relock -q --for alice")
+        .ok()
+        .bytes(b"1");
+}
+
+#[test]
+fn an_owner_goes_only_with_a_decision_about_what_it_has() {
+    let team = Team::of(&["alice", "bob", "carol"]);
+    team.sh("printf s | keyrack set -q --for alice --vault team --key SHARED
+             keyrack vault transfer -q --for alice --key SHARED --to bob")
+        .ok();
+    let done = team.sh("keyrack destroy --for bob --yes");
+    done.code(11);
+    assert!(done.errors().contains("@all.all.SHARED"), "{done}");
+    team.sh("keyrack vault members role bob admin --for alice").ok();
+    team.sh("keyrack destroy --for bob --yes --transfer-to alice").ok();
+    let members = field(&team.sh("keyrack vault members list --for alice --json"), "/members");
+    let bob = members.as_array().into_iter().flatten().find(|member| member["handle"] == "bob");
+    assert_eq!(bob.expect("he is on the list")["status"], "left");
+    // Who has nothing there decides nothing.
+    team.sh("keyrack destroy --for carol --yes").ok();
+}
+
+#[test]
+fn a_removed_recipient_is_a_lost_key_to_every_vault() {
+    let team = Team::of(&["alice", "bob"]);
+    team.key("spare");
+    team.sh("printf s | keyrack set -q --for alice --vault team --key TOKEN
+             keyrack recipient add --for bob ~/.ssh/id_ed25519_spare.pub --label spare")
+        .ok();
+    // The new key opens the vault's keys, too.
+    team.sh("cd ~/.local/share/keyrack/vaults/team/epochs; ok=0
+             for f in $(ls -d * | tail -1)/keys/*.age; do
+               age -d -i ~/.ssh/id_ed25519_spare $f >/dev/null 2>&1 && ok=1; done; [ $ok = 1 ]")
+        .ok();
+    let done = team.sh("keyrack recipient remove --for bob spare");
+    done.ok();
+    assert!(done.errors().contains("team vault team awaits an admin's rotate"), "{done}");
+    assert!(done.errors().contains("team: these need a new value: @all.all.TOKEN"), "{done}");
+    assert_eq!(team.get("bob", "TOKEN"), "s");
+    let due = field(&team.sh("keyrack vault status --for alice --json"), "/rotationDue");
+    assert_eq!(due, serde_json::json!(["bob (lost a key)"]));
+    team.sh("keyrack vault rotate --for alice").ok();
+    let due = field(&team.sh("keyrack vault status --for alice --json"), "/rotationDue");
+    assert_eq!(due, serde_json::json!([]));
+    team.sh("cd ~/.local/share/keyrack/vaults/team/epochs
+             for f in $(ls -d * | tail -1)/keys/*.age; do
+               ! age -d -i ~/.ssh/id_ed25519_spare $f >/dev/null 2>&1 || exit 1; done")
+        .ok();
+    assert_eq!(team.get("bob", "TOKEN"), "s");
+}
+
+#[test]
+fn an_owner_that_loses_a_key_brings_new_ones_at_once() {
+    let team = Team::of(&["alice", "bob"]);
+    team.key("spare");
+    team.sh("printf s | keyrack set -q --for alice --vault team --key TOKEN
+             keyrack recipient add --for alice ~/.ssh/id_ed25519_spare.pub --label spare
+             keyrack recipient remove --for alice spare")
+        .ok();
+    team.sh("keyrack vault verify --for bob").ok();
+    assert_eq!(team.get("bob", "TOKEN"), "s");
+    assert_eq!(team.get("alice", "TOKEN"), "s");
+    team.sh("printf new | keyrack set -q --for alice --vault team --key TOKEN").ok();
+    assert_eq!(team.get("bob", "TOKEN"), "new");
+}
