@@ -16,6 +16,7 @@ const MASKS: &[(&str, &str)] = &[
     (r"\bage1[a-z0-9]{30,}", "age1…"),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?UTC|Z)?", "TIME"),
     (r"\b([0-9a-f]{4} ){15}[0-9a-f]{4}\b", "0000 … ffff"),
+    (r"\bkeyrack-invite:[A-Za-z0-9+/]+=*", "keyrack-invite:…"),
     (r"\b[0-9a-f]{32,128}\b", "ID"),
     (r"\.log\.\d{9,}", ".log.TIME"),
     (r"@[0-9a-f]{8}\.sock", "@RACK.sock"),

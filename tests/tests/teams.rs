@@ -11,7 +11,7 @@ fn a_member_reads_what_an_owner_shares_and_writes_none_of_it() {
     team.sh("keyrack unlock --for bob; keyrack get --for bob --key TOKEN").ok().bytes(b"s3cret");
     team.sh("printf x | keyrack set --for bob --vault team --key TOKEN").fails(
         5,
-        "keyrack: error: team: bob is member there and may not write what is shared\n\
+        "keyrack: error: team: bob is a member there and may not write what is shared\n\
          keyrack: hint: keyrack vault members list --for bob --vault team\n",
     );
     for denied in [

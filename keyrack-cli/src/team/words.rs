@@ -3,7 +3,7 @@
 
 use keyrack_manifest::{MemberId, OpenError};
 use keyrack_names::Owner;
-use keyrack_vault::{Member, Refusal, State, VaultError};
+use keyrack_vault::{Member, Refusal, Role, State, VaultError};
 
 use super::Place;
 use crate::error::{Code, Failure, Outcome};
@@ -48,6 +48,15 @@ fn code(error: &VaultError) -> Code {
         VaultError::TooLong { .. } => Code::Usage,
         VaultError::Busy => Code::TimedOut,
         _ => Code::Unexpected,
+    }
+}
+
+/// A role in a sentence.
+pub fn a(role: Role) -> &'static str {
+    match role {
+        Role::Member => "a member",
+        Role::Admin => "an admin",
+        Role::Owner => "an owner",
     }
 }
 

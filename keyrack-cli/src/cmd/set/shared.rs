@@ -111,7 +111,7 @@ fn may_write(
         "{}: {} is {} there and may not write what is shared",
         place.name,
         place.owner,
-        vault.role()
+        words::a(vault.role())
     );
     Err(Failure { message, ..refused })
 }

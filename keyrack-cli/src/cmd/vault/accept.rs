@@ -202,7 +202,10 @@ fn join(
         "owner": owner, "vault": name, "member": true, "role": role.as_str(),
         "location": shelf.place.dir,
     });
-    ui.done(format!("{owner} is {role} of {name}, at {}", shelf.place.dir.display()), object)?;
+    ui.done(
+        format!("{owner} is {} of {name}, at {}", words::a(role), shelf.place.dir.display()),
+        object,
+    )?;
     create::prepare_git(&shelf.place, ui)?;
     ui.hint(format!("keyrack unlock --for {owner}"));
     Ok(())

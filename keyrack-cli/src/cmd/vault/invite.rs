@@ -12,7 +12,7 @@ use crate::args::{RoleArg, VaultConfirm, VaultHandle, VaultInvite, WhichVault};
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::team::change::{Change, change, look, to_share};
-use crate::team::{Place, acts, card};
+use crate::team::{Place, acts, card, words};
 use crate::ui::Ui;
 
 /// The role that a flag names.
@@ -51,11 +51,11 @@ pub fn run(args: &VaultInvite, settings: &Settings, ui: &Ui) -> Outcome {
         Ok(Some((invitation, making.place.clone())))
     })?;
     let Some((invitation, place)) = invitation else {
-        ui.say(format!("{} would be invited as {role}", args.handle));
+        ui.say(format!("{} would be invited as {}", args.handle, words::a(role)));
         return Ok(());
     };
     let invitation = Invitation { location: Some(location(&place)), ..invitation };
-    ui.say(format!("{} is invited to {} as {role}", args.handle, place.name));
+    ui.say(format!("{} is invited to {} as {}", args.handle, place.name, words::a(role)));
     if args.one_time_code {
         ui.say("whoever shows the line first asks to join; nothing is given before you confirm");
         ui.hint(place.command(&format!("confirm {}", args.handle)));
@@ -79,8 +79,13 @@ fn may_invite(making: &Change<'_, '_>, role: Role) -> Outcome {
         return Ok(());
     }
     let place = making.place;
-    let message =
-        format!("{}: {} is {own} there and may not invite a {role}", place.name, place.owner);
+    let message = format!(
+        "{}: {} is {} there and may not invite {}",
+        place.name,
+        place.owner,
+        words::a(own),
+        words::a(role)
+    );
     Err(Failure::new(Code::Denied, message).hint(place.command("members list")))
 }
 

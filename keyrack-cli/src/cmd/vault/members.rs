@@ -140,7 +140,7 @@ fn set_role(args: &VaultRole, settings: &Settings, ui: &Ui) -> Outcome {
     let object = serde_json::json!({
         "vault": place.name, "handle": handle, "role": role.as_str(), "needsRotation": exposed,
     });
-    ui.done(format!("{handle} is {role} of {} now", place.name), object)?;
+    ui.done(format!("{handle} is {} of {} now", words::a(role), place.name), object)?;
     needs_values(&place, handle.as_str(), &exposed, ui);
     to_share(&place, ui);
     Ok(())
