@@ -243,6 +243,11 @@ pub fn is_provisional(settings: &Settings, owner: &Owner) -> bool {
     pin(settings, owner).ok().flatten().is_some_and(|pin| pin.provisional)
 }
 
+/// Whether an age plugin holds the owner's key.
+pub fn is_by_plugin(settings: &Settings, owner: &Owner) -> bool {
+    pin(settings, owner).ok().flatten().is_some_and(|pin| pin.via == Via::Plugin)
+}
+
 /// The private key files at hand whose public half is one of the owner's recipients.
 pub fn key_files(settings: &Settings, owner: &Owner) -> Vec<IdentityFile> {
     let pin = pin(settings, owner).ok().flatten();

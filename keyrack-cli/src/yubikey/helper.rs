@@ -2,12 +2,14 @@
 //! ends. What it asks back goes to the person, and so does that it waits for a finger.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use keyrack_manifest::{Agreed, OnYubikey, Places, PromptError, Prompter as _, Yubikeys};
 use keyrack_names::{Owner, Secret};
 use keyrack_piv::{Answer, Asked, Event, Offer, PivError, Point, Request, Tag};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zeroize::Zeroizing;
 
 use crate::asker::Asker;
@@ -18,6 +20,9 @@ use crate::ui::Ui;
 
 /// The program.
 const PROGRAM: &str = "keyrack-yubikey";
+/// How long YubiKeys take at most to be looked through, in milliseconds, while nobody else
+/// uses them.
+const PATIENCE: u16 = 3000;
 /// The longest line that is read: a list of many keys.
 const LONGEST: u64 = 1 << 20;
 
@@ -108,6 +113,9 @@ impl Helper {
 
     fn converse(&self, process: &mut Process, request: &Request) -> Result<Event, Stop> {
         process.say(request)?;
+        if !process.says_something_within(PATIENCE.into()) && !self.asker.no_input {
+            self.asker.notice("a YubiKey is in use by another program: waiting for it");
+        }
         let mut waits = None;
         loop {
             match process.hear()? {
@@ -202,6 +210,12 @@ impl Process {
         line.push(b'\n');
         let to = self.to.as_mut().ok_or(Stop::Gone)?;
         to.write_all(&line).and_then(|()| to.flush()).map_err(|_| Stop::Gone)
+    }
+
+    /// Whether it answers, or ends, in so much time.
+    fn says_something_within(&self, time: PollTimeout) -> bool {
+        let pipe = PollFd::new(self.from.get_ref().as_fd(), PollFlags::POLLIN);
+        !self.from.buffer().is_empty() || !matches!(poll(&mut [pipe], time), Ok(0))
     }
 
     fn hear(&mut self) -> Result<Event, Stop> {
