@@ -50,6 +50,22 @@ fn others_answer_while_one_waits_for_a_touch() {
 }
 
 #[test]
+fn who_waits_for_a_yubikey_in_use_is_told() {
+    need_virtual_reader!();
+    let desk = Desk::with_owner(Firmware::V5_7, "--pin-policy never --touch-policy always");
+    desk.key.touched(Habit::WhenTold);
+    let mut first = desk.unlock_on_terminal();
+    first.expect(&format!("touch YubiKey {SERIAL} now"));
+    desk.key.wait_until_blinking();
+    let mut second = desk.rack.terminal("keyrack yubikey list");
+    second.expect("in use by another program: waiting for it");
+    desk.key.touch();
+    assert_eq!(first.finish().0, 0);
+    second.expect(&SERIAL.to_string());
+    assert_eq!(second.finish().0, 0);
+}
+
+#[test]
 fn a_forgotten_prompt_ends_with_its_client() {
     need_virtual_reader!();
     let desk = Desk::with_owner(Firmware::V5_7, "");
