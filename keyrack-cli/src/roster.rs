@@ -11,6 +11,7 @@
 //!       acme.dev.NPM_TOKEN: { stdin: true, class: session, expires: 30d }
 //!       DATABASE: { vault: 1password, exid: mechanic/db }
 //!     drops: [left/mechanic]
+//!     vaults: [invitations/mechanic]
 //! ```
 
 use std::collections::BTreeMap;
@@ -53,6 +54,8 @@ pub struct Member {
     pub keys: Vec<Wanted>,
     /// Drops that somebody else sealed to it: files, or directories of them.
     pub drops: Vec<PathBuf>,
+    /// Files with invitations to vaults of several members.
+    pub vaults: Vec<PathBuf>,
 }
 
 /// A credential that an owner is to have.
@@ -104,6 +107,8 @@ struct Described {
     keys: BTreeMap<Name, Key>,
     #[serde(default)]
     drops: Vec<PathBuf>,
+    #[serde(default)]
+    vaults: Vec<PathBuf>,
 }
 
 /// A credential's name or whole slug, as it stands there.
@@ -186,6 +191,7 @@ fn member(owner: Owner, described: Described, dir: &Path, now: Timestamp) -> Out
         provisioner: described.provisioner,
         self_proof: described.self_proof,
         drops: described.drops.into_iter().map(|path| dir.join(path)).collect(),
+        vaults: described.vaults.into_iter().map(|path| dir.join(path)).collect(),
         owner,
     })
 }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use keyrack_tests::team::Team;
 use keyrack_tests::{Rack, daemons, need};
 
 /// Every file under `dir` with what is in it, but locks, which are empty.
@@ -261,4 +262,25 @@ fn one_daemon_of_many_is_destroyed_and_the_others_serve() {
         .stdout("4\n1");
     daemons::until(|| rack.daemons().len() == 2);
     rack.sh("keyrack daemon stop --all").ok();
+}
+
+#[test]
+fn an_owner_joins_the_vaults_it_is_invited_to() {
+    let team = Team::of(&["alice"]);
+    team.sh("keyrack init --quiet --for bob; printf s3cret | keyrack set --for alice --vault team --key TOKEN").ok();
+    let invitation = team.invite("bob", "");
+    team.write("work/invitation", format!("{invitation}\n"));
+    team.write("work/agents.yml", "owners:\n  bob: { vaults: [invitation] }\n");
+    let joined = team.sh("keyrack init --from agents.yml");
+    assert!(joined.ok().errors().contains("bob is member of team"), "{joined}");
+    let again = team.sh("keyrack init --from agents.yml --json");
+    again.ok().json();
+    assert_eq!(team.get("bob", "TOKEN"), "s3cret");
+    // What is not all its own is said when it goes, and stays with the others.
+    let gone = team.sh("keyrack destroy --yes --for bob");
+    assert!(
+        gone.ok().errors().contains("warning: bob: the vault team still has it as a member"),
+        "{gone}"
+    );
+    assert_eq!(team.get("alice", "TOKEN"), "s3cret");
 }

@@ -96,6 +96,7 @@ fn members(args: &Init, settings: &Settings) -> Outcome<Vec<Member>> {
             self_proof: args.self_proof,
             keys: Vec::new(),
             drops: Vec::new(),
+            vaults: Vec::new(),
         })
         .collect())
 }

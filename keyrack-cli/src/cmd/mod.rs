@@ -29,7 +29,7 @@ mod source;
 mod status;
 pub mod trust;
 pub mod unlock;
-mod vault;
+pub mod vault;
 mod version;
 mod yubikey;
 

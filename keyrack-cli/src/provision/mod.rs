@@ -13,8 +13,9 @@ use keyrack_manifest::{Created, DropId, IdentityFile, NewOwner, OnOff, Recipient
 use keyrack_names::Owner;
 use serde::Serialize;
 
-use crate::args::Init;
+use crate::args::{Init, VaultAccept};
 use crate::cmd::set::{self, Way};
+use crate::cmd::vault::accept;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::keysource::{self, Key};
 use crate::opened::Opened;
@@ -99,9 +100,10 @@ impl Provision<'_> {
             .map(|(wanted, value)| Having { wanted, value })
             .collect();
         let sealed = sealed::read(&member.drops)?;
+        let invitations = invitations(&member.vaults)?;
         let (key, on_yubikey) = ownkey::choose(member, &self.args.yubikey, self.settings, self.ui)?;
         let opening = Opening { key: &key, on_yubikey: on_yubikey.as_ref() };
-        let row = self.make_with(member, &opening, &having, &sealed);
+        let row = self.make_with(member, &opening, &having, &sealed, &invitations);
         if row.is_err() {
             key.take_back();
         }
@@ -114,6 +116,7 @@ impl Provision<'_> {
         opening: &Opening<'_>,
         having: &[Having<'_>],
         sealed: &[(DropId, Vec<u8>)],
+        invitations: &[VaultAccept],
     ) -> Outcome<Row> {
         let (owner, key) = (&member.owner, opening.key);
         let file = private(key, owner, self.settings);
@@ -129,7 +132,11 @@ impl Provision<'_> {
             }
             (false, _) => self.complete(member, having),
         };
-        let given = given.and_then(|given| self.place(owner, sealed).map(|()| given));
+        let given = given.and_then(|given| {
+            self.place(owner, sealed)?;
+            // Last, for what others see of it cannot be taken back.
+            self.join(owner, invitations).map(|()| given)
+        });
         if given.is_err() && created {
             // Best effort: what went wrong is said, and it may go wrong here as well.
             let _ = opened::store(self.settings).destroy(owner);
@@ -315,6 +322,13 @@ impl Provision<'_> {
         Ok(())
     }
 
+    /// Joins vaults that others have; a member of one already stays one.
+    fn join(&self, owner: &Owner, invitations: &[VaultAccept]) -> Outcome {
+        // stdout has one object for all.
+        let ui = Ui { quiet: self.ui.quiet || self.ui.json, json: false, ..self.ui.clone() };
+        invitations.iter().try_for_each(|args| accept::accept(owner, args, self.settings, &ui))
+    }
+
     /// A device that lost its state no longer knows whose vault keeps the identity.
     fn remember_keeper(&self, owner: &Owner, keeper: &Owner) -> Outcome {
         if opened::pin(self.settings, owner)?.is_some_and(|pin| pin.kept_by.is_some()) {
@@ -343,4 +357,13 @@ fn private(key: &Key, owner: &Owner, settings: &Settings) -> Option<IdentityFile
     places
         .filter_map(|path| IdentityFile::read(&path).ok())
         .find(|file| file.publics().iter().any(|public| public.same_key(&key.recipient)))
+}
+
+/// The invitation in each of these files.
+fn invitations(files: &[PathBuf]) -> Outcome<Vec<VaultAccept>> {
+    let read = |file: &PathBuf| {
+        let text = std::fs::read_to_string(file).context(|| file.display().to_string())?;
+        Ok(VaultAccept { invitation: text.trim().to_owned(), at: None, name: None })
+    };
+    files.iter().map(read).collect()
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use keyrack_manifest::VaultName;
+use keyrack_names::Owner;
 use keyrack_vault::git::Repository;
 use keyrack_vault::{Chain, FileStore, Invitation, Location, Vault};
 
@@ -22,7 +23,14 @@ const LONGEST: u64 = 16 << 10;
 
 /// Runs `keyrack vault accept`.
 pub fn run(args: &VaultAccept, settings: &Settings, ui: &Ui) -> Outcome {
-    let owner = settings.owner()?;
+    accept(settings.owner()?, args, settings, ui)
+}
+
+/// Lets `owner` join.
+///
+/// # Errors
+/// When the vault is not what the invitation says, or the owner's manifest does not open.
+pub fn accept(owner: &Owner, args: &VaultAccept, settings: &Settings, ui: &Ui) -> Outcome {
     let invitation = invitation(&args.invitation)?;
     let mut opened = opened::open(settings, ui, owner)?;
     if let Some(carried) = opened.manifest.vaults.get(&invitation.vault_id) {
@@ -171,7 +179,7 @@ fn join(
     settings: &Settings,
     ui: &Ui,
 ) -> Outcome {
-    let owner = settings.owner()?;
+    let owner = &opened.owner.clone();
     let store = FileStore::at(&found.dir);
     // Verified whole before its name, or anything else it says, is used.
     let chain = Chain::verify(&store, &invitation.vault_id, None)

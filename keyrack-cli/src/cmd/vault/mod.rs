@@ -1,6 +1,6 @@
 //! `keyrack vault`: vaults with several members. One file an act.
 
-mod accept;
+pub mod accept;
 mod create;
 mod credentials;
 mod export;
