@@ -26,7 +26,7 @@ struct Memory {
     head: Option<AuditHead>,
 }
 
-/// An act that went well, for [`write`].
+/// An act that went well, for [`write()`].
 pub fn act(action: &str) -> Act {
     Act {
         action: action.to_owned(),
@@ -77,7 +77,7 @@ pub fn write(
     remember(place, &memory, settings)
 }
 
-/// As [`write`], for acts that are done: a line that cannot be written is told.
+/// As [`write()`], for acts that are done: a line that cannot be written is told.
 pub fn note(
     place: &Place,
     me: MemberId,

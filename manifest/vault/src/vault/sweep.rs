@@ -13,7 +13,7 @@ use crate::names;
 pub const GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Vault<'_> {
-    /// Removes garbage that was last written [`GRACE`] before `now`. Returns how many
+    /// Removes garbage that was last written a week before `now`. Returns how many
     /// objects went.
     ///
     /// # Errors
