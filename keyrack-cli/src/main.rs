@@ -5,6 +5,7 @@
 #![cfg_attr(all(target_env = "gnu", not(test)), no_main)]
 
 mod access;
+mod accounts;
 mod anchor;
 mod answer;
 mod args;

@@ -13,6 +13,7 @@ use keyrack_names::Owner;
 use keyrack_protocol::{paths::SocketDirs, peer};
 use sha2::{Digest, Sha256};
 
+use crate::accounts;
 use crate::args::{Global, ScopeArg};
 use crate::asker::Asker;
 
@@ -81,7 +82,7 @@ impl Settings {
     pub fn read(global: &Global) -> Outcome<(Self, Ui)> {
         let home_variable = path("KEYRACK_HOME");
         let state_variable = path("KEYRACK_STATE");
-        let dirs = ProjectDirs::from("", "", "keyrack");
+        let dirs = Defaults::find();
         let missing = |what: &str, variable: &str| {
             Failure::new(Code::Usage, format!("cannot tell where {what} is: HOME is not set"))
                 .hint(format!("export {variable}=/some/private/directory"))
@@ -89,11 +90,11 @@ impl Settings {
         let state = match (state_variable, &home_variable, &dirs) {
             (Some(state), _, _) => state,
             (None, home, Some(dirs)) => {
-                let state = dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned();
+                let state = &dirs.state;
                 match home {
                     // Pins belong to one home: another home of the same user is another rack.
                     Some(home) => state.join("homes").join(short_hash(home)),
-                    None => state,
+                    None => state.clone(),
                 }
             }
             (None, Some(home), None) => home.join("state"),
@@ -101,7 +102,7 @@ impl Settings {
         };
         let home = match (home_variable, &dirs) {
             (Some(home), _) => home,
-            (None, Some(dirs)) => dirs.data_dir().to_owned(),
+            (None, Some(dirs)) => dirs.data.clone(),
             (None, None) => return Err(missing("the home directory", "KEYRACK_HOME")),
         };
         let runtime = path("XDG_RUNTIME_DIR");
@@ -120,7 +121,7 @@ impl Settings {
             search: Search {
                 flag: global.identity.clone(),
                 env: path("KEYRACK_IDENTITY"),
-                ssh_dir: BaseDirs::new().map(|dirs| dirs.home_dir().join(".ssh")),
+                ssh_dir: dirs.map(|dirs| dirs.user.join(".ssh")),
             },
             duration: parsed("KEYRACK_DURATION")?,
             scope: scope()?,
@@ -206,6 +207,33 @@ impl Settings {
     }
 }
 
+/// Where things are of whom nobody told where they are.
+struct Defaults {
+    user: PathBuf,
+    data: PathBuf,
+    state: PathBuf,
+}
+
+impl Defaults {
+    fn find() -> Option<Self> {
+        if variable("HOME").is_some() {
+            let (base, own) = (BaseDirs::new()?, ProjectDirs::from("", "", "keyrack")?);
+            let state = own.state_dir().unwrap_or_else(|| own.data_local_dir()).to_owned();
+            let data = own.data_dir().to_owned();
+            return Some(Self { user: base.home_dir().to_owned(), data, state });
+        }
+        // That crate would ask the C library, and so must not be asked: see `accounts`.
+        let user = accounts::own()?.dir;
+        let within = |name: &str, default: &str| {
+            let named = variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+            named.unwrap_or_else(|| user.join(default)).join("keyrack")
+        };
+        let data = within("XDG_DATA_HOME", ".local/share");
+        let state = within("XDG_STATE_HOME", ".local/state");
+        Some(Self { user, data, state })
+    }
+}
+
 /// The environment for a program: ours, without our own secret variables.
 pub fn inherited() -> BTreeMap<OsString, OsString> {
     env::vars_os()
@@ -240,7 +268,7 @@ pub fn passed_to_another_user() -> Vec<(OsString, OsString)> {
 
 /// The login name of whoever runs this: `human`'s handle in teams.
 pub fn login_name() -> Option<String> {
-    nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name)
+    accounts::own().map(|account| account.name).or_else(|| text("LOGNAME"))
 }
 
 fn owners(global: &Global) -> Outcome<Vec<Owner>> {

@@ -2,7 +2,7 @@
 //! root's command is asked for such an owner is done as that user: in that user's places,
 //! with that user's rights, and with nothing of root's.
 
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -14,8 +14,9 @@ use keyrack_manifest::atomic;
 use keyrack_names::Owner;
 use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{User, geteuid, initgroups, setresgid, setresuid};
+use nix::unistd::{geteuid, setgroups, setresgid, setresuid};
 
+use crate::accounts::{self, Account};
 use crate::args::Command;
 use crate::error::{Code, Context, ExitStatus, Failure, Outcome};
 use crate::settings::{self, Settings};
@@ -114,9 +115,8 @@ impl Kept {
     }
 }
 
-fn find(name: &str) -> Outcome<User> {
-    let user = User::from_name(name).context(|| format!("looking up the user {name}"))?;
-    match user {
+fn find(name: &str) -> Outcome<Account> {
+    match accounts::named(name) {
         None => Err(Failure::new(Code::Absent, format!("there is no user {name}"))
             .hint(format!("useradd --create-home {name}"))),
         Some(user) if user.uid.is_root() => {
@@ -127,7 +127,7 @@ fn find(name: &str) -> Outcome<User> {
 }
 
 /// Runs this very command as `user`, in this process's place. Gives why it could not.
-fn run(user: &User, owner: &Owner) -> Failure {
+fn run(user: &Account, owner: &Owner) -> Failure {
     let become_failed = |errno: Errno| {
         Failure::new(Code::Unexpected, format!("becoming the user {}: {errno}", user.name))
     };
@@ -156,7 +156,7 @@ fn run(user: &User, owner: &Owner) -> Failure {
 }
 
 /// The same in a process of its own; gives its status.
-fn watched(user: &User, owner: &Owner) -> Outcome<u8> {
+fn watched(user: &Account, owner: &Owner) -> Outcome<u8> {
     let doing = || format!("a process of the user {}", user.name);
     let copy = sandbox::in_a_copy(|| {
         let failure = run(user, owner);
@@ -172,9 +172,8 @@ fn watched(user: &User, owner: &Owner) -> Outcome<u8> {
 }
 
 /// Becomes `user` for good: groups, ids, and a session that holds no key of root's.
-fn become_user(user: &User) -> nix::Result<()> {
-    let name = CString::new(user.name.as_str()).map_err(|_| Errno::EINVAL)?;
-    initgroups(&name, user.gid)?;
+fn become_user(user: &Account) -> nix::Result<()> {
+    setgroups(&accounts::groups(user))?;
     setresgid(user.gid, user.gid, user.gid)?;
     setresuid(user.uid, user.uid, user.uid)?;
     match sys::join_anonymous_session() {
@@ -185,7 +184,7 @@ fn become_user(user: &User) -> nix::Result<()> {
 }
 
 /// What a program of that user finds after a log in, and what was said to this command.
-fn environment(user: &User, owner: &Owner) -> Vec<(OsString, OsString)> {
+fn environment(user: &Account, owner: &Owner) -> Vec<(OsString, OsString)> {
     let mut variables = settings::passed_to_another_user();
     let text = |name: &str, value: &Path| (name.into(), value.as_os_str().to_owned());
     variables.extend([

@@ -67,6 +67,25 @@ fn unsafe_is_in_the_named_files() {
     assert_eq!(found, named);
 }
 
+/// It would load modules, which a program that is linked statically cannot: it would end in
+/// a fault, for users that only a module knows. See `keyrack-cli/src/accounts.rs`.
+#[test]
+fn nobody_asks_the_c_library_for_users() {
+    let asking = [
+        concat!("User::", "from_"),
+        concat!("Group::", "from_"),
+        concat!("init", "groups("),
+        concat!("get", "pw"),
+    ];
+    let found: Vec<String> = sources()
+        .iter()
+        .filter(|(path, _)| !path.starts_with("tests"))
+        .filter(|(_, text)| asking.iter().any(|call| text.contains(call)))
+        .map(|(path, _)| path.display().to_string())
+        .collect();
+    assert_eq!(found, [] as [String; 0]);
+}
+
 #[test]
 fn nothing_is_left_to_do_and_nothing_is_ignored() {
     let words = [

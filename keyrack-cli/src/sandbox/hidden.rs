@@ -135,7 +135,7 @@ fn is_private(dir: &Path) -> bool {
 }
 
 fn home_of_account() -> Option<PathBuf> {
-    nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.dir)
+    crate::accounts::own().map(|account| account.dir)
 }
 
 /// Every private key that opens some owner's manifest here, wherever it lies: the owner's
