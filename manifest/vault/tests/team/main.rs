@@ -5,6 +5,7 @@
 
 mod forged;
 mod forged_records;
+mod golden;
 mod hostile;
 mod killed;
 mod life;

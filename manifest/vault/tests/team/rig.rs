@@ -210,7 +210,11 @@ pub fn get(vault: &Vault<'_>, cred: &CredId) -> Result<String, VaultError> {
 }
 
 pub fn slug(name: &str) -> Slug {
-    format!("@all.all.{name}").parse().unwrap()
+    slug_of("@all.all", name)
+}
+
+pub fn slug_of(place: &str, name: &str) -> Slug {
+    format!("{place}.{name}").parse().unwrap()
 }
 
 pub fn now() -> Timestamp {
