@@ -9,9 +9,11 @@ use keyrack_protocol::message::{CapabilityStatus, Registration, Reply, Request, 
 use zeroize::Zeroizing;
 
 use crate::args::{Reach, ScopeArg};
+use crate::daemon::Rack;
 use crate::error::{Code, Failure, Outcome};
 use crate::parent::Parent;
 use crate::settings::Settings;
+use crate::sleeping;
 use crate::tree::{Entry, Minted, TreeError};
 use crate::ui::Ui;
 
@@ -27,7 +29,7 @@ enum Holder {
     /// Nobody: `--no-keyring`.
     Nobody,
     /// A tree that has it already: `--tree`.
-    Tree(CapabilityStatus),
+    Tree(Registration),
     /// A kernel key ring keeps it.
     Ring(Minted),
     /// An environment variable carries it.
@@ -41,10 +43,15 @@ impl Capability {
     ///
     /// # Errors
     /// When no random numbers can be had, or the daemon knows no such tree.
-    pub fn new(reach: &Reach, session: &mut Session, settings: &Settings) -> Outcome<Self> {
+    pub fn new(
+        reach: &Reach,
+        session: &mut Session,
+        rack: &Rack,
+        settings: &Settings,
+    ) -> Outcome<Self> {
         let scope = reach.scope.or(settings.scope).unwrap_or(ScopeArg::Tree);
         if let Some(id) = &reach.tree {
-            return Ok(Self { scope, holder: Holder::Tree(tree(id, session)?) });
+            return Ok(Self { scope, holder: Holder::Tree(tree(id, session, rack, settings)?) });
         }
         let minted = match scope {
             _ if reach.no_keyring => return Ok(Self { scope, holder: Holder::Nobody }),
@@ -65,10 +72,7 @@ impl Capability {
         let secret = match &self.holder {
             Holder::Ring(minted) => minted.secret(),
             Holder::Variable(secret) => secret,
-            Holder::Tree(CapabilityStatus { id, label, scope, rights, .. }) => {
-                let (id, label, scope, rights) = (*id, label.clone(), *scope, *rights);
-                return Some(Registration { id, key: None, rights, label, scope });
-            }
+            Holder::Tree(registration) => return Some(registration.clone()),
             Holder::Nobody | Holder::Refused(_) => return None,
         };
         let (scope, label) = match self.scope {
@@ -149,8 +153,14 @@ impl Capability {
     }
 }
 
-/// The capability whose id begins with `id`, as `status` shows it.
-fn tree(id: &str, session: &mut Session) -> Outcome<CapabilityStatus> {
+/// The capability whose id begins with `id`, as `status` shows it: one that the daemon
+/// knows, or one of a tree that outlived the daemon before.
+fn tree(
+    id: &str,
+    session: &mut Session,
+    rack: &Rack,
+    settings: &Settings,
+) -> Outcome<Registration> {
     let unknown =
         || Failure::new(Code::Absent, "there is no such tree: status shows those there are");
     let Ok(Reply::Status(status)) = session.call(&Request::Status) else { return Err(unknown()) };
@@ -159,7 +169,10 @@ fn tree(id: &str, session: &mut Session) -> Outcome<CapabilityStatus> {
         .into_iter()
         .filter(|tree| !id.is_empty() && tree.id.to_string().starts_with(id));
     match (fitting.next(), fitting.next()) {
-        (Some(tree), None) => Ok(tree),
+        (Some(CapabilityStatus { id, label, scope, rights, .. }), None) => {
+            Ok(Registration { id, key: None, rights, label, scope })
+        }
+        (None, _) if !id.is_empty() => sleeping::find(settings, rack, id).ok_or_else(unknown),
         _ => Err(unknown()),
     }
 }

@@ -43,6 +43,7 @@ mod roster;
 mod sandbox;
 mod settings;
 mod skew;
+mod sleeping;
 mod sockets;
 mod ssh_agent;
 #[cfg(all(target_env = "gnu", not(test)))]

@@ -79,7 +79,8 @@ fn file(settings: &Settings, owner: &Owner) -> PathBuf {
     settings.places.state.join("daemons").join(format!("{owner}.json"))
 }
 
-fn boot() -> String {
+/// This boot's own number.
+pub fn boot() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 

@@ -98,6 +98,31 @@ fn relock_revokes_every_capability_at_once() {
     first.finish().code(5).bytes(b"");
 }
 
+/// A robot that runs for days: its grants end, and the daemon with them. It is not started
+/// again for that.
+#[test]
+fn a_tree_that_outlives_its_daemon_is_granted_to_again() {
+    let rack = passphrased();
+    let script = format!("{UNLOCK} --duration 2s; {GET}; echo; {MEANWHILE}; {GET}");
+    let robot = rack.script(&script).start();
+    rack.sh("until [ -e here ]; do sleep 0.02; done").ok();
+    rack.no_daemon();
+    let status = rack.sh("keyrack status --for bot").text();
+    let tree = status.split("--tree ").nth(1).expect("it sleeps").trim().to_owned();
+    let unlock = format!("{} --tree {tree}", UNLOCK.replace(" --quiet", ""));
+    let said = rack.sh(&unlock);
+    assert!(said.ok().errors().contains(&format!("given to tree {tree} of bash (pid ")), "{said}");
+    // Whoever granted it is no part of the tree.
+    rack.sh(GET).code(5);
+    rack.sh("touch there").ok();
+    robot.finish().ok().bytes(b"value\nvalue");
+    // Of no tree that ended, and of none after a relock.
+    assert!(
+        !rack.sh("keyrack relock --for bot; keyrack status --for bot").text().contains("--tree")
+    );
+    rack.sh(&unlock).code(4);
+}
+
 #[test]
 fn a_lock_without_a_key_is_not_verified() {
     let rack = passphrased();

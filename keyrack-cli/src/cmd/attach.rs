@@ -8,7 +8,7 @@ use crate::error::{Code, Failure, Outcome};
 use crate::grant::Capability;
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{access, daemon, opened, tree};
+use crate::{access, daemon, opened, sleeping, tree};
 
 /// Runs `keyrack attach`.
 pub fn run(args: &Attach, settings: &Settings, ui: &Ui) -> Outcome {
@@ -23,9 +23,10 @@ pub fn run(args: &Attach, settings: &Settings, ui: &Ui) -> Outcome {
     if settings.dry_run {
         return ui.would(format!("{owner}: a capability would be given"), object);
     }
-    let capability = Capability::new(&args.reach, &mut session, settings)?;
-    if let Some(registration) = capability.registration(owner, rack.id) {
-        let request = Request::Mint { capability: registration, slugs: None };
+    let capability = Capability::new(&args.reach, &mut session, &rack, settings)?;
+    let registration = capability.registration(owner, rack.id);
+    if let Some(capability) = registration.clone() {
+        let request = Request::Mint { capability, slugs: None };
         match session.call(&request).map_err(|e| daemon::failure(&e, owner))? {
             Reply::Done { .. } => {}
             Reply::Refused { message, .. } => {
@@ -46,6 +47,7 @@ pub fn run(args: &Attach, settings: &Settings, ui: &Ui) -> Outcome {
         socket: session.path().to_owned(),
     };
     if capability.hand_over(entry, || false, ui)? {
+        registration.iter().for_each(|given| sleeping::remember(settings, &rack, given));
         return if ui.json { ui.object(&object) } else { Ok(()) };
     }
     Err(Failure::new(Code::Denied, format!("{owner}: the calling program was given no capability"))

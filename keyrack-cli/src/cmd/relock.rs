@@ -11,7 +11,7 @@ use crate::daemon;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{audit_log, opened, pending, sockets, tree, wanted, whereabouts};
+use crate::{audit_log, opened, pending, sleeping, sockets, tree, wanted, whereabouts};
 
 /// Runs `keyrack relock`.
 pub fn run(args: &Relock, settings: &Settings, ui: &Ui) -> Outcome {
@@ -123,6 +123,7 @@ pub fn in_silence(owner: &Owner, settings: &Settings) -> Outcome<Locked> {
         None => access::lock(settings, owner),
     };
     tree::forget(owner, &settings.home_tag());
+    sleeping::forget(settings, owner);
     match asked {
         Ok(()) => {
             sockets::sweep(&paths);

@@ -14,7 +14,7 @@ use crate::args;
 use crate::error::{Context, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{access, level, opened, pending, skew, when};
+use crate::{access, level, opened, pending, skew, sleeping, when};
 
 /// Runs `keyrack status`.
 pub fn run(args: &args::Status, settings: &Settings, ui: &Ui) -> Outcome {
@@ -165,7 +165,28 @@ impl Row {
             }
             Err(_) => row.state = State::Unreachable,
         }
+        // Whoever may not see the names of keys is not shown who reads them either.
+        if row.state == State::Locked || row.grants.is_some() {
+            row.add_sleeping(settings);
+        }
         row
+    }
+
+    /// The trees that outlived a daemon: the one that lives does not know them.
+    fn add_sleeping(&mut self, settings: &Settings) {
+        for (id, label, scope) in sleeping::list(settings, &self.owner) {
+            let id = id.short();
+            if self.trees.iter().all(|tree| tree.id != id) {
+                self.trees.push(Tree {
+                    id,
+                    label,
+                    scope,
+                    rights: Rights::TREE,
+                    awake: 0,
+                    slugs: 0,
+                });
+            }
+        }
     }
 
     /// Owner, key, expiry, last reader, level: a line for each grant, else one.
@@ -201,6 +222,10 @@ impl Row {
         let mut lines: Vec<String> =
             self.waiting.iter().map(|who| format!("{owner}: {who}")).collect();
         lines.extend(self.trees.iter().map(|tree| {
+            if tree.slugs == 0 {
+                let unlock = format!("keyrack unlock --for {owner} --tree {}", tree.id);
+                return format!("{owner}: tree {} of {} sleeps: {unlock}", tree.id, tree.label);
+            }
             let asleep = if tree.awake == 0 { ", asleep" } else { "" };
             let plural = if tree.slugs == 1 { "" } else { "s" };
             format!(

@@ -22,7 +22,7 @@ use crate::team::Shelf;
 use crate::team::offered::{Offer, Offered};
 use crate::ui::Ui;
 use crate::wanted::Selection;
-use crate::{access, drops, tree, values, when};
+use crate::{access, drops, sleeping, tree, values, when};
 
 mod report;
 mod shared;
@@ -288,12 +288,13 @@ fn hand_over<'v>(
     }
     let rack = opened.rack();
     let mut session = rack.attach_or_start(begun.anchor.as_ref(), settings, ui)?;
-    let capability = Capability::new(&args.reach, &mut session, settings)?;
+    let capability = Capability::new(&args.reach, &mut session, &rack, settings)?;
+    let registration = capability.registration(&opened.owner, rack.id);
     let unlocked = Unlocked {
         generation: begun.generation,
         grants,
         known,
-        capability: capability.registration(&opened.owner, rack.id),
+        capability: registration.clone(),
         ends_with: begun.anchor.as_ref().map(|anchor| anchor.process.clone()),
     };
     push::unlocked(&mut session, &opened.owner, unlocked)?;
@@ -304,5 +305,8 @@ fn hand_over<'v>(
         socket: session.path().to_owned(),
     };
     let given = capability.hand_over(entry, || report::serves_itself(opened, settings), ui)?;
+    if let Some(registration) = registration.filter(|_| given) {
+        sleeping::remember(settings, &rack, &registration);
+    }
     Ok((lines, given))
 }

@@ -99,6 +99,16 @@ impl RackSecret {
     pub fn audit_key(&self) -> Key {
         Key::derive(&self.0.0, &[b"keyrack/v1/audit"])
     }
+
+    /// Hides the key of a capability, and shows it again: each byte is combined by XOR with
+    /// one of a key that serves for this capability alone, and no capability ever has a
+    /// second key. What was changed meanwhile shows a key that nobody holds.
+    pub fn veil(&self, id: &CapabilityId, key: &Key) -> Key {
+        let pad = Key::derive(&self.0.0, &[b"keyrack/v1/veil", id.as_bytes()]);
+        let mut veiled = key.clone();
+        veiled.0.iter_mut().zip(pad.0).for_each(|(byte, pad)| *byte ^= pad);
+        veiled
+    }
 }
 
 /// The MAC on a sealed drop that an unlocked session leaves: HMAC-SHA256 under
