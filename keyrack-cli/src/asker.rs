@@ -1,7 +1,9 @@
-//! How a person is asked: by descriptor, on the terminal, or through an askpass program.
+//! How a person is asked: by descriptor, on the terminal, or, where there is none, by a
+//! program that shows a dialog.
 
 use std::ffi::OsString;
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +12,7 @@ use keyrack_names::Secret;
 
 use crate::error::{Code, Failure, Outcome};
 use crate::ui::stderr;
-use crate::{prompt, sys};
+use crate::{pinentry, prompt, sys};
 
 /// What may be done to reach a person.
 #[derive(Debug, Default)]
@@ -24,11 +26,29 @@ pub struct Asker {
     /// Where a passphrase or PIN can be read, one line.
     pub passphrase_fd: Option<RawFd>,
     /// The program to ask with where there is no terminal.
-    pub askpass: Option<OsString>,
+    pub dialog: Option<Dialog>,
     /// Whether somebody was to be asked and nobody was there.
     pub unanswered: AtomicBool,
     /// What `passphrase_fd` said: it can be read only once.
     pub told: Mutex<Option<Secret>>,
+}
+
+/// A program that asks.
+#[derive(Debug)]
+pub enum Dialog {
+    /// One like ssh's: the question is its argument, the answer its output.
+    Askpass(OsString),
+    /// GnuPG's.
+    Pinentry(PathBuf),
+}
+
+impl Dialog {
+    fn ask(&self, question: &str) -> Option<Secret> {
+        match self {
+            Self::Askpass(program) => prompt::by_program(program, question),
+            Self::Pinentry(program) => pinentry::ask(program, question),
+        }
+    }
 }
 
 impl Asker {
@@ -50,7 +70,7 @@ impl Asker {
 
     /// Whether a person is there.
     pub fn has_person(&self) -> bool {
-        !self.no_input && (prompt::has_terminal() || self.askpass.is_some())
+        !self.no_input && (prompt::has_terminal() || self.dialog.is_some())
     }
 
     /// Whether a passphrase or PIN can be had, be it from a descriptor.
@@ -72,8 +92,8 @@ impl Asker {
         if prompt::has_terminal() {
             return Ok(prompt::on_terminal(&format!("{question}: ")));
         }
-        match &self.askpass {
-            Some(program) => Ok(prompt::by_program(program, question)),
+        match &self.dialog {
+            Some(dialog) => Ok(dialog.ask(question)),
             None => {
                 Err(Failure::new(Code::NeedsPerson, "a person is needed, and there is no terminal"))
             }

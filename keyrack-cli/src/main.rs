@@ -31,6 +31,7 @@ mod opened;
 mod ownkey;
 mod parent;
 mod pending;
+mod pinentry;
 mod process;
 mod project;
 mod prompt;

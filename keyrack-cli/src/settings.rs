@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::accounts;
 use crate::args::{Global, ScopeArg};
-use crate::asker::Asker;
+use crate::asker::{Asker, Dialog};
 
 use crate::error::{Code, Failure, Outcome};
 use crate::sys;
@@ -146,7 +146,7 @@ impl Settings {
                 yes: global.yes,
                 reaches_hardware: true,
                 passphrase_fd: passphrase_fd()?,
-                askpass: askpass(),
+                dialog: dialog(),
                 ..Asker::default()
             }),
         };
@@ -296,11 +296,21 @@ fn passphrase_fd() -> Outcome<Option<RawFd>> {
     Ok(Some(fd))
 }
 
-fn askpass() -> Option<OsString> {
-    variable("KEYRACK_ASKPASS").or_else(|| {
-        let display = variable("DISPLAY").is_some() || variable("WAYLAND_DISPLAY").is_some();
-        variable("SSH_ASKPASS").filter(|_| display)
-    })
+/// `KEYRACK_ASKPASS`; and where there is a display, `SSH_ASKPASS`, else pinentry.
+fn dialog() -> Option<Dialog> {
+    if let Some(program) = variable("KEYRACK_ASKPASS") {
+        return Some(Dialog::Askpass(program));
+    }
+    let display = variable("DISPLAY").is_some() || variable("WAYLAND_DISPLAY").is_some();
+    if !display {
+        return None;
+    }
+    if let Some(program) = variable("SSH_ASKPASS") {
+        return Some(Dialog::Askpass(program));
+    }
+    let places = env::split_paths(&variable("PATH")?).collect::<Vec<_>>();
+    let mut programs = places.iter().map(|dir| dir.join("pinentry"));
+    programs.find(|path| path.is_absolute() && path.is_file()).map(Dialog::Pinentry)
 }
 
 /// A variable, where an empty one is the same as none.

@@ -111,3 +111,22 @@ fn an_askpass_program_serves_where_there_is_no_terminal() {
     rack.sh(&with).ok().bytes(b"value");
     assert_eq!(rack.sh("wc -l <asked").text().trim(), "1");
 }
+
+/// GnuPG's dialog, as far as the protocol goes: this one types by itself.
+#[test]
+fn pinentry_serves_where_there_is_a_display_and_no_terminal() {
+    let rack = rack();
+    let dialog = "#!/bin/sh\necho OK\nwhile read -r line; do echo \"$line\" >>../said; \
+        case $line in GETPIN) echo 'D open%20sesame'; echo OK;; *) echo OK;; esac; done\n";
+    let dialog = rack.write("work/dialogs/pinentry", dialog);
+    std::fs::set_permissions(&dialog, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("ours");
+    let with = "export PATH=$PWD/dialogs:$PATH; keyrack unlock --for bot --accept-drops && keyrack get --for bot --key TOKEN";
+    rack.sh(&format!("export DISPLAY=:0; {with}")).ok().bytes(b"value");
+    let said = rack.sh("cat ../said").text();
+    assert!(said.contains("SETDESC ") && said.contains("id_ed25519_bot"), "{said}");
+    rack.sh("keyrack relock --for bot").ok();
+    // Without a display nobody would see it.
+    rack.sh(with).code(8);
+    rack.sh(&format!("export DISPLAY=:0 KEYRACK_NO_INPUT=1; {with}")).code(8);
+}
