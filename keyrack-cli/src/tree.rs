@@ -19,8 +19,9 @@ use crate::sys::{self, Serial};
 
 /// As [`POSSESSOR_ONLY`], and any process of the user may find and read it.
 const USER_READABLE: u32 = 0x3f0b_0000;
-/// A user's whole quota is 20,000 bytes: leave most of it to others.
-const MAX_PAYLOAD: usize = 8 * 1024;
+/// The kernel updates a key by at most a page, the secret's own line included. A user's
+/// whole quota is 20,000 bytes.
+const MAX_PAYLOAD: usize = 4096 - 128;
 const MAGIC: &str = "keyrack/1";
 
 /// Where one owner's rack is found, as the tree remembers it.
