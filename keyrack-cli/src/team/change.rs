@@ -96,6 +96,25 @@ pub fn look<T>(
     look(&Look { vault: &vault, shelf: &shelf, place: &shelf.place, opened: &opened })
 }
 
+/// Says what was done; or, where nothing was to be, what would have been.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn done(
+    words: impl std::fmt::Display,
+    object: serde_json::Value,
+    place: &Place,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome {
+    if settings.dry_run {
+        return ui.would(format!("{words} (nothing was done)"), object);
+    }
+    ui.done(words.to_string(), object)?;
+    to_share(place, ui);
+    Ok(())
+}
+
 /// Where the vault is a clone, others see a change when it was exchanged: says so, last.
 pub fn to_share(place: &Place, ui: &Ui) {
     let repository = Repository::of(&place.dir, false).ok().flatten();

@@ -38,8 +38,8 @@ pub fn set(
     let there = credential::to_write(&vault, &slug, place)?.map(|record| record.cred_id);
     may_write(args, there.as_ref(), &entry, &vault, place)?;
     if settings.dry_run {
-        ui.say(format!("{}: {slug} would be set in {}", place.owner, place.name));
-        return Ok(());
+        let object = serde_json::json!({ "owner": place.owner, "slug": slug, "vault": place.name });
+        return ui.would(format!("{}: {slug} would be set in {}", place.owner, place.name), object);
     }
     let value = super::value(args, &slug, &place.owner, ui)?;
     let new = NewRecord {

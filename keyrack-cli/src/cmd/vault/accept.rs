@@ -40,8 +40,9 @@ pub fn accept(owner: &Owner, args: &VaultAccept, settings: &Settings, ui: &Ui) -
     }
     let location = location(args, &invitation)?;
     if settings.dry_run {
-        ui.say(format!("{owner}: the vault at {location} would be joined"));
-        return Ok(());
+        let object =
+            serde_json::json!({ "owner": owner, "location": location.to_string(), "member": true });
+        return ui.would(format!("{owner}: the vault at {location} would be joined"), object);
     }
     let found = Found::look(&location, args, &invitation, settings, ui)?;
     let joined = join(&found, args, &invitation, &mut opened, settings, ui);

@@ -47,8 +47,8 @@ pub fn run(args: &VaultCreate, settings: &Settings, ui: &Ui) -> Outcome {
         _ => settings.places.vault(&name),
     };
     if settings.dry_run {
-        ui.say(format!("{owner}: {name} would be made at {}", dir.display()));
-        return Ok(());
+        let object = serde_json::json!({ "owner": owner, "vault": name, "location": dir });
+        return ui.would(format!("{owner}: {name} would be made at {}", dir.display()), object);
     }
     if let Some(Location::Remote(url)) = &at {
         clone(url, &dir, ui)?;

@@ -9,7 +9,7 @@ use keyrack_vault::{NewRecord, RecordMeta, Visibility};
 use crate::args::{VaultClaim, VaultShare, VaultTransfer, WhichVault};
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
-use crate::team::change::{Change, change, to_share};
+use crate::team::change::{Change, change, done};
 use crate::team::{acts, credential, words};
 use crate::ui::Ui;
 use crate::{push, values, wanted};
@@ -40,9 +40,7 @@ pub fn share(args: &VaultShare, settings: &Settings, ui: &Ui) -> Outcome {
     })?;
     let with = args.with.as_ref().map_or("every member".to_owned(), Owner::to_string);
     let object = serde_json::json!({ "vault": place.name, "slug": slug, "with": args.with });
-    ui.done(format!("{slug} is shared with {with} in {}", place.name), object)?;
-    to_share(&place, ui);
-    Ok(())
+    done(format!("{slug} is shared with {with} in {}", place.name), object, &place, settings, ui)
 }
 
 fn is_shared(making: &Change<'_, '_>, cred: &CredId) -> Outcome<bool> {
@@ -106,12 +104,7 @@ pub fn adopt(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
     })?;
     let object = serde_json::json!({ "owner": place.owner, "vault": place.name, "moved": moved });
     let words = format!("{}: {} credentials are in {} now", place.owner, moved.len(), place.name);
-    if settings.dry_run {
-        return ui.would(words, object);
-    }
-    ui.done(words, object)?;
-    to_share(&place, ui);
-    Ok(())
+    done(words, object, &place, settings, ui)
 }
 
 /// What a record is to say of what an entry says.
@@ -143,11 +136,10 @@ pub fn unshare(args: &VaultShare, settings: &Settings, ui: &Ui) -> Outcome {
         Ok(making.place.clone())
     })?;
     let object = serde_json::json!({ "vault": place.name, "slug": slug, "with": args.with });
-    ui.done(format!("{slug} is private in {} again", place.name), object)?;
+    done(format!("{slug} is private in {} again", place.name), object, &place, settings, ui)?;
     ui.warn(format!("{slug} was readable, so it needs a new value"));
     let (owner, name) = (&place.owner, &place.name);
     ui.hint(format!("keyrack set --for {owner} --vault {name} --key {slug}"));
-    to_share(&place, ui);
     Ok(())
 }
 
@@ -166,9 +158,7 @@ pub fn transfer(args: &VaultTransfer, settings: &Settings, ui: &Ui) -> Outcome {
         Ok(making.place.clone())
     })?;
     let object = serde_json::json!({ "vault": place.name, "slug": slug, "to": args.to });
-    ui.done(format!("{slug} in {} is {}'s now", place.name, args.to), object)?;
-    to_share(&place, ui);
-    Ok(())
+    done(format!("{slug} in {} is {}'s now", place.name, args.to), object, &place, settings, ui)
 }
 
 /// Runs `keyrack vault claim`: takes a private credential that another member gave.
@@ -190,9 +180,7 @@ pub fn claim(args: &VaultClaim, settings: &Settings, ui: &Ui) -> Outcome {
         Ok(making.place.clone())
     })?;
     let object = serde_json::json!({ "owner": place.owner, "vault": place.name, "slug": slug });
-    ui.done(format!("{slug} in {} is {}'s now", place.name, place.owner), object)?;
-    to_share(&place, ui);
-    Ok(())
+    done(format!("{slug} in {} is {}'s now", place.name, place.owner), object, &place, settings, ui)
 }
 
 /// Takes a credential out of a vault, and out of this owner's daemon.
@@ -215,7 +203,11 @@ pub fn delete(which: Option<&str>, slug: &Slug, settings: &Settings, ui: &Ui) ->
     let object = serde_json::json!({
         "owner": place.owner, "vault": place.name, "slug": slug, "deleted": true,
     });
-    ui.done(format!("{}: {slug} is deleted from {}", place.owner, place.name), object)?;
-    to_share(&place, ui);
-    Ok(())
+    done(
+        format!("{}: {slug} is deleted from {}", place.owner, place.name),
+        object,
+        &place,
+        settings,
+        ui,
+    )
 }

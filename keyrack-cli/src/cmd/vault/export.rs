@@ -23,8 +23,11 @@ pub fn run(args: &VaultExport, settings: &Settings, ui: &Ui) -> Outcome {
             return Err(Failure::new(Code::Conflict, message));
         }
         if settings.dry_run {
-            ui.say(format!("{} would be copied to {}", looking.place.name, to.display()));
-            return Ok(());
+            let object = serde_json::json!({ "vault": looking.place.name, "to": to });
+            return ui.would(
+                format!("{} would be copied to {}", looking.place.name, to.display()),
+                object,
+            );
         }
         let files = copy(&looking.place.dir, to)?;
         let name = &looking.place.name;

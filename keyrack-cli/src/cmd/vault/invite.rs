@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::args::{RoleArg, VaultConfirm, VaultHandle, VaultInvite, WhichVault};
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
-use crate::team::change::{Change, change, look, to_share};
+use crate::team::change::{Change, change, done, look, to_share};
 use crate::team::{Place, acts, card, words};
 use crate::ui::Ui;
 
@@ -51,8 +51,8 @@ pub fn run(args: &VaultInvite, settings: &Settings, ui: &Ui) -> Outcome {
         Ok(Some((invitation, making.place.clone())))
     })?;
     let Some((invitation, place)) = invitation else {
-        ui.say(format!("{} would be invited as {}", args.handle, words::a(role)));
-        return Ok(());
+        let object = serde_json::json!({ "handle": args.handle, "role": role.as_str() });
+        return ui.would(format!("{} would be invited as {}", args.handle, words::a(role)), object);
     };
     let invitation = Invitation { location: Some(location(&place)), ..invitation };
     ui.say(format!("{} is invited to {} as {}", args.handle, place.name, words::a(role)));
@@ -157,9 +157,13 @@ pub fn cancel(args: &VaultHandle, settings: &Settings, ui: &Ui) -> Outcome {
         Ok(making.place.clone())
     })?;
     let object = serde_json::json!({ "vault": place.name, "handle": handle, "cancelled": true });
-    ui.done(format!("{handle} is not invited to {} any more", place.name), object)?;
-    to_share(&place, ui);
-    Ok(())
+    done(
+        format!("{handle} is not invited to {} any more", place.name),
+        object,
+        &place,
+        settings,
+        ui,
+    )
 }
 
 /// The open invitation of a handle.
@@ -197,7 +201,5 @@ pub fn confirm(args: &VaultConfirm, settings: &Settings, ui: &Ui) -> Outcome {
         Ok(making.place.clone())
     })?;
     let object = serde_json::json!({ "vault": place.name, "handle": handle, "confirmed": true });
-    ui.done(format!("{handle} is a member of {}", place.name), object)?;
-    to_share(&place, ui);
-    Ok(())
+    done(format!("{handle} is a member of {}", place.name), object, &place, settings, ui)
 }

@@ -10,7 +10,7 @@ use super::invite::role;
 use crate::args::{MembersAct, VaultHandle, VaultRole, WhichVault};
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
-use crate::team::change::{change, look, to_share};
+use crate::team::change::{change, done, look};
 use crate::team::{Place, acts, daemons, place, words};
 use crate::ui::Ui;
 
@@ -76,16 +76,12 @@ fn remove(args: &VaultHandle, settings: &Settings, ui: &Ui) -> Outcome {
         forget(&member, making.place, settings);
         Ok((making.place.clone(), exposed_to(making.vault, &member.member_id)))
     })?;
-    if settings.dry_run {
-        ui.say(format!("{handle} would be removed from {}", place.name));
-        return Ok(());
-    }
     let object = serde_json::json!({
         "vault": place.name, "handle": handle, "removed": true, "needsRotation": exposed,
     });
-    ui.done(format!("{handle} is removed from {}; its keys are replaced", place.name), object)?;
+    let words = format!("{handle} is removed from {}; its keys are replaced", place.name);
+    done(words, object, &place, settings, ui)?;
     needs_values(&place, handle.as_str(), &exposed, ui);
-    to_share(&place, ui);
     Ok(())
 }
 
@@ -140,9 +136,9 @@ fn set_role(args: &VaultRole, settings: &Settings, ui: &Ui) -> Outcome {
     let object = serde_json::json!({
         "vault": place.name, "handle": handle, "role": role.as_str(), "needsRotation": exposed,
     });
-    ui.done(format!("{handle} is {} of {} now", words::a(role), place.name), object)?;
+    let words = format!("{handle} is {} of {} now", words::a(role), place.name);
+    done(words, object, &place, settings, ui)?;
     needs_values(&place, handle.as_str(), &exposed, ui);
-    to_share(&place, ui);
     Ok(())
 }
 
@@ -150,13 +146,15 @@ fn set_role(args: &VaultRole, settings: &Settings, ui: &Ui) -> Outcome {
 pub fn leave(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
     let (mut opened, shelf) = place::meant(args.vault.as_deref(), settings, ui)?;
     let place = shelf.place.clone();
+    let words = format!("{} is no member of {} any more", place.owner, place.name);
+    let object = serde_json::json!({ "owner": place.owner, "vault": place.name, "left": true });
+    if settings.dry_run {
+        return done(words, object, &place, settings, ui);
+    }
     match shelf.open(&mut opened, settings) {
         Ok(mut vault) => {
             if !ui.asker.agrees(&format!("leave {}?", place.name))? {
                 return Err(Failure::new(Code::NeedsPerson, "nothing was changed"));
-            }
-            if settings.dry_run {
-                return Ok(());
             }
             let (me, key) = (*vault.me(), opened.manifest.signing.key.clone());
             vault.leave(Timestamp::now()).map_err(|error| words::vault(error, &place))?;
@@ -171,10 +169,7 @@ pub fn leave(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
         manifest.keys.retain(|_, entry| entry.vault != place.name);
         Ok(())
     })?;
-    let object = serde_json::json!({ "owner": place.owner, "vault": place.name, "left": true });
-    ui.done(format!("{} is no member of {} any more", place.owner, place.name), object)?;
-    to_share(&place, ui);
-    Ok(())
+    done(words, object, &place, settings, ui)
 }
 
 /// Runs `keyrack vault rotate`.
@@ -187,17 +182,9 @@ pub fn rotate(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
         }
         Ok(making.place.clone())
     })?;
-    if settings.dry_run {
-        ui.say(format!("{} would get new keys", place.name));
-        return Ok(());
-    }
     let object = serde_json::json!({ "vault": place.name, "rotated": true });
-    ui.done(
-        format!("{} has new keys; every shared credential is sealed anew", place.name),
-        object,
-    )?;
-    to_share(&place, ui);
-    Ok(())
+    let words = format!("{} has new keys; every shared credential is sealed anew", place.name);
+    done(words, object, &place, settings, ui)
 }
 
 /// How many are members now.

@@ -28,6 +28,9 @@ pub fn run(args: &VaultPolicy, settings: &Settings, ui: &Ui) -> Outcome {
         }
         Ok(policy)
     })?;
+    if settings.dry_run {
+        ui.say("nothing was done");
+    }
     show(&policy, ui)
 }
 

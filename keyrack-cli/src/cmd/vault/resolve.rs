@@ -9,7 +9,7 @@ use crate::args::{Keep, KeyArg, VaultResolve};
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
 use crate::team::acts;
-use crate::team::change::{Change, Look, change, look};
+use crate::team::change::{Change, Look, change, done, look};
 use crate::ui::Ui;
 
 /// Runs `keyrack vault resolve`.
@@ -38,7 +38,7 @@ pub fn run(args: &VaultResolve, settings: &Settings, ui: &Ui) -> Outcome {
     })?;
     let (count, place) = settled;
     let object = serde_json::json!({ "vault": place.name, "resolved": count });
-    ui.done(format!("{}: {count} settled", place.name), object)
+    done(format!("{}: {count} settled", place.name), object, &place, settings, ui)
 }
 
 /// The credentials that there is something to decide about, as far as they are meant.

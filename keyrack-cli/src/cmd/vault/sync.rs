@@ -28,8 +28,8 @@ pub fn run(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
         );
     }
     if settings.dry_run {
-        ui.say(format!("{} would be exchanged with its remote", place.name));
-        return Ok(());
+        let object = serde_json::json!({ "owner": place.owner, "vault": place.name });
+        return ui.would(format!("{} would be exchanged with its remote", place.name), object);
     }
     let exchange = Exchange { shelf: &shelf, opened: &mut opened, repository, settings, ui };
     let done = exchange.run()?;
