@@ -23,6 +23,12 @@ fn from_the_box_to_get(firmware: Firmware) {
 }
 
 #[test]
+fn from_the_box_to_get_on_firmware_4_3() {
+    need_virtual_reader!();
+    from_the_box_to_get(Firmware::V4_3);
+}
+
+#[test]
 fn from_the_box_to_get_on_firmware_5_2() {
     need_virtual_reader!();
     from_the_box_to_get(Firmware(5, 2, 7));

@@ -15,13 +15,16 @@ use crate::management::Management;
 use crate::objects::Objects;
 use crate::tlv::{Tlv, tlv};
 
-/// The applications of a YubiKey, by the front of their names. Only PIV does anything.
+/// The applications of a YubiKey, by the front of their names: PIV, and those that matter
+/// only because they are chosen instead; the first is for one-time passwords.
 const PIV: &[u8] = &[0xa0, 0, 0, 3, 8];
 const OTHERS: [&[u8]; 3] = [
     &[0xa0, 0, 0, 5, 0x27, 0x20, 1],
     &[0xa0, 0, 0, 5, 0x27, 0x47, 0x11, 0x17],
     &[0xa0, 0, 0, 6, 0x47, 0x2f, 0, 1],
 ];
+/// The first firmware that tells its number to PIV.
+const SERIES_5: Firmware = Firmware(5, 0, 0);
 /// The slot of the key that attests.
 const ATTESTING: u8 = 0xf9;
 const PIN: u8 = 0x80;
@@ -60,6 +63,8 @@ pub struct Card {
 #[derive(Debug, Clone, Default)]
 struct Power {
     selected: bool,
+    /// The application for one-time passwords is chosen.
+    otp: bool,
     /// The PIN was right, and no other application was chosen since.
     verified: bool,
     /// The PIN was right, and no key was used since.
@@ -179,6 +184,7 @@ impl Card {
         let data = match Act::of(&command) {
             Act::Select => self.select(&command.data)?,
             Act::GetResponse => rest,
+            _ if self.power.otp => self.one_time_password(&command)?,
             _ if !self.power.selected => return Err(Status::UNKNOWN),
             act => self.perform(act, &command, now, finger)?,
         };
@@ -187,7 +193,11 @@ impl Card {
 
     fn select(&mut self, name: &[u8]) -> Answer {
         if name.starts_with(PIV) {
-            // Choosing again what is chosen changes nothing: a verified PIN stays.
+            // Choosing again what is chosen changes nothing, and a verified PIN stays; but
+            // series 4 forgets it.
+            if !self.power.selected || self.firmware < SERIES_5 {
+                self.reset();
+            }
             self.power.selected = true;
             let name = tlv(0x4f, &[0, 0, 0x10, 0, 1, 0]);
             let authority = tlv(0x79, &tlv(0x4f, PIV));
@@ -195,15 +205,25 @@ impl Card {
         }
         if OTHERS.iter().any(|other| name.starts_with(other)) {
             self.reset();
+            self.power.otp = name.starts_with(OTHERS[0]);
             return Ok(Vec::new());
         }
         Err(Status::NOT_FOUND)
+    }
+
+    /// The one thing that is asked of it here: where series 4 has its number.
+    fn one_time_password(&self, c: &Command) -> Answer {
+        match (c.instruction, c.p1) {
+            (0x01, 0x10) => Ok(self.serial.to_be_bytes().to_vec()),
+            _ => Err(Status::UNKNOWN),
+        }
     }
 
     fn perform(&mut self, act: Act, c: &Command, now: Instant, finger: &dyn Finger) -> Answer {
         let nothing = |()| Vec::new();
         match act {
             Act::Version => Ok(self.firmware.bytes().to_vec()),
+            Act::Serial if self.firmware < SERIES_5 => Err(Status::UNKNOWN),
             Act::Serial => Ok(self.serial.to_be_bytes().to_vec()),
             Act::GetData => self.objects.get(&c.data, self.power.verified),
             Act::Verify => self.verify(c).map(nothing),

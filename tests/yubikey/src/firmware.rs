@@ -8,6 +8,8 @@ use std::str::FromStr;
 pub struct Firmware(pub u8, pub u8, pub u8);
 
 impl Firmware {
+    /// Of series 4: without metadata, with its number elsewhere, and a short memory.
+    pub const V4_3: Self = Self(4, 3, 7);
     /// The last before AES management keys were the rule.
     pub const V5_4: Self = Self(5, 4, 3);
     /// With an AES management key from the factory.

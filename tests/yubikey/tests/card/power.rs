@@ -59,3 +59,15 @@ fn malformed_commands_are_refused() {
     }
     assert_eq!(talk.card.pin_tries(), 3);
 }
+
+#[test]
+fn series_4_has_its_number_elsewhere_and_forgets_the_pin_when_chosen_again() {
+    let mut talk = Talk::with(Firmware::V4_3);
+    assert_eq!(talk.say(0xf8, 0, 0, &[]), Err(Status::UNKNOWN));
+    talk.verify(PIN).expect("the factory's PIN");
+    talk.select();
+    assert!(!talk.card.is_verified());
+    talk.ok(0xa4, 4, 0, OTP);
+    assert_eq!(talk.ok(0x01, 0x10, 0, &[]), 11_223_344_u32.to_be_bytes());
+    assert_eq!(talk.say(0xfd, 0, 0, &[]), Err(Status::UNKNOWN));
+}
