@@ -56,6 +56,7 @@ sessions! {
     trust
     unlock
     vault
+    vaults
 }
 
 fn with_a_key() -> Rack {
