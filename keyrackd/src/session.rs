@@ -14,6 +14,7 @@ use keyrack_protocol::peer::Seen;
 
 use crate::clock;
 use crate::daemon::{Act, Daemon, channel_name};
+use crate::harden;
 use crate::rack::{Denial, NewGrant, Pushed, Verdict, set};
 use crate::sealed::{Broken, Sealed};
 
@@ -111,6 +112,7 @@ impl Session<'_> {
                 note.is("forget", "");
                 note.slugs.clone_from(&forget.slugs);
                 let count = self.daemon.rack.borrow_mut().forget(self.asker, &forget);
+                harden::trim_heap();
                 count.map(|count| Reply::Done { count }).map_err(Fault::from)
             }
             Request::Revoke { capability } => {
