@@ -116,11 +116,6 @@ impl Loaded {
         Ok(loaded)
     }
 
-    /// Whether everything is there, and all that is there is believed.
-    pub(super) fn is_whole(&self) -> bool {
-        self.lost.is_empty() && self.quarantined.is_empty()
-    }
-
     /// Settles which record of one credential is believed.
     fn settle(
         &mut self,

@@ -100,11 +100,8 @@ impl<'s> Vault<'s> {
         let records = seen.map(|seen| seen.records.clone()).unwrap_or_default();
         let mut vault = Self::with(store, actor.clone(), chain, ring);
         vault.load(&records)?;
-        if vault.loaded.is_whole() || !vault.is_behind()? {
-            Ok(vault)
-        } else {
-            Err(VaultError::Busy)
-        }
+        // Of what was listed while somebody replaced the keys, anything may be missing.
+        if vault.is_behind()? { Err(VaultError::Busy) } else { Ok(vault) }
     }
 
     /// A vault whose records are not read yet.
