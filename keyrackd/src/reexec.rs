@@ -12,12 +12,16 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 
 use keyrack_protocol::peer;
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::fexecve;
 
 use crate::args::SECOND_STAGE;
 use crate::harden;
+
+/// How often a copy that is held is sealed again.
+const SEAL_AGAIN: u32 = 10;
 
 /// How the start window of this process stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,10 +83,23 @@ fn execute_copy() -> io::Result<Infallible> {
         | SealFlag::F_SEAL_SHRINK
         | SealFlag::F_SEAL_GROW
         | SealFlag::F_SEAL_SEAL;
-    fcntl(&copy, FcntlArg::F_ADD_SEALS(all))?;
+    seal(&copy, all)?;
     let args = [c"keyrackd".to_owned(), CString::new(format!("{SECOND_STAGE}{nonce}"))?];
     let environment: [CString; 0] = [];
     Ok(fexecve(&copy, &args, &environment)?)
+}
+
+/// The kernel refuses while anything, such as its own compaction, holds one of the pages: it
+/// waits a sixth of a second, and a busy machine takes longer.
+fn seal(copy: &File, seals: SealFlag) -> io::Result<()> {
+    let mut sealed = fcntl(copy, FcntlArg::F_ADD_SEALS(seals));
+    for _ in 0..SEAL_AGAIN {
+        if sealed != Err(Errno::EBUSY) {
+            break;
+        }
+        sealed = fcntl(copy, FcntlArg::F_ADD_SEALS(seals));
+    }
+    Ok(sealed.map(drop)?)
 }
 
 fn executable_memory(name: &str) -> io::Result<File> {
