@@ -20,8 +20,8 @@ use nix::unistd::fexecve;
 use crate::args::SECOND_STAGE;
 use crate::harden;
 
-/// How often a copy that is held is sealed again.
-const SEAL_AGAIN: u32 = 10;
+/// How often another copy is made for one that is held.
+const COPY_AGAIN: u32 = 10;
 
 /// How the start window of this process stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,16 @@ pub(crate) fn shut_window(nonce: Option<&str>) -> Result<Window, Tampered> {
             None => Err(Tampered),
         };
     }
-    match execute_copy() {
+    // The kernel seals no copy of which anything, such as its own compaction, holds a page:
+    // another copy lies elsewhere.
+    let mut made = execute_copy();
+    for _ in 0..COPY_AGAIN {
+        match made {
+            Err(e) if e.raw_os_error() == Some(Errno::EBUSY as i32) => made = execute_copy(),
+            _ => break,
+        }
+    }
+    match made {
         Ok(never) => match never {},
         Err(e) => Ok(Window::Open(format!("no sealed copy could be executed: {e}"))),
     }
@@ -83,23 +92,10 @@ fn execute_copy() -> io::Result<Infallible> {
         | SealFlag::F_SEAL_SHRINK
         | SealFlag::F_SEAL_GROW
         | SealFlag::F_SEAL_SEAL;
-    seal(&copy, all)?;
+    fcntl(&copy, FcntlArg::F_ADD_SEALS(all))?;
     let args = [c"keyrackd".to_owned(), CString::new(format!("{SECOND_STAGE}{nonce}"))?];
     let environment: [CString; 0] = [];
     Ok(fexecve(&copy, &args, &environment)?)
-}
-
-/// The kernel refuses while anything, such as its own compaction, holds one of the pages: it
-/// waits a sixth of a second, and a busy machine takes longer.
-fn seal(copy: &File, seals: SealFlag) -> io::Result<()> {
-    let mut sealed = fcntl(copy, FcntlArg::F_ADD_SEALS(seals));
-    for _ in 0..SEAL_AGAIN {
-        if sealed != Err(Errno::EBUSY) {
-            break;
-        }
-        sealed = fcntl(copy, FcntlArg::F_ADD_SEALS(seals));
-    }
-    Ok(sealed.map(drop)?)
 }
 
 fn executable_memory(name: &str) -> io::Result<File> {
