@@ -270,6 +270,13 @@ pub enum KeyArg {
     Slug(Slug),
 }
 
+impl KeyArg {
+    /// Whether it is the name of `slug`, wherever that is.
+    pub fn names(&self, slug: &Slug) -> bool {
+        matches!(self, Self::Name(name) if *name == slug.key)
+    }
+}
+
 impl std::str::FromStr for KeyArg {
     type Err = keyrack_names::NameError;
 

@@ -101,11 +101,33 @@ impl<'de> Deserialize<'de> for Document {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
 enum Item {
     Name(KeyName),
     Full(BTreeMap<KeyName, Constraint>),
+}
+
+/// By hand: derived, it would only say that neither of the two fits.
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        use serde::de::{Error, MapAccess, Visitor, value::MapAccessDeserializer};
+        struct EitherWay;
+        impl<'de> Visitor<'de> for EitherWay {
+            type Value = Item;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("KEY, or KEY: { optional: true, class: CLASS }")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Item, E> {
+                name.parse().map(Item::Name).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Item, A::Error> {
+                Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Item::Full)
+            }
+        }
+        from.deserialize_any(EitherWay)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -220,13 +242,23 @@ fn text(file: &Path) -> Outcome<String> {
 }
 
 fn parse(file: &Path, text: &str) -> Outcome<Document> {
+    let text = text.trim_start_matches('\u{feff}');
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Document::default());
     }
     // By way of a value, which refuses what stands twice.
-    let bad = |e: serde_yaml::Error| problem(file, &e.to_string());
+    let bad = |e: serde_yaml::Error| problem(file, &without_value(e.to_string()));
     let value: serde_yaml::Value = serde_yaml::from_str(text).map_err(bad)?;
     serde_yaml::from_value(value).map_err(bad)
+}
+
+/// A complaint about a value, without the value: a repository says which files are read,
+/// and it may say a private key's.
+fn without_value(words: String) -> String {
+    match words.strip_prefix("invalid ").and_then(|rest| rest.rsplit_once(", expected ")) {
+        Some((_, kind)) => format!("expected {kind}"),
+        None => words,
+    }
 }
 
 impl Item {
@@ -324,11 +356,15 @@ mod tests {
         for (text, why) in [
             ("org: ../evil\n", "not a valid org"),
             ("env: {SUDO: [A]}\n", "not a valid env"),
-            ("env: {dev: [A-B]}\n", ""),
+            ("env: {dev: [A-B]}\n", "not a valid key: use 1 to 128"),
+            ("env: {dev: [5]}\n", "expected KEY, or KEY: {"),
+            ("env: {dev: A}\n", "expected a sequence"),
+            ("env: {dev: [{A: {class: x}}]}\n", "unknown variant `x`, expected one of `password`"),
+            ("env: {dev: [{A: {optional: x}}]}\n", "expected a boolean"),
             ("evn: {}\n", "unknown field"),
             ("env.SUDO: [A]\n", "not a valid env"),
             ("env.dev: [A]\nenv.dev: [B]\n", "duplicate"),
-            ("env: {dev: [{A: {clas: x}}]}\n", ""),
+            ("env: {dev: [{A: {clas: x}}]}\n", "unknown field `clas`"),
             ("[", ""),
         ] {
             let file = write(dir.path(), "keyrack.yml", text);
@@ -339,9 +375,23 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_a_file() {
+    fn what_stands_in_another_file_is_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n";
+        for text in [key, "hunter2, expected\n", "- hunter2\n", "org: [hunter2]\n"] {
+            write(dir.path(), "secret", text);
+            let file = write(dir.path(), "keyrack.yml", "extends: [secret]\n");
+            let said = read(&file).unwrap_err().message;
+            assert!(!said.contains("b3Bl") && !said.contains("hunter2"), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_a_file_and_so_is_one_with_a_mark_of_byte_order() {
         let dir = tempfile::tempdir().unwrap();
         let file = write(dir.path(), "keyrack.yml", "# nothing yet\n");
         assert_eq!(read(&file).unwrap().org, None);
+        write(dir.path(), "keyrack.yml", "\u{feff}org: acme\n");
+        assert_eq!(read(&file).unwrap().org.unwrap().as_str(), "acme");
     }
 }

@@ -2,12 +2,15 @@
 //! what stands in the wrong place may be a secret.
 
 use std::error::Error;
+use std::ffi::OsString;
+use std::io::ErrorKind as Io;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::args::Cli;
 use crate::error::{Code, Failure};
+use crate::sys;
 use crate::ui::stderr;
 
 /// Why there is nothing to run.
@@ -26,22 +29,40 @@ pub enum Stop {
 /// [`Stop`] when there is nothing to run.
 pub fn parse() -> Result<Cli, Stop> {
     let mut command = Cli::command();
-    let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|mut matches| {
+    let parsed = command.try_get_matches_from_mut(words()).and_then(|mut matches| {
         Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
     });
     // Taking it apart would take a quarter as long as the parsing did.
     std::mem::forget(command);
     parsed.map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = error.print();
-            Stop::Shown
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => shown(error.print()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
             Stop::Helped
         }
         _ => Stop::Wrong(failure(&error), std::env::args_os().any(|arg| arg == "--json")),
     })
+}
+
+/// The words of the command line. `keyrack help set` is `keyrack set --help`.
+fn words() -> Vec<OsString> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == "help") {
+        words.remove(1);
+        words.push("--help".into());
+    }
+    words
+}
+
+/// Help that could not be written was not given.
+fn shown(printed: std::io::Result<()>) -> Stop {
+    match printed {
+        Ok(()) => Stop::Shown,
+        Err(error) if error.kind() == Io::BrokenPipe => sys::end_by_sigpipe(),
+        Err(error) => {
+            Stop::Wrong(Failure::new(Code::Unexpected, format!("stdout: {error}")), false)
+        }
+    }
 }
 
 /// Says why the command ends before it knows how it was to talk.
@@ -64,16 +85,21 @@ fn failure(error: &clap::Error) -> Failure {
     let message = match error.kind() {
         ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
             let why = error.source().map(ToString::to_string);
-            let allowed =
-                || text(ContextKind::ValidValue).map(|values| format!("use one of {values}"));
+            let allowed = || text(ContextKind::ValidValue).filter(|values| !values.is_empty());
+            let allowed = || allowed().map(|values| format!("use one of {values}"));
             format!(
                 "{}: {}",
                 argument(),
                 why.or_else(allowed).unwrap_or_else(|| "a value is missing".into())
             )
         }
-        ErrorKind::UnknownArgument => unknown(&argument()),
-        ErrorKind::InvalidSubcommand => format!("there is no such command{}", suggestion(error)),
+        ErrorKind::UnknownArgument => {
+            unknown(&argument(), &suggestion(error, ContextKind::SuggestedArg))
+        }
+        ErrorKind::InvalidSubcommand => {
+            let meant = suggestion(error, ContextKind::SuggestedSubcommand);
+            format!("there is no such command{meant}")
+        }
         ErrorKind::MissingRequiredArgument => format!("{} is required", argument()),
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             "a command is required".to_owned()
@@ -88,30 +114,39 @@ fn failure(error: &clap::Error) -> Failure {
         .filter_map(|word| word.into_string().ok())
         .find(|word| known(word))
         .unwrap_or_default();
-    Failure::new(Code::Usage, message).hint(format!("keyrack {command} --help").replace("  ", " "))
+    let failure = Failure::new(Code::Usage, message);
+    let failure = match (error.kind(), command.as_str()) {
+        (ErrorKind::UnknownArgument | ErrorKind::MissingRequiredArgument, "exec") => {
+            failure.hint("keyrack exec --for OWNER --key KEY -- PROGRAM ARGUMENTS")
+        }
+        (ErrorKind::UnknownArgument, _) if !argument().starts_with('-') => {
+            failure.hint("an owner is named by --for, a credential by --key")
+        }
+        _ => failure,
+    };
+    failure.hint(format!("keyrack {command} --help").replace("  ", " "))
 }
 
 /// A flag is shown up to its `=`; anything else is not shown.
-fn unknown(argument: &str) -> String {
+fn unknown(argument: &str, meant: &str) -> String {
     let flag = argument.split('=').next().unwrap_or_default();
-    let is_flag = flag.starts_with("--")
-        && flag.len() < 32
-        && flag.bytes().all(|c| c.is_ascii_lowercase() || c == b'-');
-    if is_flag {
-        format!("there is no flag {flag} here")
+    let is_short = flag.len() == 2 && flag.starts_with('-');
+    let is_long = flag.starts_with("--") && flag.len() < 32;
+    if (is_short || is_long) && flag.bytes().all(|c| c.is_ascii_lowercase() || c == b'-') {
+        format!("there is no flag {flag} here{meant}")
     } else {
         "there is a word too many (not shown: it may be a value)".to_owned()
     }
 }
 
-fn suggestion(error: &clap::Error) -> String {
-    match error.get(ContextKind::SuggestedSubcommand) {
-        Some(ContextValue::Strings(names)) if !names.is_empty() => {
-            format!(": did you mean {}?", names.join(" or "))
-        }
-        Some(ContextValue::String(name)) => format!(": did you mean {name}?"),
-        _ => String::new(),
-    }
+/// What was meant, as far as that can be told. The best guess is the last one.
+fn suggestion(error: &clap::Error, kind: ContextKind) -> String {
+    let guess = match error.get(kind) {
+        Some(ContextValue::Strings(names)) => names.last(),
+        Some(ContextValue::String(name)) => Some(name),
+        _ => None,
+    };
+    guess.map(|name| format!(": did you mean {name}?")).unwrap_or_default()
 }
 
 fn known(name: &str) -> bool {

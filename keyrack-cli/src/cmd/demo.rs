@@ -105,8 +105,8 @@ impl Tour<'_> {
         let from = stdin.map(|value| format!("printf %s {value} | ")).unwrap_or_default();
         self.ui.lines([format!("  $ {from}keyrack {line}")])?;
         let home = self.home.display().to_string();
-        let line_here = line.replace('~', &home);
-        let args: Vec<&str> = line_here.split(' ').collect();
+        let args: Vec<String> = line.split(' ').map(|word| word.replace('~', &home)).collect();
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let output = self.run(&args, stdin)?;
         let said = [&output.stdout, &output.stderr]
             .map(|bytes| String::from_utf8_lossy(bytes).replace(&home, "~"));

@@ -64,7 +64,8 @@ pub fn run(args: &Fill, settings: &Settings, ui: &Ui) -> Outcome {
     match left.iter().filter(|(_, optional)| !optional).count() {
         0 => Ok(()),
         _ if filled.is_empty() => {
-            Err(Failure::new(Code::Absent, format!("{owner}: nothing was given")))
+            Err(Failure::new(Code::Absent, format!("{owner}: nothing was given"))
+                .hint(format!("printf '%s\\n' KEY=VALUE | keyrack fill --for {owner}")))
         }
         count => Err(Failure::new(Code::Partly, format!("{owner}: {count} still missing"))),
     }

@@ -283,6 +283,9 @@ pub fn value(args: &Set, slug: &Slug, owner: &Owner, ui: &Ui) -> Outcome<Secret>
     if args.trim {
         return Ok(values::trimmed(&value));
     }
+    if value.is_empty() {
+        ui.warn("the value is empty");
+    }
     if value.expose().ends_with(b"\n") {
         ui.warn("the value ends in a newline, which is kept; --trim takes it off");
     }

@@ -17,7 +17,7 @@ use crate::{deliver, elsewhere, project, wanted};
 pub fn run(args: &Source, settings: &Settings, ui: &Ui) -> Outcome {
     let owner = settings.owner()?;
     let (required, optional) = keys(args)?;
-    let values = if required.is_empty() && optional.is_empty() {
+    let mut values = if required.is_empty() && optional.is_empty() {
         all(args, settings, ui, owner)?
     } else {
         let mut values = named(args, &required, args.lenient, settings, ui, owner)?;
@@ -27,6 +27,12 @@ pub fn run(args: &Source, settings: &Settings, ui: &Ui) -> Outcome {
     if ui.json {
         let rows: Vec<Row> = values.iter().map(Row::granted).collect();
         return ui.object(&serde_json::json!({ "owner": owner, "values": rows }));
+    }
+    if args.lenient {
+        values.retain(|one| {
+            let written = deliver::write(args.format, &one.slug.key, one.value.expose(), "");
+            written.map_err(|why| ui.warn(why.to_string())).is_ok()
+        });
     }
     super::get::print(args.format, &values, settings, ui)
 }

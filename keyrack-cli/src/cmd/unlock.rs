@@ -226,9 +226,10 @@ fn decide<'v>(
 /// A line for each thing that was asked for by name and is not there.
 fn missing<'v>(opened: &Opened, offered: &Offered<'_>, selection: &Selection<'_>) -> Vec<Line<'v>> {
     let owner = &opened.owner;
+    let line = |name, failure| Line { name, result: Err(failure), offer: None };
     let absent = |name: String, hint: String| {
         let failure = Failure::new(Code::Absent, format!("{owner} has no {name}")).hint(hint);
-        Line { name, result: Err(failure), offer: None }
+        line(name, failure)
     };
     let known = shared::known(opened, offered);
     let slugs = || known.iter();
@@ -245,9 +246,15 @@ fn missing<'v>(opened: &Opened, offered: &Offered<'_>, selection: &Selection<'_>
     }
     let unanswered =
         selection.keys.iter().filter(|key| !slugs().any(|slug| selection.key_takes(key, slug)));
-    unanswered
-        .map(|key| absent(key.to_string(), format!("keyrack set --for {owner} --key {key}{env}")))
-        .collect()
+    let answered = unanswered.map(|key| match slugs().find(|slug| key.names(slug)) {
+        Some(slug) => {
+            let failure = Failure::new(Code::Absent, format!("{owner} has {key} only as {slug}"))
+                .hint(format!("keyrack unlock --for {owner} --key {slug}"));
+            line(key.to_string(), failure)
+        }
+        None => absent(key.to_string(), format!("keyrack set --for {owner} --key {key}{env}")),
+    });
+    answered.collect()
 }
 
 /// How long to grant an entry: as asked, and never past what it allows itself.

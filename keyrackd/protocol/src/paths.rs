@@ -13,10 +13,11 @@ pub struct SocketDirs(Vec<PathBuf>);
 
 impl SocketDirs {
     /// `/tmp`, then the user's own runtime directory: `runtime` (`$XDG_RUNTIME_DIR`) where
-    /// that is an absolute path, else `/tmp/keyrack-<uid>`; and where somebody else made
+    /// that is an absolute path and nobody else's, as after `su`, else `/tmp/keyrack-<uid>`; and where somebody else made
     /// that first, `refuge`, which nobody can.
     pub fn usual(runtime: Option<&Path>, refuge: &Path, uid: u32) -> Self {
-        let own = match runtime.filter(|path| path.is_absolute()) {
+        let is_own = |path: &&Path| path.is_absolute() && !dirs::is_anothers(path, uid);
+        let own = match runtime.filter(is_own) {
             Some(runtime) => runtime.join("keyrack"),
             None => PathBuf::from(format!("/tmp/keyrack-{uid}")),
         };
@@ -100,11 +101,16 @@ mod tests {
         assert_eq!(usual(Some("relative"), 7), ["/tmp", "/tmp/keyrack-7"]);
         // Whoever made it first has it.
         let run = tempfile::tempdir().unwrap();
-        std::fs::create_dir(run.path().join("keyrack")).unwrap();
         let own = run.path().join("keyrack").display().to_string();
         let uid = crate::peer::own_uid();
         assert_eq!(usual(run.path().to_str(), uid), ["/tmp", own.as_str()]);
-        assert_eq!(usual(run.path().to_str(), uid + 1), ["/tmp", "/refuge"]);
+        let other = u32::MAX - std::process::id();
+        let theirs = format!("/tmp/keyrack-{other}");
+        assert_eq!(usual(run.path().to_str(), other), ["/tmp", theirs.as_str()]);
+        std::fs::create_dir(&theirs).unwrap();
+        let taken = usual(None, other);
+        std::fs::remove_dir(&theirs).unwrap();
+        assert_eq!(taken, ["/tmp", "/refuge"]);
     }
 
     #[test]
