@@ -5,13 +5,16 @@
 //! 4,095 bytes without a word.
 
 use std::fs::{File, OpenOptions};
-use std::io::{IsTerminal as _, Read, Write};
+use std::io::{self, IsTerminal as _, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Command, Stdio};
 
 use keyrack_names::Secret;
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::termios::{
     LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
 };
+use nix::unistd::ttyname;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::settings::SECRET_VARIABLES;
@@ -26,6 +29,7 @@ pub fn has_terminal() -> bool {
 
 /// Asks on the terminal. `None` when there is no terminal or the person cancels.
 pub fn on_terminal(question: &str) -> Option<Secret> {
+    let _turn = turn();
     let mut tty = terminal()?;
     let quiet = Quiet::begin(tty.try_clone().ok()?)?;
     write!(tty, "{question}").ok()?;
@@ -37,6 +41,7 @@ pub fn on_terminal(question: &str) -> Option<Secret> {
 
 /// Asks a yes-or-no question on the terminal; anything but yes is no.
 pub fn agrees(question: &str) -> Option<bool> {
+    let _turn = turn();
     let mut tty = terminal()?;
     write!(tty, "{question} [y/N] ").ok()?;
     let mut line = Vec::new();
@@ -49,6 +54,7 @@ pub fn agrees(question: &str) -> Option<bool> {
 
 /// Asks for a line that is no secret, on the terminal.
 pub fn line(question: &str) -> Option<String> {
+    let _turn = turn();
     let mut tty = terminal()?;
     write!(tty, "{question}").ok()?;
     let line = line_from(tty).ok()?;
@@ -99,6 +105,19 @@ pub fn line_from(mut from: impl Read) -> std::io::Result<Secret> {
 
 fn terminal() -> Option<File> {
     OpenOptions::new().read(true).write(true).open("/dev/tty").ok()
+}
+
+/// Ours alone to ask on, until dropped: two prompts at once would each get some of what
+/// is typed, and the first to end would show what is typed for the other. The lock is on
+/// the terminal itself, for `/dev/tty` is one file for every terminal of the machine.
+fn turn() -> Option<Flock<File>> {
+    let name = ttyname(io::stdin())
+        .or_else(|_| ttyname(io::stdout()))
+        .or_else(|_| ttyname(io::stderr()))
+        .ok()?;
+    let flags = OFlag::O_NOCTTY.bits();
+    let tty = OpenOptions::new().read(true).custom_flags(flags).open(name).ok()?;
+    Flock::lock(tty, FlockArg::LockExclusive).ok()
 }
 
 /// Reads to the end of the line, with the keys a person expects: backspace, ctrl-U,

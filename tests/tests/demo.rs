@@ -8,6 +8,6 @@ fn the_tour_ends_well_and_leaves_nothing() {
     let toured = rack.sh("mkdir 'a b' && TMPDIR=\"$PWD/a b\" keyrack demo && ls -A 'a b'");
     let said = toured.ok().text();
     assert!(said.contains("keyrack log verify --for mechanic"), "{said}");
-    assert!(said.trim_end().ends_with("To begin for real: keyrack init"), "{said}");
+    assert!(said.ends_with("To begin for real: keyrack init"), "{said}");
     assert!(rack.daemons().is_empty());
 }

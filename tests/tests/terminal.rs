@@ -60,6 +60,24 @@ fn an_interrupted_prompt_leaves_the_terminal_as_it_was() {
     assert!(screen.contains("exit 130") || screen.contains("exit 8"), "{screen}");
 }
 
+/// At once, each would get some of what is typed, and the second passphrase would be shown.
+#[test]
+fn two_prompts_on_one_terminal_take_turns() {
+    let rack = rack();
+    rack.make_key("id_ed25519_owl", KeyType::Ed25519, "open sesame");
+    rack.sh("keyrack init --for owl").ok();
+    let mut terminal = rack.terminal(
+        "keyrack list --for bot & a=$!; keyrack list --for owl & b=$!; wait $a && wait $b \
+         && stty -a | grep -c ' echo '",
+    );
+    for _ in 0..2 {
+        terminal.expect("assphrase").type_hidden("open sesame");
+    }
+    let (code, screen) = terminal.finish();
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.ends_with("1\n") && !screen.contains("sesame"), "{screen}");
+}
+
 #[test]
 fn a_prompt_ends_with_its_terminal() {
     let rack = rack();
