@@ -3,7 +3,8 @@
 //! whoever finds its own gone does not go on.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use keyrack_manifest::{Places, atomic};
 use keyrack_names::Owner;
@@ -12,6 +13,9 @@ use crate::settings::Settings;
 
 /// What an unlock holds from its beginning to its end, whether it asks anybody or not.
 pub const TICKET: &str = "unlock";
+
+/// As long as a YubiKey blinks.
+const BLINKS: Duration = Duration::from_secs(15);
 
 /// This process waits, until dropped.
 #[derive(Debug)]
@@ -51,25 +55,77 @@ impl Drop for Waiting {
 
 /// Who waits for `owner` now. Files of processes that died are removed.
 pub fn list(settings: &Settings, owner: &Owner) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(settings.places.pending(owner)) else { return Vec::new() };
     let mut waiting = Vec::new();
-    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        let name =
-            path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('.'));
-        let Some((pid, what)) = name.and_then(|(pid, what)| Some((pid.parse::<i32>().ok()?, what)))
-        else {
-            continue;
-        };
-        let comm = fs::read_to_string(format!("/proc/{pid}/comm"));
-        match comm.is_ok_and(|comm| comm.trim_end() == "keyrack") {
-            true if what != TICKET => {
-                waiting.push(format!("keyrack (pid {pid}) waits for a {}", words(what)))
-            }
+    for note in Note::all(&settings.places.pending(owner)) {
+        match note.is_of_a_living() {
+            true if note.what != TICKET => waiting.push(note.words()),
             true => {}
-            false => drop(fs::remove_file(&path)),
+            false if note.blinks_on().is_some() => {}
+            false => drop(fs::remove_file(&note.path)),
         }
     }
     waiting
+}
+
+/// Which YubiKeys are kept by a touch that somebody waits for, or waited for until a moment
+/// ago: a YubiKey does not hear that a command was ended, and blinks on.
+pub fn touches(places: &Places) -> Vec<String> {
+    let owners = places.owners().unwrap_or_default();
+    let notes = owners.iter().flat_map(|owner| Note::all(&places.pending(owner)));
+    let words = |note: Note| {
+        match note.is_of_a_living() {
+        true => note.serial().map(|_| note.words()),
+        false => note.blinks_on().map(|left| {
+            let serial = note.serial().unwrap_or_default();
+            let seconds = left.as_secs() + 1;
+            format!(
+                "YubiKey {serial} still waits for the touch of a command that was ended: touch it, or wait {seconds} s"
+            )
+        }),
+    }
+    };
+    notes.filter_map(words).collect()
+}
+
+/// What one file says.
+struct Note {
+    path: PathBuf,
+    pid: i32,
+    what: String,
+}
+
+impl Note {
+    fn all(dir: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Self::of(entry.path())).collect()
+    }
+
+    fn of(path: PathBuf) -> Option<Self> {
+        let (pid, what) = path.file_name()?.to_str()?.split_once('.')?;
+        let (pid, what) = (pid.parse().ok()?, what.to_owned());
+        Some(Self { path, pid, what })
+    }
+
+    fn is_of_a_living(&self) -> bool {
+        let comm = fs::read_to_string(format!("/proc/{}/comm", self.pid));
+        comm.is_ok_and(|comm| comm.trim_end() == "keyrack")
+    }
+
+    /// The YubiKey whose touch it is about.
+    fn serial(&self) -> Option<&str> {
+        self.what.strip_prefix("touch-")
+    }
+
+    /// How much longer a YubiKey may blink for a process that ended.
+    fn blinks_on(&self) -> Option<Duration> {
+        self.serial()?;
+        let began = fs::metadata(&self.path).and_then(|file| file.modified()).ok()?;
+        BLINKS.checked_sub(began.elapsed().ok()?)
+    }
+
+    fn words(&self) -> String {
+        format!("keyrack (pid {}) waits for a {}", self.pid, words(&self.what))
+    }
 }
 
 fn words(what: &str) -> String {

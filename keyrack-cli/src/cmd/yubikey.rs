@@ -58,7 +58,7 @@ struct ShownKey {
 }
 
 fn show(settings: &Settings, ui: &Ui) -> Outcome {
-    let devices = list(&Helper::new(settings, ui, None, None))?;
+    let devices = list(&Helper::new(settings, ui, None, None), "yubikey list")?;
     if ui.json {
         let shown: Vec<Shown> = devices.iter().map(shown).collect();
         return ui.object(&serde_json::json!({ "yubikeys": shown }));
@@ -136,25 +136,24 @@ fn change(
     request: impl FnOnce(u32) -> Request,
 ) -> Outcome {
     let helper = Helper::new(settings, ui, None, None);
+    let command = format!("yubikey {command}");
     let serial = match which.serial {
         Some(serial) => serial,
-        None => match list(&helper)?.as_slice() {
+        None => match list(&helper, &command)?.as_slice() {
             [one] => one.serial,
             devices => {
                 let serials: Vec<u32> = devices.iter().map(|device| device.serial).collect();
-                return Err(several(&serials, &format!("yubikey {command}")));
+                return Err(several(&serials, &command));
             }
         },
     };
+    let object = serde_json::json!({ "serial": serial, "changed": what });
     if settings.dry_run {
-        ui.say(format!("YubiKey {serial}: its {what} would be changed"));
-        return Ok(());
+        return ui.would(format!("YubiKey {serial}: its {what} would be changed"), object);
     }
-    match helper.call(&request(serial)).map_err(words::plain)? {
-        Event::Done => ui.done(
-            format!("YubiKey {serial}: its {what} is changed"),
-            serde_json::json!({ "serial": serial, "changed": what }),
-        ),
+    let again = format!("{command} --serial {serial}");
+    match helper.call(&request(serial)).map_err(|error| words::of_command(error, &again))? {
+        Event::Done => ui.done(format!("YubiKey {serial}: its {what} is changed"), object),
         _ => Ok(()),
     }
 }

@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex};
 use keyrack_manifest::{Agreed, OnYubikey, Places, PromptError, Prompter as _, Yubikeys};
 use keyrack_names::{Owner, Secret};
 use keyrack_piv::{Answer, Asked, Event, Offer, PivError, Point, Request, Tag};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use zeroize::Zeroizing;
 
 use crate::asker::Asker;
 use crate::daemon;
-use crate::pending::Waiting;
+use crate::pending::{self, Waiting};
 use crate::settings::Settings;
 use crate::ui::Ui;
 
@@ -23,6 +23,10 @@ const PROGRAM: &str = "keyrack-yubikey";
 /// How long YubiKeys take at most to be looked through, in milliseconds, while nobody else
 /// uses them.
 const PATIENCE: u16 = 3000;
+/// The same while one is known to be used: most of them are looked through by then.
+const SHORT: u16 = 500;
+/// How often a person at a terminal may be wrong in one command. A card allows three.
+const TRIES: usize = 3;
 /// The longest line that is read: a list of many keys.
 const LONGEST: u64 = 1 << 20;
 
@@ -72,11 +76,24 @@ impl Helper {
         }
     }
 
-    /// Has the helper do something.
+    /// Has the helper do something. A person at a terminal who enters a wrong code is asked
+    /// again; nothing was begun by then.
     ///
     /// # Errors
     /// What it fails with.
     pub fn call(&self, request: &Request) -> Result<Event, PivError> {
+        for _ in 1..TRIES {
+            match self.call_once(request) {
+                Err(error) if error.may_be_mistyped() && self.asker.has_typist() => {
+                    self.asker.notice(&error.to_string());
+                }
+                ended => return ended,
+            }
+        }
+        self.call_once(request)
+    }
+
+    fn call_once(&self, request: &Request) -> Result<Event, PivError> {
         let mut process = self.process.lock().map_err(|_| unexpected())?;
         let running = match &mut *process {
             Some(running) => running,
@@ -113,8 +130,8 @@ impl Helper {
 
     fn converse(&self, process: &mut Process, request: &Request) -> Result<Event, Stop> {
         process.say(request)?;
-        if !process.says_something_within(PATIENCE.into()) && !self.asker.no_input {
-            self.asker.notice("a YubiKey is in use by another program: waiting for it");
+        if !self.asker.no_input {
+            self.say_who_is_first(process);
         }
         let mut waits = None;
         loop {
@@ -139,12 +156,27 @@ impl Helper {
         }
     }
 
+    /// Says what keeps a YubiKey, where it is kept.
+    fn say_who_is_first(&self, process: &Process) {
+        if process.says_something_within(SHORT) {
+            return;
+        }
+        let touches = pending::touches(&self.places);
+        touches.iter().for_each(|who| self.asker.notice(who));
+        if touches.is_empty() && !process.says_something_within(PATIENCE - SHORT) {
+            self.asker.notice("a YubiKey is in use by another program: waiting for it");
+        }
+    }
+
     fn waiting(&self, what: &str) -> Option<Waiting> {
         let owner = self.owner.as_ref()?;
         Some(Waiting::begin_at(&self.places, owner, what))
     }
 
     fn answer(&self, what: Asked, serial: u32, left: Option<u8>, factory: bool) -> Answer {
+        if left == Some(1) && self.asker.has_typist() && !self.risks(what, serial) {
+            return Answer::Declined;
+        }
         let said = match what {
             Asked::Pin => self.asker.passphrase(&question(what, serial, left, factory)),
             Asked::NewPin | Asked::NewPuk => self.new_code(what, serial),
@@ -158,6 +190,18 @@ impl Helper {
             Ok(None) => Answer::Declined,
             Err(_) => Answer::Nobody,
         }
+    }
+
+    /// Whether the person wants the last try to be used.
+    fn risks(&self, what: Asked, serial: u32) -> bool {
+        let (name, then) = match what {
+            Asked::Puk => ("PUK", "nothing but a reset helps, which destroys its keys"),
+            _ => ("PIN", "only its PUK helps"),
+        };
+        let question = format!(
+            "one try is left for the {name} of YubiKey {serial}: if it is wrong, {then}. Try it?"
+        );
+        self.asker.agrees(&question).unwrap_or(false)
     }
 
     /// A new code is typed twice: nobody sees what is typed.
@@ -213,9 +257,9 @@ impl Process {
     }
 
     /// Whether it answers, or ends, in so much time.
-    fn says_something_within(&self, time: PollTimeout) -> bool {
+    fn says_something_within(&self, milliseconds: u16) -> bool {
         let pipe = PollFd::new(self.from.get_ref().as_fd(), PollFlags::POLLIN);
-        !self.from.buffer().is_empty() || !matches!(poll(&mut [pipe], time), Ok(0))
+        !self.from.buffer().is_empty() || !matches!(poll(&mut [pipe], milliseconds), Ok(0))
     }
 
     fn hear(&mut self) -> Result<Event, Stop> {

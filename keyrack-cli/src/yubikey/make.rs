@@ -34,7 +34,7 @@ pub fn choose(owner: &Owner, flags: &YubikeyFlags, settings: &Settings, ui: &Ui)
     let helper = Helper::new(settings, ui, Some(owner), flags.serial);
     let own = opened::pinned_recipients(settings, owner).into_iter().next();
     let is_own = |key: &PivKey| own.as_ref().and_then(Recipient::yubikey) == Some(key.point);
-    let device = pick(list(&helper)?, flags.serial, owner, is_own)?;
+    let device = pick(list(&helper, &words::init(owner))?, flags.serial, owner, is_own)?;
     let serial = device.serial;
     let there = match device.keys.iter().find(|key| is_own(key)) {
         Some(key) => Some(key),
@@ -53,21 +53,22 @@ pub fn choose(owner: &Owner, flags: &YubikeyFlags, settings: &Settings, ui: &Ui)
     let attestation = match helper.call(&Request::Attest { serial, slot: key.slot }) {
         Ok(Event::Attested { attestation }) => attestation,
         Ok(_) => None,
-        Err(error) => return Err(words::of_owner(error, owner)),
+        Err(error) => return Err(words::of_init(error, owner)),
     };
     let on = OnYubikey { serial, pin_policy: key.pin_policy, touch_policy: key.touch_policy };
     Ok(Made { recipient, on, attestation, device, helper })
 }
 
-/// Every YubiKey that is plugged in; at least one.
+/// Every YubiKey that is plugged in, at least one, for `keyrack COMMAND`.
 ///
 /// # Errors
 /// Why there is none.
-pub fn list(helper: &Helper) -> Outcome<Vec<Device>> {
-    match helper.call(&Request::List).map_err(words::plain)? {
+pub fn list(helper: &Helper, command: &str) -> Outcome<Vec<Device>> {
+    let failed = |error| words::of_command(error, command);
+    match helper.call(&Request::List).map_err(failed)? {
         Event::Devices { devices, faults } if devices.is_empty() => {
             let none = PivError::NoReader { others: Vec::new() };
-            Err(words::plain(faults.into_iter().next().unwrap_or(none)))
+            Err(failed(faults.into_iter().next().unwrap_or(none)))
         }
         Event::Devices { devices, .. } => Ok(devices),
         _ => Err(Failure::new(Code::Unexpected, "keyrack-yubikey answered something else")),
@@ -84,14 +85,14 @@ fn pick(
 ) -> Outcome<Device> {
     let found: Vec<u32> = devices.iter().map(|device| device.serial).collect();
     let at = match serial {
-        Some(wanted) => devices
+        Some(wanted) => found
             .iter()
-            .position(|device| device.serial == wanted)
-            .ok_or_else(|| words::plain(PivError::OtherSerial { wanted, found: found.clone() }))?,
+            .position(|serial| *serial == wanted)
+            .ok_or_else(|| words::of_init(PivError::OtherSerial { wanted, found }, owner))?,
         None => match devices.iter().position(|device| device.keys.iter().any(&is_own)) {
             Some(at) => at,
             None if devices.len() == 1 => 0,
-            None => return Err(several(&found, &format!("init --for {owner} --via yubikey"))),
+            None => return Err(several(&found, &words::init(owner))),
         },
     };
     Ok(devices.swap_remove(at))
@@ -151,7 +152,7 @@ fn make(helper: &Helper, serial: u32, owner: &Owner, flags: &YubikeyFlags) -> Ou
         pin_policy: flags.pin_policy.unwrap_or(PinPolicy::Once),
         touch_policy: flags.touch_policy.unwrap_or(TouchPolicy::Cached),
     };
-    match helper.call(&request).map_err(|error| words::of_owner(error, owner))? {
+    match helper.call(&request).map_err(|error| words::of_init(error, owner))? {
         Event::Created { key } => Ok(key),
         _ => Err(Failure::new(Code::Unexpected, "keyrack-yubikey answered something else")),
     }

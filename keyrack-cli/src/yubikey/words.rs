@@ -7,24 +7,27 @@ use crate::error::{Code, Failure};
 
 /// A YubiKey did not do what `owner` needed of it.
 pub fn of_owner(error: PivError, owner: &Owner) -> Failure {
-    let again = format!("keyrack unlock --for {owner}");
-    let hint = match &error {
-        PivError::Reset { .. } | PivError::NoTouch { .. } | PivError::Removed { .. } => Some(again),
-        _ => None,
-    };
-    let failure = plain(error);
-    let failure = Failure { message: format!("{owner}: {}", failure.message), ..failure };
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    about(owner, of_command(error, &format!("unlock --for {owner}")))
 }
 
-/// The same where no owner is concerned.
-pub fn plain(error: PivError) -> Failure {
+/// A YubiKey did not do what a new `owner` needs of it.
+pub fn of_init(error: PivError, owner: &Owner) -> Failure {
+    about(owner, of_command(error, &init(owner)))
+}
+
+/// What makes an owner, as it is typed after `keyrack`.
+pub fn init(owner: &Owner) -> String {
+    format!("init --for {owner} --via yubikey")
+}
+
+fn about(owner: &Owner, failure: Failure) -> Failure {
+    Failure { message: format!("{owner}: {}", failure.message), ..failure }
+}
+
+/// The same for `keyrack COMMAND`, which is what to try again.
+pub fn of_command(error: PivError, command: &str) -> Failure {
     let code = code(&error);
-    let hints = hints(&error);
-    hints.into_iter().fold(Failure::new(code, error.to_string()), Failure::hint)
+    Failure::new(code, error.to_string()).hint(hint(&error, format!("keyrack {command}")))
 }
 
 fn code(error: &PivError) -> Code {
@@ -40,36 +43,41 @@ fn code(error: &PivError) -> Code {
     }
 }
 
-fn hints(error: &PivError) -> Vec<String> {
-    let list = || "keyrack yubikey list".to_owned();
+fn hint(error: &PivError, again: String) -> String {
     match error {
         PivError::NoService { why } if why.contains("not installed") => {
-            vec!["apt install pcscd libpcsclite1, or what your system calls them".to_owned()]
+            "apt install pcscd libpcsclite1, or what your system calls them".to_owned()
         }
-        PivError::NoService { .. } => vec!["systemctl start pcscd.socket".to_owned()],
+        PivError::NoService { .. } => "systemctl start pcscd.socket".to_owned(),
         PivError::NoReader { .. }
         | PivError::NoCard { .. }
         | PivError::NotPiv { .. }
         | PivError::OtherSerial { .. }
         | PivError::NoKey { .. }
         | PivError::SlotTaken { .. }
-        | PivError::Full { .. } => vec![list()],
+        | PivError::Full { .. } => "keyrack yubikey list".to_owned(),
         PivError::Held { holders, .. } if holders.iter().any(|who| who.starts_with("scdaemon")) => {
-            vec!["gpgconf --kill scdaemon, if nothing of GnuPG's needs it now".to_owned()]
+            "gpgconf --kill scdaemon, if nothing of GnuPG's needs it now".to_owned()
         }
-        PivError::PinBlocked { serial } => {
-            vec![format!("keyrack yubikey unblock --serial {serial}")]
-        }
+        PivError::Held { .. } => format!("{again}, when that program is done with it"),
+        PivError::PinBlocked { serial } => format!("keyrack yubikey unblock --serial {serial}"),
         PivError::PukBlocked { .. } => {
-            vec!["ykman piv reset, which destroys every PIV key on it".to_owned()]
+            "ykman piv reset, which destroys every PIV key on it".to_owned()
         }
         PivError::Nobody { what, .. } if what == "PIN" => {
-            vec![
-                "run it in a terminal, or give the PIN by KEYRACK_PASSPHRASE_FD or KEYRACK_ASKPASS"
-                    .to_owned(),
-            ]
+            "run it in a terminal, or give the PIN by KEYRACK_PASSPHRASE_FD or KEYRACK_ASKPASS"
+                .to_owned()
         }
-        PivError::Nobody { .. } => vec!["run it in a terminal, without --no-input".to_owned()],
-        _ => Vec::new(),
+        PivError::Nobody { .. } => "run it in a terminal, without --no-input".to_owned(),
+        PivError::Reset { .. }
+        | PivError::Removed { .. }
+        | PivError::WrongPin { .. }
+        | PivError::WrongPuk { .. }
+        | PivError::WrongManagementKey { .. }
+        | PivError::BadLength { .. }
+        | PivError::Typed { .. }
+        | PivError::Declined { .. }
+        | PivError::NoTouch { .. }
+        | PivError::Other { .. } => again,
     }
 }

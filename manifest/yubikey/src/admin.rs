@@ -1,11 +1,10 @@
 //! The management key: what a card wants to see before it makes a key. The yubikey crate
 //! knows 3DES only; since firmware 5.7 the one that YubiKeys are sold with is for AES.
 
-use aes::cipher::generic_array::GenericArray;
-use aes::cipher::{BlockDecrypt, BlockEncrypt, KeyInit};
 use keyrack_piv::{Asked, Management, PivError};
 use zeroize::Zeroizing;
 
+use crate::algorithm::Algorithm;
 use crate::card::Card;
 use crate::metadata::{self, MANAGEMENT};
 use crate::tlv;
@@ -19,15 +18,6 @@ const ADMIN_DATA: u32 = 0x5f_ff00;
 const BEHIND_PIN: u32 = 0x5f_c109;
 /// The bit that says so.
 const PROTECTED: u8 = 2;
-
-/// How a management key works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Algorithm {
-    TripleDes,
-    Aes128,
-    Aes192,
-    Aes256,
-}
 
 type Key = Zeroizing<Vec<u8>>;
 
@@ -172,103 +162,4 @@ fn prove(card: &mut Card, algorithm: Algorithm, key: &[u8]) -> Result<bool, PivE
 
 fn inside(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     tlv::find(bytes, 0x7c).and_then(|inner| tlv::find(inner, tag))
-}
-
-impl Algorithm {
-    const ALL: [Self; 4] = [Self::TripleDes, Self::Aes128, Self::Aes192, Self::Aes256];
-
-    fn from_byte(byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.byte() == byte)
-    }
-
-    fn byte(self) -> u8 {
-        match self {
-            Self::TripleDes => 0x03,
-            Self::Aes128 => 0x08,
-            Self::Aes192 => 0x0a,
-            Self::Aes256 => 0x0c,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::TripleDes => "3des",
-            Self::Aes128 => "aes128",
-            Self::Aes192 => "aes192",
-            Self::Aes256 => "aes256",
-        }
-    }
-
-    /// The key's length, in bytes.
-    fn length(self) -> usize {
-        match self {
-            Self::TripleDes | Self::Aes192 => 24,
-            Self::Aes128 => 16,
-            Self::Aes256 => 32,
-        }
-    }
-
-    /// The block's length, in bytes.
-    fn block(self) -> usize {
-        if self == Self::TripleDes { 8 } else { 16 }
-    }
-
-    fn encrypt(self, key: &[u8], block: &[u8]) -> Option<Vec<u8>> {
-        fn one<C: KeyInit + BlockEncrypt>(key: &[u8], block: &mut [u8]) -> Option<()> {
-            C::new_from_slice(key).ok()?.encrypt_block(GenericArray::from_mut_slice(block));
-            Some(())
-        }
-        self.on(block, |block| match self {
-            Self::TripleDes => one::<des::TdesEde3>(key, block),
-            Self::Aes128 => one::<aes::Aes128>(key, block),
-            Self::Aes192 => one::<aes::Aes192>(key, block),
-            Self::Aes256 => one::<aes::Aes256>(key, block),
-        })
-    }
-
-    fn decrypt(self, key: &[u8], block: &[u8]) -> Option<Vec<u8>> {
-        fn one<C: KeyInit + BlockDecrypt>(key: &[u8], block: &mut [u8]) -> Option<()> {
-            C::new_from_slice(key).ok()?.decrypt_block(GenericArray::from_mut_slice(block));
-            Some(())
-        }
-        self.on(block, |block| match self {
-            Self::TripleDes => one::<des::TdesEde3>(key, block),
-            Self::Aes128 => one::<aes::Aes128>(key, block),
-            Self::Aes192 => one::<aes::Aes192>(key, block),
-            Self::Aes256 => one::<aes::Aes256>(key, block),
-        })
-    }
-
-    fn on(self, block: &[u8], act: impl FnOnce(&mut [u8]) -> Option<()>) -> Option<Vec<u8>> {
-        let mut block = block.to_vec();
-        (block.len() == self.block()).then(|| act(&mut block)).flatten()?;
-        Some(block)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// FIPS 197, appendix C; for 3DES with one key thrice, the DES vector of NBS 500-20.
-    #[test]
-    fn the_ciphers_are_the_standards() {
-        let hex = |text: &str| hex::lower::decode_vec(text).unwrap();
-        let plain = hex("00112233445566778899aabbccddeeff");
-        for (algorithm, expected) in [
-            (Algorithm::Aes128, "69c4e0d86a7b0430d8cdb78070b4c55a"),
-            (Algorithm::Aes192, "dda97ca4864cdfe06eaf70a0ec0d7191"),
-            (Algorithm::Aes256, "8ea2b7ca516745bfeafc49904b496089"),
-        ] {
-            let key: Vec<u8> = (0..algorithm.length() as u8).collect();
-            let sealed = algorithm.encrypt(&key, &plain).unwrap();
-            assert_eq!(sealed, hex(expected));
-            assert_eq!(algorithm.decrypt(&key, &sealed).unwrap(), plain);
-        }
-        let key = hex("0101010101010101").repeat(3);
-        let sealed = Algorithm::TripleDes.encrypt(&key, &hex("8000000000000000")).unwrap();
-        assert_eq!(sealed, hex("95f8a5e5dd31d900"));
-        assert_eq!(Algorithm::TripleDes.encrypt(&key, &plain), None);
-        assert_eq!(Algorithm::Aes128.encrypt(&key, &plain), None);
-    }
 }

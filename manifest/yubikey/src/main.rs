@@ -4,6 +4,7 @@
 
 mod admin;
 mod agree;
+mod algorithm;
 mod apdu;
 mod attest;
 mod card;

@@ -83,15 +83,22 @@ pub fn ask_new(card: &mut Card, wire: &Wire, what: Asked) -> Result<Secret, PivE
 /// # Errors
 /// [`PivError::WrongPin`], [`PivError::PinBlocked`].
 pub fn verify(card: &mut Card, pin: &Secret) -> Result<(), PivError> {
+    let verified = card.with(|yubikey| yubikey.verify_pin(pin.expose()));
+    verified.map_err(|error| refused(card, Asked::Pin, error))?;
+    card.verified = true;
+    Ok(())
+}
+
+/// What it means that the card did not take a PIN or a PUK.
+pub fn refused(card: &mut Card, what: Asked, error: yubikey::Error) -> PivError {
     let serial = card.serial;
-    match card.with(|yubikey| yubikey.verify_pin(pin.expose())) {
-        Ok(()) => {
-            card.verified = true;
-            Ok(())
+    match error {
+        yubikey::Error::PinLocked | yubikey::Error::WrongPin { tries: 0 } => blocked(what, serial),
+        yubikey::Error::WrongPin { tries: left } if what == Asked::Puk => {
+            PivError::WrongPuk { serial, left }
         }
-        Err(yubikey::Error::WrongPin { tries: 0 }) => Err(PivError::PinBlocked { serial }),
-        Err(yubikey::Error::WrongPin { tries }) => Err(PivError::WrongPin { serial, left: tries }),
-        Err(error) => Err(card.error(error)),
+        yubikey::Error::WrongPin { tries: left } => PivError::WrongPin { serial, left },
+        other => card.error(other),
     }
 }
 

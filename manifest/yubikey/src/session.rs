@@ -1,7 +1,7 @@
 //! One command's requests, one after the other, on the YubiKeys it opened.
 
+use keyrack_names::Secret;
 use keyrack_piv::{Asked, Device, Event, Offer, PivError, PivKey, Point, Request, Tag, Tries};
-
 use yubikey::YubiKey;
 
 use crate::card::Card;
@@ -142,36 +142,31 @@ fn device(card: &mut Card) -> Result<Device, PivError> {
     })
 }
 
+/// Changes the PIN by itself: it is shown first, so that a wrong one is told before a new one
+/// is thought of.
 fn change_pin(card: &mut Card, wire: &Wire) -> Result<Event, PivError> {
-    let serial = card.serial;
-    let old = pin::ask(card, wire, Asked::Pin)?;
-    let new = pin::ask_new(card, wire, Asked::NewPin)?;
-    match card.with(|yubikey| yubikey.change_pin(old.expose(), new.expose())) {
-        Ok(()) => Ok(Event::Done),
-        Err(yubikey::Error::PinLocked | yubikey::Error::WrongPin { tries: 0 }) => {
-            Err(PivError::PinBlocked { serial })
-        }
-        Err(yubikey::Error::WrongPin { tries }) => Err(PivError::WrongPin { serial, left: tries }),
-        Err(error) => Err(card.error(error)),
-    }
+    let old = pin::ask_and_verify(card, wire)?;
+    change(card, wire, (Asked::Pin, &old), Asked::NewPin, YubiKey::change_pin)
 }
 
 /// Changes the PUK, or the PIN by the PUK.
-fn by_puk(
+fn by_puk(card: &mut Card, wire: &Wire, new: Asked, by: Change) -> Result<Event, PivError> {
+    let puk = pin::ask(card, wire, Asked::Puk)?;
+    change(card, wire, (Asked::Puk, &puk), new, by)
+}
+
+/// A command that takes the code in force and the new one.
+type Change = fn(&mut YubiKey, &[u8], &[u8]) -> Result<(), yubikey::Error>;
+
+fn change(
     card: &mut Card,
     wire: &Wire,
-    what: Asked,
-    change: impl FnOnce(&mut YubiKey, &[u8], &[u8]) -> Result<(), yubikey::Error>,
+    (what, old): (Asked, &Secret),
+    new: Asked,
+    by: Change,
 ) -> Result<Event, PivError> {
-    let serial = card.serial;
-    let puk = pin::ask(card, wire, Asked::Puk)?;
-    let new = pin::ask_new(card, wire, what)?;
-    match card.with(|yubikey| change(yubikey, puk.expose(), new.expose())) {
-        Ok(()) => Ok(Event::Done),
-        Err(yubikey::Error::PinLocked | yubikey::Error::WrongPin { tries: 0 }) => {
-            Err(PivError::PukBlocked { serial })
-        }
-        Err(yubikey::Error::WrongPin { tries }) => Err(PivError::WrongPuk { serial, left: tries }),
-        Err(error) => Err(card.error(error)),
-    }
+    let new = pin::ask_new(card, wire, new)?;
+    let changed = card.with(|yubikey| by(yubikey, old.expose(), new.expose()));
+    changed.map_err(|error| pin::refused(card, what, error))?;
+    Ok(Event::Done)
 }

@@ -160,6 +160,19 @@ pub enum PivError {
     },
 }
 
+impl PivError {
+    /// Whether it is about a PIN or PUK in force that may have been mistyped, and another try
+    /// is left.
+    pub fn may_be_mistyped(&self) -> bool {
+        match self {
+            Self::WrongPin { left, .. } | Self::WrongPuk { left, .. } => *left > 0,
+            Self::BadLength { what, .. } => !what.starts_with("new"),
+            Self::Typed { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 fn also(names: &[String], before: &str) -> String {
     if names.is_empty() { String::new() } else { format!("{before}{}", names.join(", ")) }
 }
