@@ -1,6 +1,9 @@
 //! A rack with a virtual YubiKey beside it, and a person who knows its PIN. Only inside
 //! [`crate::need_virtual_reader`].
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+
 use keyrack_virtual_yubikey::{Card, Device, Firmware, Reader};
 
 use crate::{Finished, Rack, Terminal};
@@ -81,5 +84,36 @@ impl Desk {
     /// What another program does to the card: see `tests/support/card.py`.
     pub fn another_program(&self, act: &str) -> String {
         format!("python3 {}/tests/support/card.py {act}", crate::binaries::repository().display())
+    }
+
+    /// Another program that keeps the card until it is told to let go.
+    pub fn hold(&self, act: &str) -> Holder {
+        let mut program = self.rack.command("sh");
+        program.args(["-c", &format!("exec {}", self.another_program(act))]);
+        let program = program.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut program = program.spawn().expect("python3");
+        let mut said = String::new();
+        let out = program.stdout.take().expect("piped");
+        BufReader::new(out).read_line(&mut said).expect("it speaks");
+        assert_eq!(said, "held\n");
+        Holder(program)
+    }
+}
+
+/// A program that keeps the card.
+#[derive(Debug)]
+pub struct Holder(Child);
+
+impl Holder {
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Lets go of the card, which it can only where nobody has harmed it.
+    #[track_caller]
+    pub fn let_go(mut self) {
+        drop(self.0.stdin.take());
+        assert!(self.0.wait().expect("our child").success());
     }
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Another program that uses the first card there is, through libpcsclite:
 card.py hold   has it to itself until stdin ends, and says "held" first
+card.py busy   is in the middle of something until stdin ends, and says "held" first
 card.py reset  connects and leaves it reset
 card.py otp    connects, chooses another application, and leaves it like that"""
 import ctypes
@@ -36,7 +37,9 @@ def main(act):
     context = long()
     done("context", lib.SCardEstablishContext(long(SYSTEM), None, None, ref(context)))
     card = connect(context, EXCLUSIVE if act == "hold" else SHARED)
-    if act == "hold":
+    if act == "busy":
+        done("begin", lib.SCardBeginTransaction(card))
+    if act in ("hold", "busy"):
         print("held", flush=True)
         sys.stdin.read()
     if act == "otp":

@@ -1,8 +1,6 @@
 //! Everything that can be wrong between a person and a YubiKey, provoked through the real
 //! pcscd: each has words of its own, an exit code, and leaves tries and other programs alone.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
 use std::time::Duration;
 
 use keyrack_tests::desk::{Desk, OTHER, PIN, SERIAL};
@@ -92,22 +90,16 @@ fn a_slot_that_was_emptied() {
 fn held_by_another_program_that_is_named_and_lives_on() {
     need_virtual_reader!();
     let desk = Desk::with_owner(Firmware::V5_7, "");
-    let mut other = desk.rack.command("sh");
-    other.args(["-c", &format!("exec {}", desk.another_program("hold"))]);
-    let mut other = other.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3");
-    let mut said = String::new();
-    BufReader::new(other.stdout.take().expect("piped")).read_line(&mut said).expect("it speaks");
-    assert_eq!(said, "held\n");
+    let other = desk.hold("hold");
     let done = desk.rack.sh(UNLOCK);
     done.code(11);
-    let named = format!("python3 (pid {})", other.id());
+    let named = format!("python3 (pid {})", other.pid());
     assert!(
         done.errors().contains("is held by another program") && done.errors().contains(&named),
         "{done}"
     );
-    assert!(other.try_wait().expect("our child").is_none(), "it was not harmed");
-    drop(other.stdin.take());
-    assert!(other.wait().expect("our child").success());
+    // It was not harmed.
+    other.let_go();
     desk.unlock().ok();
 }
 
@@ -162,6 +154,37 @@ fn a_wrong_pin_tells_what_is_left_until_it_is_blocked() {
         assert!(done.errors().contains(&blocked), "{done}");
     }
     assert_eq!(desk.key.card().pin_tries(), 0);
+}
+
+#[test]
+fn a_wrong_pin_is_asked_for_again_on_a_terminal() {
+    need_virtual_reader!();
+    let desk = Desk::with_owner(Firmware::V5_7, "");
+    let mut terminal = desk.unlock_on_terminal();
+    terminal.expect("(3 tries left)").type_hidden("12345");
+    terminal.expect("6 to 8 characters; nothing was sent").expect("(3 tries left)");
+    terminal.type_hidden("999999").expect("wrong PIN").expect("(2 tries left)").type_hidden(PIN);
+    let (code, screen) = terminal.finish();
+    assert_eq!(code, 0, "{screen}");
+    assert_eq!(desk.key.card().pin_tries(), 3);
+}
+
+#[test]
+fn the_last_try_is_used_only_if_the_person_says_so() {
+    need_virtual_reader!();
+    let desk = Desk::with_owner(Firmware::V5_7, "");
+    let mut terminal = desk.unlock_on_terminal();
+    terminal.expect("PIN of").type_hidden("999999");
+    terminal.expect("(2 tries left)").type_hidden("999999");
+    terminal.expect("only its PUK helps. Try it?").type_line("n");
+    let (code, screen) = terminal.finish();
+    assert_eq!((code, desk.key.card().pin_tries()), (8, 1), "{screen}");
+    // It is the last one for the next command as well.
+    let mut terminal = desk.unlock_on_terminal();
+    terminal.expect("Try it?").type_line("y");
+    terminal.expect("(1 try left)").type_hidden(PIN);
+    let (code, screen) = terminal.finish();
+    assert_eq!((code, desk.key.card().pin_tries()), (0, 3), "{screen}");
 }
 
 #[test]

@@ -58,11 +58,23 @@ fn who_waits_for_a_yubikey_in_use_is_told() {
     first.expect(&format!("touch YubiKey {SERIAL} now"));
     desk.key.wait_until_blinking();
     let mut second = desk.rack.terminal("keyrack yubikey list");
-    second.expect("in use by another program: waiting for it");
+    second.expect(&format!("waits for a touch of YubiKey {SERIAL}"));
     desk.key.touch();
     assert_eq!(first.finish().0, 0);
-    second.expect(&SERIAL.to_string());
+    second.expect("R1");
     assert_eq!(second.finish().0, 0);
+}
+
+#[test]
+fn who_waits_for_another_program_is_told() {
+    need_virtual_reader!();
+    let desk = Desk::with_owner(Firmware::V5_7, "--touch-policy never");
+    let other = desk.hold("busy");
+    let mut terminal = desk.rack.terminal("keyrack yubikey list");
+    terminal.expect("a YubiKey is in use by another program: waiting for it");
+    other.let_go();
+    terminal.expect("R1");
+    assert_eq!(terminal.finish().0, 0);
 }
 
 #[test]
@@ -97,8 +109,18 @@ fn a_forgotten_touch_ends_with_its_client() {
     terminal.interrupt();
     terminal.finish();
     assert_gone();
-    desk.key.touched(Habit::After(Duration::ZERO));
-    desk.rack.sh("keyrack unlock --for mechanic").ok();
+    assert!(desk.key.is_blinking());
+    // Whoever comes next is told, and by which touch it ends at once.
+    let mut terminal = desk.unlock_on_terminal();
+    let told = format!("YubiKey {SERIAL} still waits for the touch of a command that was ended");
+    terminal.expect(&told);
+    terminal.expect(&format!("touch YubiKey {SERIAL} now"));
+    desk.key.touch();
+    let (code, screen) = terminal.finish();
+    assert_eq!(code, 0, "{screen}");
+    // And nobody else: the note of it is gone with its time.
+    let status = desk.rack.sh("keyrack status --for mechanic").ok().text();
+    assert!(!status.contains("waits for"), "{status}");
 }
 
 /// The helpers that run in this namespace.
