@@ -118,7 +118,7 @@ fn a_forgotten_touch_ends_with_its_client() {
     desk.key.touch();
     let (code, screen) = terminal.finish();
     assert_eq!(code, 0, "{screen}");
-    // And nobody else: the note of it is gone with its time.
+    // What was noted of the touch is no longer told.
     let status = desk.rack.sh("keyrack status --for mechanic").ok().text();
     assert!(!status.contains("waits for"), "{status}");
 }

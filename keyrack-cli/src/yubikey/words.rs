@@ -81,3 +81,19 @@ fn hint(error: &PivError, again: String) -> String {
         | PivError::Other { .. } => again,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_try_again_is_what_was_tried() {
+        let owner: Owner = "mechanic".parse().unwrap();
+        let wrong = || PivError::WrongPin { serial: 7, left: 2 };
+        assert_eq!(of_owner(wrong(), &owner).hints, ["keyrack unlock --for mechanic"]);
+        assert_eq!(of_init(wrong(), &owner).hints, ["keyrack init --for mechanic --via yubikey"]);
+        let failure = of_command(wrong(), "yubikey pin --serial 7");
+        assert_eq!((failure.code, failure.hints.len()), (Code::NoIdentity, 1));
+        assert_eq!(failure.hints, ["keyrack yubikey pin --serial 7"]);
+    }
+}
