@@ -254,6 +254,24 @@ fn fifty_owners_in_one_file_leave_nothing_either() {
 }
 
 #[test]
+fn owners_made_at_the_same_time_are_told_of_in_their_order() {
+    let rack = Rack::new();
+    // One has a key that is none: the others neither wait for it nor fail with it.
+    let of = |n: usize| match n {
+        13 => "  a-13: { pubkey: nothing }\n".to_owned(),
+        _ => format!("  a-{n}: {{ via: age, provisioner: {} }}\n", n >= 25),
+    };
+    rack.write("work/agents.yml", format!("owners:\n{}", (10..40).map(of).collect::<String>()));
+    let done = rack.sh("keyrack init --json --from agents.yml; exit $?");
+    let rows = done.json()["owners"].as_array().expect("owners").clone();
+    let told: Vec<_> = rows.iter().map(|row| row["owner"].as_str().expect("text")).collect();
+    let all: Vec<_> = (10..40).filter(|n| *n != 13).map(|n| format!("a-{n}")).collect();
+    assert_eq!(told, all, "{done}");
+    assert!(rows.iter().all(|row| row["created"] == true), "{done}");
+    assert!(!rack.manifest("a-13").exists());
+}
+
+#[test]
 fn one_daemon_of_many_is_destroyed_and_the_others_serve() {
     let rack = Rack::new();
     rack.sh("for i in 1 2 3; do keyrack init --quiet --for a$i; printf $i | keyrack set --quiet --for a$i --key K; done; keyrack unlock --quiet --for a1 --for a2 --for a3").ok();

@@ -6,7 +6,7 @@ use keyrack_manifest::atomic;
 
 use crate::args::{Init, ViaArg};
 use crate::error::{Code, Context, Failure, Outcome};
-use crate::provision::{Became, Given, Provision, Row};
+use crate::provision::{self, Became, Given, Provision, Row};
 use crate::roster::{self, Member};
 use crate::settings::Settings;
 use crate::team::joining;
@@ -28,9 +28,9 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
     }
     let provision = Provision { args, given: &Given::read(&members)?, settings, ui };
     let (mut done, mut failures) = (Vec::new(), Vec::new());
-    for (at, member) in members.iter().enumerate() {
+    provision::make_all(&provision, &members, |at, made| {
         ui.progress(at, members.len());
-        match provision.make(member) {
+        match made {
             Ok(row) => {
                 say(&row, ui);
                 if let Some(made) = &row.on_yubikey {
@@ -43,7 +43,8 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
             }
             Err(failure) => failures.push(failure),
         }
-    }
+        Ok(())
+    })?;
     if ui.json {
         ui.object(&serde_json::json!({ "owners": done }))?;
     }

@@ -1,6 +1,7 @@
 //! One owner of a roster: its manifest is made, and it is given what it is to have, whole
 //! or not at all. Asked again for the same, nothing is written.
 
+mod crew;
 mod given;
 mod having;
 mod left;
@@ -28,6 +29,7 @@ use crate::{
     drops, keeper, level, opened, ownkey, provisional, provisioner, push, unlocking, words,
 };
 
+pub use crew::make_all;
 pub use given::Given;
 pub use having::{Became, KeyRow};
 use having::{Having, write};
