@@ -41,13 +41,13 @@ fn in_file(member: &Member, settings: &Settings, ui: &Ui) -> Outcome<Key> {
         return keeper::key(settings, ui, owner, keeper);
     }
     match &member.via {
-        Some(ViaArg::Age) => age_key(owner, settings, ui),
+        Some(ViaArg::Age) => age_key(owner, settings),
         Some(ViaArg::Plugin(name)) => Err(Failure::new(
             Code::NoIdentity,
             format!("what the plugin {name} holds is named by --pubkey: its identity file, or age1{name}1…"),
         )
         .hint(format!("keyrack init --for {owner} --via plugin:{name} --pubkey FILE"))),
-        Some(ViaArg::Yubikey | ViaArg::Ssh) | None => ssh_key(owner, settings, ui),
+        Some(ViaArg::Yubikey | ViaArg::Ssh) | None => ssh_key(owner, settings),
     }
 }
 
@@ -70,7 +70,7 @@ fn fits(key: Key, via: Option<&ViaArg>) -> Outcome<Key> {
     }
 }
 
-fn ssh_key(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Key> {
+fn ssh_key(owner: &Owner, settings: &Settings) -> Outcome<Key> {
     let Some(dir) = &settings.search.ssh_dir else {
         return Err(Failure::new(Code::NoIdentity, "cannot tell where ~/.ssh is: HOME is not set"));
     };
@@ -96,7 +96,6 @@ fn ssh_key(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Key> {
         Err(IdentityError::Exists { path }) => return keysource::from_file(&path),
         made => made.map_err(|e| words::identity(e, owner))?,
     };
-    ui.say(format!("{owner}: generated {}, a key of its own", own.display()));
     Ok(Key { recipient, made: vec![own.clone(), own.with_extension("pub")], private: Some(own) })
 }
 
@@ -115,12 +114,11 @@ fn no_default_key(dir: &Path) -> Failure {
         .hint("keyrack init --for human --via age")
 }
 
-fn age_key(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Key> {
+fn age_key(owner: &Owner, settings: &Settings) -> Outcome<Key> {
     let file = settings.places.age_key(owner);
     if file.exists() {
         return keysource::from_file(&file);
     }
     let recipient: Recipient = generate::age_file(&file).map_err(|e| words::identity(e, owner))?;
-    ui.say(format!("{owner}: generated {}", file.display()));
     Ok(Key { recipient, made: vec![file.clone()], private: Some(file) })
 }

@@ -105,6 +105,11 @@ fn members(args: &Init, settings: &Settings) -> Outcome<Vec<Member>> {
 /// Says what became of one owner.
 fn say(row: &Row, ui: &Ui) {
     let (owner, path) = (&row.owner, row.path.display());
+    match row.generated.as_slice() {
+        [] => {}
+        [file] => ui.say(format!("{owner}: generated {}", file.display())),
+        [ssh, ..] => ui.say(format!("{owner}: generated {}, a key of its own", ssh.display())),
+    }
     match row.created {
         true => ui.say(format!("{owner}: {path} is sealed to {}", row.fingerprint)),
         false => ui.say(format!("{owner}: {path} is there already, sealed to the same key")),

@@ -55,6 +55,9 @@ pub struct Row {
     pub level: level::Level,
     /// What it was to have.
     pub keys: Vec<KeyRow>,
+    /// The files that were made for its key: one, or two where it is an SSH key.
+    #[serde(skip)]
+    pub generated: Vec<PathBuf>,
     /// The key that was made on a YubiKey for a new manifest.
     #[serde(skip)]
     pub on_yubikey: Option<Made>,
@@ -109,7 +112,11 @@ impl Provision<'_> {
         if row.is_err() {
             key.take_back();
         }
-        row.map(|row| Row { on_yubikey: on_yubikey.filter(|_| row.created), ..row })
+        row.map(|row| Row {
+            on_yubikey: on_yubikey.filter(|_| row.created),
+            generated: key.made,
+            ..row
+        })
     }
 
     fn make_with(
@@ -153,6 +160,7 @@ impl Provision<'_> {
             provisional: opened::is_provisional(self.settings, owner),
             level: level::of(self.settings, owner),
             on_yubikey: None,
+            generated: Vec::new(),
         })
     }
 
