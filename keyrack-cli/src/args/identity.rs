@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Global, Nothing, With};
+use super::{Global, Nothing, With, acts};
 
 /// `keyrack identity`
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use keyrack_manifest::{Class, Lifetime};
 use keyrack_names::Owner;
 
-use super::{Global, Nothing, OneKey, With};
+use super::{Global, Nothing, OneKey, With, acts};
 
 /// `keyrack vault`
 #[derive(Debug, Args)]

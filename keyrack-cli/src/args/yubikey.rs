@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use keyrack_piv::{PinPolicy, Slot, TouchPolicy};
 
-use super::{Global, Nothing, With};
+use super::{Global, Nothing, With, acts};
 
 /// `keyrack yubikey`
 #[derive(Debug, Args)]
