@@ -39,6 +39,7 @@ mod provision;
 mod provisional;
 mod provisioner;
 mod push;
+mod renew;
 mod ring;
 mod roster;
 mod sandbox;

@@ -15,7 +15,7 @@ use crate::daemon::Rack;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::{keeper, unlocking, values, words};
+use crate::{keeper, renew, unlocking, values, words};
 
 /// An opened manifest and the identity that opened it.
 #[derive(Debug)]
@@ -61,7 +61,10 @@ impl Opened {
     ) -> Outcome<T> {
         let now = Timestamp::now();
         let updated = store(settings)
-            .update(&self.owner, &self.identity, now, change)
+            .update(&self.owner, &self.identity, now, |manifest| {
+                renew::if_old(manifest, settings, now)?;
+                change(manifest)
+            })
             .map_err(|e| words::update(e, &self.owner))?;
         values::discard(&updated.before, &updated.after, settings);
         self.manifest = updated.after;

@@ -2,13 +2,12 @@
 //! that host knew is replaced.
 
 use jiff::Timestamp;
-use keyrack_manifest::Manifest;
 
 use crate::error::Outcome;
 use crate::opened::{self, Opened};
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::words;
+use crate::{renew, words};
 
 /// Replaces rack, signing key and name in teams, and makes the personal vault.
 ///
@@ -27,29 +26,11 @@ pub fn replace(opened: &mut Opened, settings: &Settings, ui: &Ui) -> Outcome {
                 &opened.identity,
                 ui,
                 now,
-                |manifest| found(manifest, settings, now),
+                |manifest| renew::found(manifest, settings, now),
             )
         })
         .map_err(|e| words::update(e, &owner))?;
     ui.say(format!("{owner}: first opened by its owner; what the provisioner made up is replaced"));
     crate::drops::consume(&opened.manifest, settings);
-    Ok(())
-}
-
-/// Makes the owner's personal vault.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn found(manifest: &mut Manifest, settings: &Settings, now: Timestamp) -> Outcome {
-    let owner = manifest.owner.name.clone();
-    let (id, vault) = keyrack_vault::personal::create(
-        &settings.places.personal_vault(&owner),
-        &manifest.all_recipients(),
-        &manifest.signing.key,
-        manifest.signing.member,
-        now,
-    )
-    .map_err(|e| words::vault(e, &owner))?;
-    manifest.vaults.insert(id, vault);
     Ok(())
 }

@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 use keyrack_manifest::{Entry, Manifest, VaultName};
 use keyrack_names::{Secret, Slug};
-use keyrack_vault::personal::{NewRecord, OldMeta, Personal};
+use keyrack_vault::RecordMeta;
+use keyrack_vault::personal::{NewRecord, Personal};
 
 use crate::error::{Code, Failure, Outcome};
 use crate::opened::{self, Opened};
@@ -140,11 +141,13 @@ pub fn put_all(
         .iter()
         .map(|NewValue { slug, value, entry }| NewRecord {
             name: slug,
-            meta: OldMeta {
-                class: entry.class,
+            about: RecordMeta {
                 obtained_via: entry.obtained_via.clone(),
                 expires_at: entry.expires_at,
+                max_duration: entry.max_duration,
+                ..RecordMeta::of(entry.class)
             },
+            created_at: entry.created_at,
             value,
             previous: manifest.keys.get(*slug).and_then(|entry| entry.cred),
         })
@@ -162,14 +165,11 @@ pub fn put_all(
 /// effort: what stays is ciphertext that nobody names, and the next writer's to remove.
 pub fn discard(before: &Manifest, after: &Manifest, settings: &Settings) {
     let Ok(vault) = open_personal(after, settings) else { return };
-    let epoch = |manifest: &Manifest| manifest.personal_vault().map(|(id, v)| (*id, v.epoch));
-    if epoch(before) == epoch(after) {
-        let named = |slug: &Slug| after.keys.get(slug).and_then(|entry| entry.cred);
-        let dropped = before
-            .keys
-            .values()
-            .filter_map(|entry| entry.cred.filter(|cred| named(&entry.slug) != Some(*cred)));
-        let _ = vault.discard(dropped);
-    }
+    let named = |slug: &Slug| after.keys.get(slug).and_then(|entry| entry.cred);
+    let dropped = before
+        .keys
+        .values()
+        .filter_map(|entry| entry.cred.filter(|cred| named(&entry.slug) != Some(*cred)));
+    let _ = vault.discard(dropped);
     let _ = opened::store(settings).at_rest(after, || vault.tidy());
 }

@@ -140,6 +140,9 @@ pub struct PrivateKeyRef {
     pub commitment: Digest,
     /// The key, 32 bytes.
     pub key: Secret,
+    /// SHA-256 of the file that holds the same key, where it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Digest>,
 }
 
 /// A vault this owner is a member of, with its keys open: the manifest's own age

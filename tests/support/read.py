@@ -30,37 +30,40 @@ def scalar(text, name):
 
 manifest, directory, slug = pathlib.Path(sys.argv[1]).read_text(), sys.argv[2], sys.argv[3]
 named = section(section(section(manifest, "keys"), slug), "cred")
+member = scalar(section(manifest, "signing"), "member")
 vaults = section(manifest, "vaults")
-vault_id = next(line.rstrip(":") for line in vaults.splitlines() if not line.startswith(" "))
-vault, salt = section(vaults, vault_id), bytes.fromhex(vault_id)
-epoch = scalar(vault, "epoch")
+personal = next(
+    line.rstrip(":")
+    for line in vaults.splitlines()
+    if not line.startswith(" ") and scalar(section(vaults, line.rstrip(":")), "name") == "personal"
+)
+own = section(section(vaults, personal), "privateKey")
 
 cred, version = scalar(named, "id"), int(scalar(named, "version"))
-record = pathlib.Path(directory, "epochs", epoch, "creds", f"{cred}.{version}.cred").read_bytes()
+record = pathlib.Path(directory, "private", member, f"{cred}.{version}.cred").read_bytes()
 assert hashlib.sha256(record).hexdigest() == scalar(named, "sha256"), "the manifest's digest"
 record = json.loads(record.split(b"\n")[0])
-for field, value in [("v", 1), ("vault_id", vault_id), ("epoch", epoch), ("cred_id", cred)]:
+for field, value in [("v", 2), ("vault_id", personal), ("cred_id", cred), ("owner", member)]:
     assert record[field] == value, field
 assert (record["name"], record["version"]) == (slug, version)
 
-compartment = record["compartment"]
-assert (compartment == "password") == (record["class"] == "password")
-vault_key = base64.b64decode(scalar(section(vault, "keys"), compartment))
+compartment, klass, generation = record["compartment"], record["about"]["class"], record["generation"]
+assert (compartment == "password") == (klass == "password")
+own_key, number = base64.b64decode(scalar(own, "key")), generation.to_bytes(8, "big")
 
 
-def derived(purpose):
+def derived(purpose, *parts):
     info = purpose.encode()
-    for part in (epoch, compartment):
-        info += bytes([len(part)]) + part.encode()
-    return hkdf(vault_key, salt, info)
+    for part in (number, *parts):
+        info += bytes([len(part)]) + part
+    return hkdf(own_key, bytes.fromhex(member), info)
 
 
-committed = scalar(section(vault, "commitments"), compartment)
-assert derived("keyrack/v1/commit").hex() == committed, "the vault key's commitment"
-ids = (salt, bytes.fromhex(cred))
-owner = bytes.fromhex(record["owner"])
-wrap = associated("keyrack/v1/wrap", *ids, version, owner, record["visibility"], epoch)
-dek = unseal(derived("keyrack/v1/kek"), record["wrap"], wrap)
-assert hkdf(dek, salt, b"keyrack/v1/dek-commit").hex() == record["dek_commit"], "the commitment"
-body = associated("keyrack/v1/body", *ids, slug, record["class"], compartment, version)
-sys.stdout.buffer.write(unseal(dek, record["body"], body))
+assert derived("keyrack/v1/own-commit").hex() == scalar(own, "commitment"), "the key's commitment"
+salt, sealed = bytes.fromhex(personal), record["sealed"]
+ids, owner = (salt, bytes.fromhex(cred)), bytes.fromhex(member)
+wrap = associated("keyrack/v1/wrap", *ids, version, owner, "private", str(generation), owner)
+dek = unseal(derived("keyrack/v1/own-kek", compartment.encode()), sealed["wrap"], wrap)
+assert hkdf(dek, salt, b"keyrack/v1/dek-commit").hex() == sealed["dek_commit"], "the commitment"
+body = associated("keyrack/v1/body", *ids, slug, klass, compartment, version)
+sys.stdout.buffer.write(unseal(dek, sealed["body"], body))

@@ -4,7 +4,6 @@
 use jiff::Timestamp;
 use keyrack_manifest::{BackupError, Manifest, Recipient, Word};
 use keyrack_names::Owner;
-use keyrack_vault::personal::Personal;
 use serde::Serialize;
 
 use crate::args::{RecipientAct, RecipientAdd};
@@ -13,7 +12,7 @@ use crate::opened::{self, Opened};
 use crate::settings::Settings;
 use crate::team::rekey;
 use crate::ui::Ui;
-use crate::{audit_log, keysource, values, words};
+use crate::{audit_log, keysource, renew, values, words};
 
 /// Runs `keyrack recipient`.
 pub fn run(act: &RecipientAct, settings: &Settings, ui: &Ui) -> Outcome {
@@ -77,7 +76,7 @@ fn add(args: &RecipientAdd, mut opened: Opened, settings: &Settings, ui: &Ui) ->
         manifest
             .add_backup(label.clone(), recipient.clone(), now)
             .map_err(|e| refused(e, &owner))?;
-        rewrap(manifest, settings, &owner)
+        renew::rewrap(manifest, settings, now)
     })?;
     rekey::reseal(&mut opened, settings, ui);
     let words = format!("{owner}: {fingerprint} can open the manifest now, as {label}");
@@ -131,7 +130,7 @@ fn remove(which: &str, mut opened: Opened, settings: &Settings, ui: &Ui) -> Outc
             Who::Owner => manifest.promote_backup().map(drop),
         }
         .map_err(|e| refused(e, &owner))?;
-        rotate(manifest, &vault, &owner, now)
+        renew::replace(manifest, &vault, now)
     })?;
     rekey::finish(&mut opened, settings, Some(ui))?;
     // Who opened the manifest before it was replaced may have started a daemon since.
@@ -180,38 +179,6 @@ impl Who {
             Self::Backup(label) => label.as_str(),
         }
     }
-}
-
-/// Seals the personal vault's keys to the recipients as they are now.
-fn rewrap(manifest: &mut Manifest, settings: &Settings, owner: &Owner) -> Outcome {
-    let recipients = manifest.all_recipients();
-    let vault = values::open_personal(manifest, settings)?;
-    let changed = vault.rewrap(&recipients).map_err(|e| words::vault(e, owner))?;
-    put_back(manifest, changed)
-}
-
-/// New keys for the personal vault, every record written anew under them.
-fn rotate(manifest: &mut Manifest, vault: &Personal, owner: &Owner, now: Timestamp) -> Outcome {
-    let recipients = manifest.all_recipients();
-    let records: Vec<_> =
-        manifest.keys.values().filter_map(|e| Some((e.slug.clone(), e.cred?))).collect();
-    let (changed, moved) = vault
-        .rotate(&recipients, &manifest.signing.key, &records, now)
-        .map_err(|e| words::vault(e, owner))?;
-    for (slug, record) in moved {
-        if let Some(entry) = manifest.keys.get_mut(&slug) {
-            entry.cred = Some(record);
-        }
-    }
-    put_back(manifest, changed)
-}
-
-fn put_back(manifest: &mut Manifest, changed: keyrack_manifest::VaultRef) -> Outcome {
-    let id = manifest.personal_vault().map(|(id, _)| *id);
-    if let Some(id) = id {
-        manifest.vaults.insert(id, changed);
-    }
-    Ok(())
 }
 
 /// The label asked for, or the next `backup-N`.

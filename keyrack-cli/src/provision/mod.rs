@@ -26,7 +26,7 @@ use crate::ui::Ui;
 use crate::yubikey::make::Made;
 use crate::yubikey::record;
 use crate::{
-    drops, keeper, level, opened, ownkey, provisional, provisioner, push, unlocking, words,
+    drops, keeper, level, opened, ownkey, provisioner, push, renew, unlocking, words,
 };
 
 pub use crew::make_all;
@@ -208,7 +208,7 @@ impl Provision<'_> {
                 if provisional {
                     return Ok(());
                 }
-                provisional::found(manifest, settings, now)?;
+                renew::found(manifest, settings, now)?;
                 write(manifest, settings, having.iter(), now)
             })
             .map_err(|e| words::update(e, owner))

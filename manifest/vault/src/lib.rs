@@ -36,6 +36,5 @@ pub use invitation::{Invitation, InvitationError, Request};
 pub use keys::Compartment;
 pub use location::{Location, LocationError};
 pub use memory::Memory;
-pub use personal::GRACE;
 pub use record::{Backend, Mark, Record, RecordMeta, Rotation, Visibility};
-pub use vault::{Actor, NeedsRotation, NewRecord, Quarantined, Vault};
+pub use vault::{Actor, GRACE, NeedsRotation, NewRecord, Quarantined, Vault};

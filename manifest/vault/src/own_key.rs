@@ -55,6 +55,7 @@ impl OwnKey {
             generation: self.generation,
             commitment: self.commitment(),
             key: self.key.to_secret(),
+            file: None,
         }
     }
 

@@ -1,20 +1,18 @@
 //! Removing what no manifest names any more: what was replaced, and what writers left that
 //! were killed. All of it is ciphertext; a key that was taken away may still open it.
 
-use std::collections::HashMap;
-use std::fs;
-use std::io;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::collections::{BTreeSet, HashMap};
+use std::time::SystemTime;
 
-use keyrack_manifest::{CredId, FileError, RecordRef, atomic};
+use keyrack_manifest::{CredId, Digest, EpochId, RecordRef, atomic};
 
+use super::settle;
 use super::vault::Personal;
+use crate::chain::Chain;
+use crate::engine::VaultStore as _;
 use crate::error::VaultError;
-
-/// What nobody names may be what another device wrote and whose manifest has not arrived
-/// yet. After this long it is debris.
-pub const GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
+use crate::names;
+pub use crate::vault::GRACE;
 
 impl Personal {
     /// Removes records that a manifest named before, and no longer does. Needs no lock:
@@ -24,45 +22,62 @@ impl Personal {
     /// [`VaultError::File`]; then ciphertext is left that nobody names.
     pub fn discard(&self, dropped: impl IntoIterator<Item = RecordRef>) -> Result<(), VaultError> {
         for record in dropped {
-            let path = self.layout.record(self.keys.epoch(), &record.id, record.version);
-            atomic::remove(&path)?;
+            let name = names::record(&record.id, record.version);
+            self.store.remove(&format!("{}/{name}", self.folder()))?;
         }
         Ok(())
     }
 
-    /// Removes what was replaced by what this vault was opened with: epochs before it, and
-    /// other wraps of its keys. For who holds the lock, and knows that the manifest it was
-    /// opened with is still the one that is there.
+    /// Removes what was replaced by what this vault was opened with: epochs before it,
+    /// earlier keys of its owner, wraps that nothing names. For who holds the lock, and
+    /// knows that the manifest it was opened with is still the one that is there.
     ///
     /// # Errors
     /// [`VaultError::File`].
     pub fn tidy(&self) -> Result<(), VaultError> {
-        let epoch = self.keys.epoch();
-        for other in self.layout.epochs()? {
-            if other.number() < epoch.number() {
-                remove_dir(&self.layout.epoch(&other))?;
-                continue;
-            }
-            // A later one is not ours to judge, but what was half written in it is.
-            for dir in self.layout.directories(&other) {
-                atomic::clear(&dir)?;
+        self.settle()?;
+        for other in self.epochs()? {
+            // A later one is not ours to judge.
+            if other.number() < self.keys.epoch().number() {
+                self.remove_epoch(&other)?;
             }
         }
-        // Never the last one: it is what stock age opens.
-        if self.layout.wrap(epoch, &self.carried.wrap).is_file() {
-            for other in self.layout.wraps(epoch)? {
-                if other != self.carried.wrap {
-                    atomic::remove(&self.layout.wrap(epoch, &other))?;
-                }
+        let Some(own) = &self.own else { return Ok(()) };
+        for name in self.store.list(&names::private(&self.member))? {
+            let generation = names::parse_key(&name);
+            if generation.is_some_and(|generation| generation < own.generation) {
+                self.store.remove(&format!("{}/{name}", names::private(&self.member)))?;
             }
+        }
+        self.remove_wraps()
+    }
+
+    /// Removes wraps that neither the chain nor the manifest names. Never the last one: it
+    /// is what stock age opens.
+    fn remove_wraps(&self) -> Result<(), VaultError> {
+        let epoch = self.keys.epoch();
+        let folder = names::wraps(epoch);
+        let wraps = self.store.list(&folder)?;
+        let file = |digest: &Digest| format!("{digest}.age");
+        if !wraps.contains(&file(&self.carried.wrap)) || wraps.len() < 2 {
+            return Ok(());
+        }
+        let chain = Chain::verify(&self.store, &self.id, None)?;
+        let in_force = chain.state().epoch.as_ref().filter(|head| head.id == *epoch);
+        let mut named: BTreeSet<String> =
+            in_force.iter().flat_map(|head| head.wraps.values()).map(file).collect();
+        named.insert(file(&self.carried.wrap));
+        for wrap in wraps.iter().filter(|wrap| !named.contains(*wrap)) {
+            self.store.remove(&format!("{folder}/{wrap}"))?;
         }
         Ok(())
     }
 
-    /// Removes what killed writers left: records that are not in `named` nor after it, epochs that were
-    /// never finished, temporary files. Only what was last written [`GRACE`] before `now`.
-    /// For who holds the lock and opened this vault under it. Returns how many files and
-    /// epochs went.
+    /// Removes what killed writers left: records that are not in `named` nor after it,
+    /// epochs that were never finished, links of a vault that no manifest named, temporary
+    /// files. Only what was last written [`GRACE`] before `now`. A vault of which the
+    /// manifest was lost is none of that, and stays. For who holds the lock and opened this
+    /// vault under it. Returns how many files went.
     ///
     /// # Errors
     /// [`VaultError::File`].
@@ -72,43 +87,66 @@ impl Personal {
         now: SystemTime,
     ) -> Result<usize, VaultError> {
         let then = now.checked_sub(GRACE).unwrap_or(SystemTime::UNIX_EPOCH);
-        let epoch = self.keys.epoch();
-        let mut swept = 0;
-        for other in self.layout.epochs()? {
-            let dir = self.layout.epoch(&other);
-            if other != *epoch && is_older(&dir, then) {
-                remove_dir(&dir)?;
-                swept += 1;
-            }
-        }
         let named: HashMap<CredId, u64> =
             named.into_iter().map(|record| (record.id, record.version)).collect();
-        for (id, version) in self.layout.list(epoch)? {
-            let path = self.layout.record(epoch, &id, version);
+        let (mut garbage, mut swept) = (Vec::new(), 0);
+        for (id, version) in self.list()? {
             // A later version than is named may be needed: see `get`.
-            let is_debris = named.get(&id).is_none_or(|named| version < *named);
-            if is_debris && is_older(&path, then) {
-                atomic::remove(&path)?;
+            if named.get(&id).is_none_or(|named| version < *named) {
+                garbage.push(format!("{}/{}", self.folder(), names::record(&id, version)));
+            }
+        }
+        for other in self.epochs()? {
+            let wraps = self.store.list(&names::wraps(&other))?;
+            let is_whole = wraps.iter().any(|name| name.ends_with(".age"));
+            let root = format!("{}/{other}", names::EPOCHS);
+            let is_old = self.store.written(&root)?.is_some_and(|written| written < then);
+            if other != *self.keys.epoch() && !is_whole && is_old {
+                self.remove_epoch(&other)?;
                 swept += 1;
             }
         }
-        for dir in self.layout.directories(epoch) {
-            swept += atomic::sweep(&dir, then)?;
+        for folder in self.store.list(settle::WAITING)? {
+            let folder = format!("{}/{}", settle::WAITING, folder.trim_end_matches('/'));
+            let links = self.store.list(&folder)?;
+            garbage.extend(links.into_iter().map(|link| format!("{folder}/{link}")));
+        }
+        for name in garbage {
+            if self.store.written(&name)?.is_some_and(|written| written < then) {
+                self.store.remove(&name)?;
+                swept += 1;
+            }
+        }
+        for folder in ["", names::CHAIN, &self.folder(), &names::wraps(self.keys.epoch())] {
+            swept += atomic::sweep(&self.store.dir().join(folder), then)?;
         }
         Ok(swept)
     }
-}
 
-fn is_older(path: &Path, then: SystemTime) -> bool {
-    let written = path.symlink_metadata().and_then(|about| about.modified());
-    written.is_ok_and(|written| written < then)
-}
+    fn epochs(&self) -> Result<Vec<EpochId>, VaultError> {
+        let folders = self.store.list(names::EPOCHS)?;
+        Ok(folders.iter().filter_map(|name| name.trim_end_matches('/').parse().ok()).collect())
+    }
 
-fn remove_dir(path: &Path) -> Result<(), FileError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(FileError::new("remove", path, error))
+    fn files_of(&self, epoch: &EpochId) -> Result<Vec<String>, VaultError> {
+        let root = format!("{}/{epoch}", names::EPOCHS);
+        let mut files = Vec::new();
+        for folder in [names::shared(epoch), names::wraps(epoch), root] {
+            let found = self.store.list(&folder)?.into_iter().filter(|name| !name.ends_with('/'));
+            files.extend(found.map(|name| format!("{folder}/{name}")));
         }
-        _ => Ok(()),
+        Ok(files)
+    }
+
+    fn remove_epoch(&self, epoch: &EpochId) -> Result<(), VaultError> {
+        for name in self.files_of(epoch)? {
+            self.store.remove(&name)?;
+        }
+        let root = self.store.dir().join(names::EPOCHS).join(epoch.to_string());
+        for folder in ["creds", "keys", ""] {
+            // One that is not empty holds what is not ours.
+            let _ = std::fs::remove_dir(root.join(folder));
+        }
+        Ok(())
     }
 }

@@ -89,11 +89,23 @@ impl Vault<'_> {
         compromised: bool,
         now: Timestamp,
     ) -> Result<(), VaultError> {
+        let _guard = self.store.lock()?;
+        self.refresh()?;
+        self.recipients_alone(card, compromised, now)?;
+        self.rotate_if_due(now)
+    }
+
+    /// As [`Vault::set_recipients`], for who holds the lock and looked.
+    pub(crate) fn recipients_alone(
+        &mut self,
+        card: &SignedCard,
+        compromised: bool,
+        now: Timestamp,
+    ) -> Result<(), VaultError> {
         if card.card.sig_key != self.actor.key.public() {
             return Err(VaultError::OtherKeys);
         }
-        let (me, _guard) = (self.me, self.store.lock()?);
-        self.refresh()?;
+        let me = self.me;
         if let Some(own) = &self.ring.own {
             let sealed = own.seal(*self.id(), &self.actor.key, &card.card.recipients)?;
             self.store.stage(&[(names::private_key(&me, own.generation), sealed)])?;
@@ -108,8 +120,7 @@ impl Vault<'_> {
             }
             let detail = Detail { member: Some(me), compromised, ..Detail::default() };
             Ok(Plan { kind: LinkKind::Recipients, state, detail })
-        })?;
-        self.rotate_if_due(now)
+        })
     }
 
     /// Replaces this member's signing key and own key: the old ones may be in other hands.

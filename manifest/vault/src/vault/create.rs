@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use keyrack_manifest::{Digest, SignedCard, VaultId, VaultName};
+use keyrack_manifest::{Digest, EpochId, MemberId, SignedCard, VaultId, VaultName};
 
 use super::{Actor, Vault};
 use crate::chain::{Chain, Detail, Link, LinkKind, Member, Policy, Role, State, Status};
@@ -13,6 +13,20 @@ use crate::keys::Compartment;
 use crate::names;
 use crate::own_key::OwnKey;
 use crate::record::Keyring;
+
+/// What a new vault is to be.
+pub(crate) struct Founding<'a> {
+    pub(crate) name: VaultName,
+    pub(crate) policy: Policy,
+    /// What the founder shows to others.
+    pub(crate) card: &'a SignedCard,
+    /// The name it is known by in vaults.
+    pub(crate) member: MemberId,
+    /// Which generation its own key begins with.
+    pub(crate) generation: u64,
+    /// The last epoch of the vault that this one replaces.
+    pub(crate) after: Option<EpochId>,
+}
 
 impl<'s> Vault<'s> {
     /// Makes a vault whose only member and owner is whoever the card is of. What a killed
@@ -29,6 +43,18 @@ impl<'s> Vault<'s> {
         actor: Actor,
         now: Timestamp,
     ) -> Result<Self, VaultError> {
+        let (member, generation, after) = (card.member_id(), 1, None);
+        let founding = Founding { name, policy, card, member, generation, after };
+        Self::found(store, founding, actor, now)
+    }
+
+    pub(crate) fn found(
+        store: &'s dyn VaultStore,
+        founding: Founding<'_>,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<Self, VaultError> {
+        let Founding { name, policy, card, member: me, generation, after } = founding;
         if card.card.sig_key != actor.key.public() {
             return Err(VaultError::OtherKeys);
         }
@@ -38,8 +64,7 @@ impl<'s> Vault<'s> {
             1 => store.remove(&names::link(0))?,
             _ => return Err(VaultError::Exists),
         }
-        let me = card.member_id();
-        let own = OwnKey::random(me, 1)?;
+        let own = OwnKey::random(me, generation)?;
         let founder = Member {
             member_id: me,
             handle: card.card.handle.clone(),
@@ -58,14 +83,14 @@ impl<'s> Vault<'s> {
         store.stage(&[
             (names::MARKER.to_owned(), format!("keyrack vault, format 1\n{id}\n").into_bytes()),
             (names::ATTRIBUTES.to_owned(), b"* -text -merge\n".to_vec()),
-            (names::private_key(&me, 1), key),
+            (names::private_key(&me, generation), key),
         ])?;
         if !store.create(&names::link(0), &bytes)? {
             return Err(VaultError::Exists);
         }
         let chain = Chain::verify(store, &id, None)?;
         let ring = Keyring { member: me, epoch: None, own: Some(own) };
-        let mut vault = Self::with(store, actor, chain, ring);
+        let mut vault = Self { after, ..Self::with(store, actor, chain, ring) };
         vault.rotate_alone(now)?;
         Ok(vault)
     }

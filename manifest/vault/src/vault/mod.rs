@@ -17,7 +17,7 @@ mod sweep;
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyrack_manifest::{
-    CredId, Digest, Identity, MemberId, PublicKey, SigningKey, VaultId, VaultRef,
+    CredId, Digest, EpochId, Identity, MemberId, PublicKey, SigningKey, VaultId, VaultRef,
 };
 use keyrack_names::{Owner, Secret, Slug};
 
@@ -26,10 +26,12 @@ use crate::engine::VaultStore;
 use crate::error::VaultError;
 use crate::record::{Keyring, Record};
 
+pub(crate) use create::Founding;
 use load::Loaded;
 pub use load::Quarantined;
 pub use put::NewRecord;
 pub use share::NeedsRotation;
+pub use sweep::GRACE;
 
 /// How often a reader or writer looks again, when others are faster, before it gives up.
 const TRIES: u32 = 64;
@@ -53,6 +55,8 @@ pub struct Vault<'s> {
     loaded: Loaded,
     /// What was given up by name: new keys may leave it behind.
     abandoned: BTreeSet<CredId>,
+    /// The last epoch of the vault that this one replaces: its own follow.
+    after: Option<EpochId>,
 }
 
 impl std::fmt::Debug for Vault<'_> {
@@ -105,9 +109,14 @@ impl<'s> Vault<'s> {
     }
 
     /// A vault whose records are not read yet.
-    fn with(store: &'s dyn VaultStore, actor: Actor, chain: Chain, ring: Keyring) -> Self {
+    pub(crate) fn with(
+        store: &'s dyn VaultStore,
+        actor: Actor,
+        chain: Chain,
+        ring: Keyring,
+    ) -> Self {
         let (me, loaded) = (ring.member, Loaded::default());
-        Self { store, actor, chain, me, ring, loaded, abandoned: BTreeSet::new() }
+        Self { store, actor, chain, me, ring, loaded, abandoned: BTreeSet::new(), after: None }
     }
 
     fn load(&mut self, seen: &BTreeMap<CredId, SeenRecord>) -> Result<(), VaultError> {

@@ -146,7 +146,7 @@ impl Vault<'_> {
             *self.chain.id(),
             match base.epoch {
                 Some(epoch) => epoch.next()?,
-                None => EpochId::first()?,
+                None => self.after.map_or_else(EpochId::first, |epoch| epoch.next())?,
             },
         );
         let keys = Keys::random(vault, id)?;

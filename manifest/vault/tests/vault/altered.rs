@@ -49,7 +49,7 @@ fn every_changed_byte_of_any_other_file_is_refused_or_cosmetic() {
         }
         fs::write(&path, &good).unwrap();
     }
-    assert_eq!(owner.files().len(), 4);
+    assert_eq!(owner.files().len(), 7);
 }
 
 #[test]
@@ -113,13 +113,13 @@ fn a_record_belongs_to_its_vault_epoch_and_owner() {
     // From before a rotation.
     let again = owner.put("B", "old", None);
     let old = fs::read(owner.path(&again.id, 1)).unwrap();
-    let moved = owner.rotate(&[(slug("B"), again)]);
+    let moved = owner.renew(&[(slug("B"), again)]);
     fs::remove_file(owner.path(&again.id, 2)).unwrap();
     fs::write(owner.path(&again.id, 2), &old).unwrap();
     assert!(matches!(owner.get("B", &moved[0].1), Err(VaultError::Altered { .. })));
     let named = RecordRef { version: 0, ..moved[0].1 };
     let refused = owner.get("B", &named).unwrap_err();
-    assert!(matches!(refused, VaultError::Moved { what: "epoch", .. }), "{refused}");
+    assert!(matches!(refused, VaultError::Moved { what: "vault", .. }), "{refused}");
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn what_is_no_file_of_ours_is_refused() {
 fn hostile_names_in_the_directory_are_passed_over() {
     let owner = Owner::new();
     let record = owner.put("A", "value", None);
-    let creds = owner.epoch().join("creds");
+    let creds = owner.records();
     let id = record.id;
     for name in [
         format!("{id}.18446744073709551615.cred"),

@@ -36,31 +36,47 @@ fn a_restored_manifest_finds_what_was_written_since() {
 }
 
 #[test]
-fn a_failed_rotation_leaves_nothing_and_the_old_epoch_whole() {
+fn a_failed_renewal_leaves_nothing_and_the_old_vault_whole() {
     let owner = Owner::new();
     let (a, b) = (owner.put("A", "a", None), owner.put("B", "b", None));
     fs::write(owner.path(&b.id, 1), "damaged").unwrap();
     let before = owner.files();
-    let recipients = std::slice::from_ref(&owner.recipient);
-    let records = [(slug("A"), a), (slug("B"), b)];
-    owner.vault().rotate(recipients, &owner.key, &records, now()).unwrap_err();
+    owner.try_renew(&[(slug("A"), a), (slug("B"), b)]).unwrap_err();
     assert_eq!(owner.files(), before);
     assert_eq!(owner.get("A", &a).unwrap(), "a");
 }
 
 #[test]
-fn a_rotation_leaves_no_file_that_the_old_keys_open() {
+fn a_renewal_touches_nothing_old_and_leaves_none_of_it() {
     let mut owner = Owner::new();
     let record = owner.put("A", "a", None);
-    let old = owner.carried.clone();
-    let old_epoch = owner.epoch();
-    let moved = owner.rotate(&[(slug("A"), record)]);
-    assert_eq!(owner.vault_with(&old).get(&record, &slug("A")).unwrap().expose(), b"a");
-    owner.vault().tidy().unwrap();
-    assert!(!old_epoch.exists());
+    let (old_id, old) = (owner.id, owner.carried.clone());
+    let before: Vec<_> =
+        owner.files().iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+    let moved = owner.renew(&[(slug("A"), record)]);
+    for (path, bytes) in &before {
+        let is_cosmetic = path.ends_with("KEYRACK-VAULT");
+        assert!(is_cosmetic || fs::read(path).unwrap() == *bytes, "{}", path.display());
+    }
+    // Whichever of the two a manifest names.
+    let old_vault = owner.vault_with(&old_id, &old);
+    assert_eq!(old_vault.get(&record, &slug("A")).unwrap().expose(), b"a");
+    old_vault.check().unwrap();
+    owner.vault().check().unwrap();
     assert_eq!(owner.get("A", &moved[0].1).unwrap(), "a");
     assert_ne!(old.keys, owner.carried.keys);
     assert_eq!(moved[0].1.version, record.version + 1);
+
+    owner.vault().discard([record]).unwrap();
+    owner.vault().tidy().unwrap();
+    owner.vault().check().unwrap();
+    for (path, bytes) in before.iter().filter(|(path, _)| !path.ends_with(".gitattributes")) {
+        assert!(fs::read(path).ok().as_ref() != Some(bytes), "{}", path.display());
+    }
+    // The second time, with nothing waiting.
+    owner.vault().tidy().unwrap();
+    assert_eq!(owner.get("A", &moved[0].1).unwrap(), "a");
+    assert!(!owner.files().iter().any(|path| path.starts_with(owner.dir.join("next"))));
 }
 
 #[test]
@@ -68,7 +84,8 @@ fn only_the_wrap_that_is_named_stays() {
     let mut owner = Owner::new();
     let (_, more) = generate::age_text().unwrap();
     let first = owner.carried.clone();
-    let carried = owner.vault().rewrap(&[owner.recipient.clone(), more]).unwrap();
+    let card = owner.card(&[owner.recipient.clone(), more]);
+    let carried = owner.vault().rewrap(&card, &owner.key, now()).unwrap();
     // Not committed yet: the old manifest still names the old wrap.
     owner.vault().check().unwrap();
     owner.carried = carried;
@@ -92,7 +109,7 @@ fn debris_is_swept_once_it_is_old() {
     let newer = owner.put("C", "newer", Some(&older));
     let half = owner.dir.join("epochs/0000000007-0011223344556677/creds");
     fs::create_dir_all(&half).unwrap();
-    let temp = owner.epoch().join("creds/.~new.tmp");
+    let temp = owner.records().join(".~new.tmp");
     fs::write(&temp, "half").unwrap();
 
     let now = SystemTime::now();

@@ -6,7 +6,7 @@ use keyrack_manifest::RecordRef;
 use keyrack_names::Slug;
 use proptest::prelude::*;
 
-use crate::owner::{Owner, slug};
+use crate::owner::{Owner, now, slug};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -65,21 +65,22 @@ proptest! {
                     owner.vault().discard(gone.map(|(record, _)| record)).unwrap();
                 }
                 Step::Rotate { kept } => {
-                    let old = owner.carried.clone();
+                    let old = (owner.id, owner.carried.clone());
                     let records: Vec<_> =
                         named.iter().map(|(name, (record, _))| (name.clone(), *record)).collect();
-                    let moved = owner.rotate(&records);
+                    let moved = owner.renew(&records);
                     if kept {
+                        owner.vault().discard(records.iter().map(|(_, record)| *record)).unwrap();
                         for (name, record) in moved {
                             named.get_mut(&name).unwrap().0 = record;
                         }
                     } else {
-                        owner.carried = old;
+                        (owner.id, owner.carried) = old;
                     }
                 }
                 Step::Rewrap => {
-                    let recipients = [owner.recipient.clone()];
-                    owner.carried = owner.vault().rewrap(&recipients).unwrap();
+                    let card = owner.card(&[owner.recipient.clone()]);
+                    owner.carried = owner.vault().rewrap(&card, &owner.key, now()).unwrap();
                 }
                 Step::Tidy => owner.vault().tidy().unwrap(),
             }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use keyrack_manifest::{
-    Class, MemberId, Recipient, RecordRef, SigningKey, VaultId, VaultRef, Word, generate,
+    Card, Class, MemberId, Recipient, RecordRef, SignedCard, SigningKey, VaultId, VaultRef,
+    generate,
 };
 use keyrack_names::{Secret, Slug};
-use keyrack_vault::VaultError;
-use keyrack_vault::personal::{self, NewRecord, OldMeta, Personal};
+use keyrack_vault::personal::{self, Founder, NewRecord, Personal};
+use keyrack_vault::{RecordMeta, VaultError};
 
 pub struct Owner {
     _dir: tempfile::TempDir,
@@ -26,19 +27,20 @@ impl Owner {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().join("vault");
         let key = SigningKey::generate().unwrap();
-        let member = MemberId::random().unwrap();
         let (_, recipient) = generate::age_text().unwrap();
-        let recipients = std::slice::from_ref(&recipient);
-        let (id, carried) = personal::create(&dir, recipients, &key, member, now()).unwrap();
+        let card = card(&key, std::slice::from_ref(&recipient));
+        let member = card.member_id();
+        let founder = Founder { card: &card, key: &key, member };
+        let (id, carried) = personal::create(&dir, founder, now()).unwrap();
         Self { _dir: temp, dir, key, member, recipient, id, carried }
     }
 
     pub fn vault(&self) -> Personal {
-        self.vault_with(&self.carried)
+        self.vault_with(&self.id, &self.carried)
     }
 
-    pub fn vault_with(&self, carried: &VaultRef) -> Personal {
-        Personal::open(&self.dir, &self.id, carried, self.key.public(), self.member).unwrap()
+    pub fn vault_with(&self, id: &VaultId, carried: &VaultRef) -> Personal {
+        Personal::open(&self.dir, id, carried, self.key.public(), self.member).unwrap()
     }
 
     pub fn put(&self, name: &str, value: &str, previous: Option<&RecordRef>) -> RecordRef {
@@ -52,8 +54,9 @@ impl Owner {
         value: &[u8],
         previous: Option<RecordRef>,
     ) -> Result<RecordRef, VaultError> {
-        let meta = OldMeta { class, obtained_via: Word::user(), expires_at: None };
-        let new = NewRecord { name: &slug(name), meta, value: &Secret::from(value), previous };
+        let about = RecordMeta::of(class);
+        let (value, created_at) = (&Secret::from(value), now());
+        let new = NewRecord { name: &slug(name), about, value, created_at, previous };
         Ok(self.vault().put(&self.key, &[new], now())?[0])
     }
 
@@ -62,17 +65,35 @@ impl Owner {
         Ok(String::from_utf8(value.expose().to_vec()).unwrap())
     }
 
-    /// New keys, with the same signing key.
-    pub fn rotate(&mut self, records: &[(Slug, RecordRef)]) -> Vec<(Slug, RecordRef)> {
-        let recipients = std::slice::from_ref(&self.recipient);
-        let (carried, moved) = self.vault().rotate(recipients, &self.key, records, now()).unwrap();
-        self.carried = carried;
+    /// A new vault in place of the old one, with the same signing key.
+    pub fn renew(&mut self, records: &[(Slug, RecordRef)]) -> Vec<(Slug, RecordRef)> {
+        let (id, carried, moved) = self.try_renew(records).unwrap();
+        (self.id, self.carried) = (id, carried);
         moved
+    }
+
+    #[allow(clippy::type_complexity, reason = "as the function says")]
+    pub fn try_renew(
+        &self,
+        records: &[(Slug, RecordRef)],
+    ) -> Result<(VaultId, VaultRef, Vec<(Slug, RecordRef)>), VaultError> {
+        let card = self.card(std::slice::from_ref(&self.recipient));
+        let founder = Founder { card: &card, key: &self.key, member: self.member };
+        self.vault().renew(founder, records, now())
+    }
+
+    /// What the owner shows to others.
+    pub fn card(&self, recipients: &[Recipient]) -> SignedCard {
+        card(&self.key, recipients)
     }
 
     /// Where a version of a record lies.
     pub fn path(&self, id: &keyrack_manifest::CredId, version: u64) -> PathBuf {
-        self.epoch().join("creds").join(format!("{id}.{version}.cred"))
+        self.records().join(format!("{id}.{version}.cred"))
+    }
+
+    pub fn records(&self) -> PathBuf {
+        self.dir.join("private").join(self.member.to_string())
     }
 
     pub fn epoch(&self) -> PathBuf {
@@ -101,4 +122,8 @@ pub fn slug(name: &str) -> Slug {
 
 pub fn now() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
+}
+
+fn card(key: &SigningKey, recipients: &[Recipient]) -> SignedCard {
+    Card::issue(&"owner".parse().unwrap(), key, recipients, now()).unwrap()
 }
