@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
-use keyrack_manifest::{Identity, IdentityFile, Manifest, Pin, Recipient, Store, StoreError, Via};
+use keyrack_manifest::{
+    Identity, IdentityFile, Manifest, Pin, Recipient, Store, StoreError, Updated, Via,
+};
 use keyrack_names::Owner;
 use keyrack_protocol::RackId;
 use keyrack_protocol::keys::{Key, RackSecret};
@@ -59,16 +61,29 @@ impl Opened {
         settings: &Settings,
         change: impl FnOnce(&mut Manifest) -> Outcome<T>,
     ) -> Outcome<T> {
-        let now = Timestamp::now();
-        let updated = store(settings)
-            .update(&self.owner, &self.identity, now, |manifest| {
-                renew::if_old(manifest, settings, now)?;
-                change(manifest)
-            })
-            .map_err(|e| words::update(e, &self.owner))?;
+        // By itself, so that the backup of what follows names what is there then.
+        let due = renew::is_due(&self.manifest);
+        let renewed =
+            due.then(|| self.write(settings, |manifest| renew::if_due(manifest, settings)));
+        let updated = match (self.write(settings, change), renewed) {
+            (Ok(updated), _) => updated,
+            // What can do without was not held up by it.
+            (Err(_), Some(Err(why))) => return Err(why),
+            (Err(failure), _) => return Err(failure),
+        };
         values::discard(&updated.before, &updated.after, settings);
-        self.manifest = updated.after;
         Ok(updated.result)
+    }
+
+    fn write<T>(
+        &mut self,
+        settings: &Settings,
+        change: impl FnOnce(&mut Manifest) -> Outcome<T>,
+    ) -> Outcome<Updated<T>> {
+        let updated = store(settings).update(&self.owner, &self.identity, Timestamp::now(), change);
+        let updated = updated.map_err(|e| words::update(e, &self.owner))?;
+        self.manifest.clone_from(&updated.after);
+        Ok(updated)
     }
 }
 

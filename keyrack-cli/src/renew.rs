@@ -25,16 +25,21 @@ pub fn found(manifest: &mut Manifest, settings: &Settings, now: Timestamp) -> Ou
     Ok(())
 }
 
-/// Replaces a vault from before there were chains, where that is what the manifest names.
+/// Whether the manifest names a vault from before there were chains.
+pub fn is_due(manifest: &Manifest) -> bool {
+    manifest.personal_vault().is_some_and(|(_, vault)| vault.private_key.is_none())
+}
+
+/// Replaces such a vault, where that is what the manifest names.
 ///
 /// # Errors
 /// As [`replace`].
-pub fn if_old(manifest: &mut Manifest, settings: &Settings, now: Timestamp) -> Outcome {
-    if manifest.personal_vault().is_none() {
+pub fn if_due(manifest: &mut Manifest, settings: &Settings) -> Outcome {
+    if !is_due(manifest) {
         return Ok(());
     }
     let vault = values::open_personal(manifest, settings)?;
-    if vault.is_old() { replace(manifest, &vault, now) } else { Ok(()) }
+    replace(manifest, &vault, Timestamp::now())
 }
 
 /// Puts a new vault in place of `vault`: other keys, every record written anew under them.

@@ -1,35 +1,27 @@
-//! Many new files in one directory, at the price of few: all are written, then all are made
-//! to last.
+//! Many new files at the price of few: all are written, then all are made to last.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::atomic::{FileError, Staged, make_dir, new_file, sync_dir};
+use crate::atomic::{FileError, Staged, new_file, parent, sync_dir};
 
 /// Up to as many files each is synced by itself: beyond, one flush of the disk is cheaper
 /// than one for each, whatever else it writes out.
 const FEW: usize = 16;
 
-/// Many new files in one directory, which nobody reads before they are named elsewhere: all
-/// are written, then all are made to last, which costs a journal once and not for each. For
-/// who holds the lock of the directory's writers.
-#[derive(Debug)]
+/// Many new files, which nobody reads before they are named elsewhere: all are written, then
+/// all are made to last, which costs a journal once and not for each. For who holds the lock
+/// of the writers of their directories, which are there.
+#[derive(Debug, Default)]
 pub struct Batch {
-    dir: PathBuf,
+    /// Directories that were written to, by this or for it: they are synced with the files.
+    pub dirs: BTreeSet<PathBuf>,
     written: Vec<PathBuf>,
 }
 
 impl Batch {
-    /// Begins with a directory, which is made if it is missing.
-    ///
-    /// # Errors
-    /// It cannot be made.
-    pub fn new(dir: &Path) -> Result<Self, FileError> {
-        make_dir(dir)?;
-        Ok(Self { dir: dir.to_owned(), written: Vec::new() })
-    }
-
     /// Writes one of them (0600). One that is there already is replaced as a whole.
     ///
     /// # Errors
@@ -43,7 +35,10 @@ impl Batch {
                 let _ = fs::remove_file(target);
                 return Err(FileError::new("write", target, error));
             }
-            Ok(()) => self.written.push(target.to_owned()),
+            Ok(()) => {
+                self.written.push(target.to_owned());
+                self.dirs.insert(parent(target).to_owned());
+            }
         }
         Ok(())
     }
@@ -61,13 +56,19 @@ impl Batch {
                 .and_then(|file| file.sync_all())
                 .map_err(|error| FileError::new("sync", path, error))?;
         }
-        sync_dir(&self.dir)
+        self.dirs.iter().try_for_each(|dir| sync_dir(dir))
     }
 
     /// Syncs the whole file system. If that fails, syncing one by one says where.
     #[cfg(target_os = "linux")]
     fn sync_all_at_once(&self) -> bool {
-        File::open(&self.dir).is_ok_and(|dir| nix::unistd::syncfs(dir).is_ok())
+        use std::os::unix::fs::MetadataExt as _;
+        let mut synced = BTreeSet::new();
+        self.dirs.iter().all(|dir| {
+            let Ok(file) = File::open(dir) else { return false };
+            let Ok(about) = file.metadata() else { return false };
+            !synced.insert(about.dev()) || nix::unistd::syncfs(file).is_ok()
+        })
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -84,8 +85,9 @@ mod tests {
     fn writes_few_and_many_and_replaces_what_is_there() {
         let dir = tempfile::tempdir().unwrap();
         let sub = dir.path().join("sub");
+        fs::create_dir(&sub).unwrap();
         for (round, count) in [FEW, FEW + 1, 2].into_iter().enumerate() {
-            let mut batch = Batch::new(&sub).unwrap();
+            let mut batch = Batch::default();
             for n in 0..count {
                 let text = format!("{round}");
                 batch.write(&sub.join(format!("{n}")), text.as_bytes()).unwrap();

@@ -12,7 +12,7 @@ use crate::opened::{self, Opened};
 use crate::settings::Settings;
 use crate::team::rekey;
 use crate::ui::Ui;
-use crate::{audit_log, keysource, renew, values, words};
+use crate::{audit_log, keysource, renew, values};
 
 /// Runs `keyrack recipient`.
 pub fn run(act: &RecipientAct, settings: &Settings, ui: &Ui) -> Outcome {

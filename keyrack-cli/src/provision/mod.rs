@@ -25,9 +25,7 @@ use crate::settings::{Settings, login_name};
 use crate::ui::Ui;
 use crate::yubikey::make::Made;
 use crate::yubikey::record;
-use crate::{
-    drops, keeper, level, opened, ownkey, provisioner, push, renew, unlocking, words,
-};
+use crate::{drops, keeper, level, opened, ownkey, provisioner, push, renew, unlocking, words};
 
 pub use crew::make_all;
 pub use given::Given;

@@ -1,7 +1,7 @@
 //! The engine that keeps a vault in a directory: the usual one. A name is there whole or not
 //! at all, and of two writers who make the same one, one is told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -96,10 +96,10 @@ impl FileStore {
         Ok(())
     }
 
-    /// Makes a folder. What killed writers left in it goes with the first write of who is
-    /// alone.
-    fn prepare(&self, folder: &Path) -> Result<(), FileError> {
-        self.modes.make_dirs(&self.dir, folder)?;
+    /// Makes a folder, which lasts once `changed` is synced. What killed writers left in it
+    /// goes with the first write of who is alone.
+    fn prepare(&self, folder: &Path, changed: &mut BTreeSet<PathBuf>) -> Result<(), FileError> {
+        self.modes.make_dirs_in(&self.dir, folder, changed)?;
         if let Some(cleared) = whole(&self.cleared).as_mut()
             && cleared.insert(folder.to_owned())
         {
@@ -147,7 +147,9 @@ impl VaultStore for FileStore {
         if path.symlink_metadata().is_ok() {
             return Ok(false);
         }
-        self.prepare(path.parent().unwrap_or(&self.dir))?;
+        let mut changed = BTreeSet::new();
+        self.prepare(path.parent().unwrap_or(&self.dir), &mut changed)?;
+        changed.iter().try_for_each(|dir| atomic::sync_dir(dir))?;
         match atomic::create_new(&path, bytes, self.modes.of_files()) {
             Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             other => other.map(|()| true),
@@ -155,24 +157,19 @@ impl VaultStore for FileStore {
     }
 
     fn stage(&self, objects: &[(String, Vec<u8>)]) -> Result<(), FileError> {
-        let mut folders: BTreeMap<PathBuf, Vec<(PathBuf, &[u8])>> = BTreeMap::new();
+        let (mut batch, mut prepared) = (Batch::default(), BTreeSet::new());
         for (name, bytes) in objects {
             let path = self.path(name)?;
-            let folder = path.parent().unwrap_or(&self.dir).to_owned();
-            folders.entry(folder).or_default().push((path, bytes));
-        }
-        for (folder, objects) in folders {
-            self.prepare(&folder)?;
-            let mut batch = Batch::new(&folder)?;
-            for (path, bytes) in objects {
-                batch.write(&path, bytes)?;
-                if !self.modes.is_private() {
-                    self.hand_over(&path)?;
-                }
+            let folder = path.parent().unwrap_or(&self.dir);
+            if prepared.insert(folder.to_owned()) {
+                self.prepare(folder, &mut batch.dirs)?;
             }
-            batch.sync()?;
+            batch.write(&path, bytes)?;
+            if !self.modes.is_private() {
+                self.hand_over(&path)?;
+            }
         }
-        Ok(())
+        batch.sync()
     }
 
     fn remove(&self, name: &str) -> Result<(), FileError> {

@@ -1,10 +1,11 @@
 //! Who may read and write the files of a vault: whoever may its directory. So a directory
 //! of a group is a vault for several Unix users, and one made by us is its owner's alone.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use keyrack_manifest::{FileError, atomic};
 
@@ -42,16 +43,25 @@ impl Modes {
 
     /// Makes `dir` and what is missing between it and `root`, and makes that last.
     pub(crate) fn make_dirs(self, root: &Path, dir: &Path) -> Result<(), FileError> {
+        let mut changed = BTreeSet::new();
+        self.make_dirs_in(root, dir, &mut changed)?;
+        changed.iter().try_for_each(|dir| atomic::sync_dir(dir))
+    }
+
+    /// Makes `dir` and what is missing on the way to it. It lasts once what is added to
+    /// `changed` is synced.
+    pub(crate) fn make_dirs_in(
+        self,
+        root: &Path,
+        dir: &Path,
+        changed: &mut BTreeSet<PathBuf>,
+    ) -> Result<(), FileError> {
         if dir.is_dir() {
             return Ok(());
         }
-        let above = match dir.parent() {
-            Some(above) if dir != root => {
-                self.make_dirs(root, above)?;
-                above
-            }
-            _ => return atomic::make_dir(dir),
-        };
+        let above = dir.parent().filter(|_| dir != root);
+        let Some(above) = above else { return atomic::make_dir(dir) };
+        self.make_dirs_in(root, above, changed)?;
         let failed = |error| FileError::new("make", dir, error);
         match fs::DirBuilder::new().mode(self.dir & 0o777).create(dir) {
             Ok(()) => {}
@@ -64,6 +74,7 @@ impl Modes {
         if !self.is_private() {
             fs::set_permissions(dir, Permissions::from_mode(self.dir)).map_err(failed)?;
         }
-        atomic::sync_dir(above)
+        changed.insert(above.to_owned());
+        Ok(())
     }
 }

@@ -42,6 +42,10 @@ impl Personal {
         for link in &links {
             self.store.remove(&format!("{folder}/{link}"))?;
         }
+        for folder in [folder.as_str(), WAITING] {
+            // One that is not empty is for another writer.
+            let _ = std::fs::remove_dir(self.store.dir().join(folder));
+        }
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! were killed. All of it is ciphertext; a key that was taken away may still open it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use keyrack_manifest::{CredId, Digest, EpochId, RecordRef, atomic};
@@ -42,14 +43,16 @@ impl Personal {
                 self.remove_epoch(&other)?;
             }
         }
-        let Some(own) = &self.own else { return Ok(()) };
-        for name in self.store.list(&names::private(&self.member))? {
-            let generation = names::parse_key(&name);
-            if generation.is_some_and(|generation| generation < own.generation) {
-                self.store.remove(&format!("{}/{name}", names::private(&self.member)))?;
-            }
+        self.remove_wraps()?;
+        // Half-written files of who was killed: of nobody else, since this is alone.
+        for folder in self.folders() {
+            atomic::clear(&folder)?;
         }
-        self.remove_wraps()
+        atomic::sweep(&self.store.dir().join(names::CHAIN), SystemTime::now())?;
+        for generation in 1..self.own.as_ref().map_or(1, |own| own.generation) {
+            self.store.remove(&names::private_key(&self.member, generation))?;
+        }
+        Ok(())
     }
 
     /// Removes wraps that neither the chain nor the manifest names. Never the last one: it
@@ -117,10 +120,16 @@ impl Personal {
                 swept += 1;
             }
         }
-        for folder in ["", names::CHAIN, &self.folder(), &names::wraps(self.keys.epoch())] {
-            swept += atomic::sweep(&self.store.dir().join(folder), then)?;
+        for folder in self.folders() {
+            swept += atomic::sweep(&folder, then)?;
         }
         Ok(swept)
+    }
+
+    /// Every directory that is written to.
+    fn folders(&self) -> [PathBuf; 4] {
+        let wraps = names::wraps(self.keys.epoch());
+        ["", names::CHAIN, &self.folder(), &wraps].map(|folder| self.store.dir().join(folder))
     }
 
     fn epochs(&self) -> Result<Vec<EpochId>, VaultError> {

@@ -174,7 +174,9 @@ impl Vault<'_> {
         }
         let bytes = roll.to_bytes();
         let creds_root = Digest::of(&bytes);
-        objects.push((names::roll(&id, &creds_root), bytes));
+        if !bytes.is_empty() {
+            objects.push((names::roll(&id, &creds_root), bytes));
+        }
         self.store.stage(&objects)?;
         let epoch = EpochState { id, commitments, wraps, creds_root };
         let staged = Staged { base, epoch, keys, records };

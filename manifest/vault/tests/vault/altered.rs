@@ -49,7 +49,7 @@ fn every_changed_byte_of_any_other_file_is_refused_or_cosmetic() {
         }
         fs::write(&path, &good).unwrap();
     }
-    assert_eq!(owner.files().len(), 7);
+    assert_eq!(owner.files().len(), 6);
 }
 
 #[test]
