@@ -183,3 +183,69 @@ fn del_leaves_the_old_or_the_new() {
     });
     assert!(kills > 10, "only {kills} kills");
 }
+
+/// A home from before personal vaults had chains, with the values it holds.
+fn home_of_before() -> Rack {
+    let rack = Rack::new();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifest/vault/tests/golden");
+    let (data, state) = (rack.data().display().to_string(), rack.state().display().to_string());
+    rack.sh(&format!(
+        "mkdir -p {data}/keys {state} && cp -r {golden}/home/. {data} && rm -r {data}/drops && \
+         cp -r {golden}/state/. {state} && cp {golden}/key.txt {data}/keys/golden.txt && \
+         chmod -R u+rwX,go= {data} {state}"
+    ))
+    .ok();
+    rack
+}
+
+/// Everything it held is still there, and so it is if the backup is put back.
+fn holds_what_was_there(rack: &Rack, place: &str) {
+    let get = |key| format!("keyrack get --unlock --quiet --for golden --key {key}");
+    for (key, value) in [("EMPTY", ""), ("LOGIN", "p\u{e4}ss"), ("acme.prod.TOKEN", "value")] {
+        let got = rack.sh(&get(key));
+        assert_eq!((got.code, got.stdout.as_slice()), (0, value.as_bytes()), "{place}: {key}{got}");
+    }
+    rack.sh("keyrack relock --quiet --for golden").ok();
+}
+
+#[test]
+fn a_vault_of_before_is_left_as_it_was_or_made_anew() {
+    need!("strace");
+    let rack = home_of_before();
+    holds_what_was_there(&rack, "before");
+    let set = "keyrack set --for golden --key NEW";
+    let kills = kill_everywhere(&rack, set, |rack, place| {
+        holds_what_was_there(rack, place);
+        let file = rack.manifest("golden").display().to_string();
+        // Whatever is the backup now holds all of it as well.
+        rack.sh(&format!(
+            "cp -a ~ ../aside; if [ -e {file}.bak ]; then mv {file}.bak {file}; fi; \
+             keyrack doctor --for golden --accept-restored --yes"
+        ));
+        holds_what_was_there(rack, &format!("{place}, and the backup put back"));
+        rack.sh("find ~ -mindepth 1 -delete; cp -a ../aside/. ~; rm -r ../aside").ok();
+        let later = rack.sh("printf later | keyrack set --quiet --for golden --key LATER");
+        assert_eq!(later.code, 0, "{place}: {later}");
+        holds_what_was_there(rack, place);
+        let left = rack.sh("find ~/.local -name '*tmp*' -o -name creds").text();
+        assert_eq!(left, "", "{place}");
+    });
+    assert!(kills > 40, "only {kills} kills");
+}
+
+#[test]
+fn a_vault_of_before_that_is_damaged_is_still_read_and_mended() {
+    let rack = home_of_before();
+    rack.sh("printf x > $(find ~/.local -name '*.3.cred')").ok();
+    rack.sh("keyrack get --unlock --quiet --for golden --key LOGIN; keyrack relock --for golden")
+        .ok()
+        .stdout("p\u{e4}ss");
+    // What cannot be read cannot be taken along, and is not left behind in silence.
+    let refused = rack.sh("printf new | keyrack set --for golden --key NEW");
+    refused.code(12);
+    rack.sh("keyrack del --for golden --key acme.prod.TOKEN").ok();
+    rack.sh("printf new | keyrack set --for golden --key NEW").ok();
+    rack.sh("keyrack get --unlock --quiet --for golden --key LOGIN; keyrack relock --for golden")
+        .ok()
+        .stdout("p\u{e4}ss");
+}
