@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use keyrack_manifest::{Card, Manifest, SignedCard, VaultId, VaultRef};
 use keyrack_names::Slug;
-use keyrack_vault::personal::{self, Founder, Personal};
+use keyrack_vault::personal::{self, Founder, Personal, Renewed};
 
 use crate::error::{Context, Outcome};
 use crate::settings::Settings;
@@ -53,7 +53,7 @@ pub fn replace(manifest: &mut Manifest, vault: &Personal, now: Timestamp) -> Out
         manifest.keys.values().filter_map(|e| Some((e.slug.clone(), e.cred?))).collect();
     let card = card(manifest, now)?;
     let renewed = vault.renew(founder(manifest, &card), &records, now);
-    let (id, carried, moved) = renewed.map_err(|e| words::vault(e, &owner))?;
+    let Renewed { id, carried, moved } = renewed.map_err(|e| words::vault(e, &owner))?;
     for (slug, record) in moved {
         if let Some(entry) = manifest.keys.get_mut::<Slug>(&slug) {
             entry.cred = Some(record);

@@ -10,6 +10,6 @@ mod settle;
 mod tidy;
 mod vault;
 
-pub use renew::{Founder, create};
+pub use renew::{Founder, Renewed, create};
 pub use tidy::GRACE;
 pub use vault::{NewRecord, Personal};

@@ -32,6 +32,17 @@ pub struct Founder<'a> {
     pub member: MemberId,
 }
 
+/// A vault that was written in place of another, and is in force once the manifest names it.
+#[derive(Debug)]
+pub struct Renewed {
+    /// Which vault.
+    pub id: VaultId,
+    /// What the manifest is to carry.
+    pub carried: VaultRef,
+    /// Each record's new place.
+    pub moved: Vec<(Slug, RecordRef)>,
+}
+
 /// Makes a vault at `dir` for one owner, with new random keys. Returns its id and what the
 /// manifest is to carry. What a killed `init` left there, which no manifest names, is
 /// written over.
@@ -87,8 +98,7 @@ pub(super) fn own_file(
 impl Personal {
     /// A new vault in place of this one: other id, other keys, every one of `records`
     /// written anew as its next version. Nothing of the old one is touched before
-    /// [`Personal::tidy`], by who opened the new one. Returns its id, what the manifest is
-    /// to carry, and each record's new place.
+    /// [`Personal::tidy`], by who opened the new one.
     ///
     /// # Errors
     /// As [`Personal::get`] and [`Personal::put`]; then the old vault is whole, and nothing
@@ -98,7 +108,7 @@ impl Personal {
         founder: Founder<'_>,
         records: &[(Slug, RecordRef)],
         now: Timestamp,
-    ) -> Result<(VaultId, VaultRef, Vec<(Slug, RecordRef)>), VaultError> {
+    ) -> Result<Renewed, VaultError> {
         let generation = self.own.as_ref().map_or(0, |own| own.generation) + 1;
         let memory = Memory::default();
         let after = Some(*self.keys.epoch());
@@ -126,6 +136,7 @@ impl Personal {
             }
             return Err(error.into());
         }
-        Ok((*chain.id(), VaultRef { location: self.carried.location.clone(), ..carried }, moved))
+        let carried = VaultRef { location: self.carried.location.clone(), ..carried };
+        Ok(Renewed { id: *chain.id(), carried, moved })
     }
 }

@@ -8,7 +8,7 @@ use keyrack_manifest::{
     Auth, Card, Identity, Manifest, OpenedDrop, Pin, Places, RecordRef, Store, drop as drops, seal,
 };
 use keyrack_names::{Owner, Secret, Slug};
-use keyrack_vault::personal::{Founder, Personal};
+use keyrack_vault::personal::{Founder, Personal, Renewed};
 use keyrack_vault::{Actor, FileStore, Vault};
 
 fn golden(path: &str) -> PathBuf {
@@ -91,7 +91,8 @@ fn the_vault_opens_and_is_made_anew() {
     let handle = &manifest.owner.handle;
     let card = Card::issue(handle, key, &manifest.all_recipients(), now).unwrap();
     let founder = Founder { card: &card, key, member };
-    let (new_id, new_carried, moved) = old.renew(founder, &records, now).unwrap();
+    let Renewed { id: new_id, carried: new_carried, moved } =
+        old.renew(founder, &records, now).unwrap();
     // Until the manifest is written, and after it.
     assert_eq!(values(&old, &records), expected);
     old.check().unwrap();

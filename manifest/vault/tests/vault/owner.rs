@@ -9,7 +9,7 @@ use keyrack_manifest::{
     generate,
 };
 use keyrack_names::{Secret, Slug};
-use keyrack_vault::personal::{self, Founder, NewRecord, Personal};
+use keyrack_vault::personal::{self, Founder, NewRecord, Personal, Renewed};
 use keyrack_vault::{RecordMeta, VaultError};
 
 pub struct Owner {
@@ -67,16 +67,12 @@ impl Owner {
 
     /// A new vault in place of the old one, with the same signing key.
     pub fn renew(&mut self, records: &[(Slug, RecordRef)]) -> Vec<(Slug, RecordRef)> {
-        let (id, carried, moved) = self.try_renew(records).unwrap();
+        let Renewed { id, carried, moved } = self.try_renew(records).unwrap();
         (self.id, self.carried) = (id, carried);
         moved
     }
 
-    #[allow(clippy::type_complexity, reason = "as the function says")]
-    pub fn try_renew(
-        &self,
-        records: &[(Slug, RecordRef)],
-    ) -> Result<(VaultId, VaultRef, Vec<(Slug, RecordRef)>), VaultError> {
+    pub fn try_renew(&self, records: &[(Slug, RecordRef)]) -> Result<Renewed, VaultError> {
         let card = self.card(std::slice::from_ref(&self.recipient));
         let founder = Founder { card: &card, key: &self.key, member: self.member };
         self.vault().renew(founder, records, now())
