@@ -1,7 +1,6 @@
 //! The house rules, as far as a program can check them.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::Command;
 
 use keyrack_tests::{binaries, source};
