@@ -1,5 +1,6 @@
 //! The audit log: lines are chained and appended by a thread of their own, so that
-//! nothing, least of all a lock, waits for a disk.
+//! nothing, least of all a lock, waits for a disk. The first line after a silence is
+//! written at once; those right behind it are written together.
 //!
 //! Where the log cannot be written, an owner's own reads go on; the lines are counted,
 //! the next one that can be written says how many are missing, and `status` says why.
@@ -14,14 +15,20 @@ use keyrack_protocol::audit_chain::{Line, chain};
 use keyrack_protocol::message::{AuditHead, Protection};
 
 use crate::arena::Arena;
+use crate::harden;
 use crate::queue::Queue;
 use crate::scrub::scrub;
 use crate::sealed::Sealed;
 
 /// The name the audit key is sealed under.
 pub(crate) const KEY: &str = "audit key";
-/// How many lines may wait for the disk.
-const WAITING: usize = 256;
+/// How many lines may wait for the disk: tens of milliseconds of a daemon that does nothing
+/// but answer.
+const WAITING: usize = 4096;
+/// How long lines are collected that follow one another.
+const LINGER: Duration = Duration::from_micros(500);
+/// What a line may take before its memory goes back to the system.
+const LONG: usize = 16 * 1024;
 /// The writer's stack, in bytes.
 const STACK: usize = 128 * 1024;
 
@@ -29,7 +36,7 @@ const STACK: usize = 128 * 1024;
 pub(crate) struct Audit(Arc<State>);
 
 struct State {
-    waiting: Queue<Box<Line>>,
+    waiting: Queue<Line>,
     lost: AtomicU64,
     errno: AtomicI32,
     head: Mutex<AuditHead>,
@@ -42,14 +49,14 @@ impl Audit {
     /// When there can be no thread.
     pub(crate) fn start(log: File, key: Sealed, arena: Arena, head: AuditHead) -> io::Result<Self> {
         let state = Arc::new(State {
-            waiting: Queue::new(WAITING),
+            waiting: Queue::new(WAITING, LINGER),
             lost: AtomicU64::new(0),
             errno: AtomicI32::new(0),
             head: Mutex::new(head),
         });
         let writer = Writer { log, key, arena, state: Arc::clone(&state) };
         let thread = std::thread::Builder::new().name("audit".to_owned()).stack_size(STACK);
-        thread.spawn(move || writer.state.waiting.work(|line| writer.write(*line)))?;
+        thread.spawn(move || writer.state.waiting.work(|lines| writer.write(lines)))?;
         // What a thread needs to begin, a sealed process does not allow any more.
         state.waiting.await_worker();
         Ok(Self(state))
@@ -57,7 +64,7 @@ impl Audit {
 
     /// Hands a line to the writer, or counts it as lost where the disk is too far behind.
     pub(crate) fn write(&self, line: Line) {
-        if !self.0.waiting.push(Box::new(line)) {
+        if !self.0.waiting.push(line) {
             self.0.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -94,28 +101,40 @@ struct Writer {
 }
 
 impl Writer {
-    fn write(&self, line: Line) {
-        self.chain_and_append(line);
+    fn write(&self, lines: Vec<Line>) {
+        let longest = self.chain_and_append(lines);
         scrub();
+        if longest > LONG {
+            harden::trim_heap();
+        }
     }
 
-    /// In a frame of its own, which is scrubbed: it sees the log's key.
+    /// Returns how long the longest is. In a frame of its own, which is scrubbed: it sees
+    /// the log's key.
     #[inline(never)]
-    fn chain_and_append(&self, mut line: Line) {
-        line.lost = self.state.lost.load(Ordering::Relaxed);
+    fn chain_and_append(&self, lines: Vec<Line>) -> usize {
+        let lost = self.state.lost.load(Ordering::Relaxed);
         let mut head = self.state.head.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Ok(key) = self.key.open_key(&self.arena, KEY) else { return };
-        let lost = line.lost;
-        match append(&self.log, &chain(&key, &mut head, line)) {
+        let Ok(key) = self.key.open_key(&self.arena, KEY) else { return 0 };
+        let count = lines.len() as u64;
+        let (mut text, mut longest) = (Vec::new(), 0);
+        for (n, mut line) in lines.into_iter().enumerate() {
+            line.lost = if n == 0 { lost } else { 0 };
+            let chained = chain(&key, &mut head, line);
+            longest = longest.max(chained.len());
+            text.extend_from_slice(&chained);
+        }
+        match append(&self.log, &text) {
             Ok(()) => {
                 *self.state.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
                 self.state.lost.fetch_sub(lost, Ordering::Relaxed);
             }
             Err(error) => {
                 self.state.errno.store(error.raw_os_error().unwrap_or(0), Ordering::Relaxed);
-                self.state.lost.fetch_add(1, Ordering::Relaxed);
+                self.state.lost.fetch_add(count, Ordering::Relaxed);
             }
         }
+        longest
     }
 }
 

@@ -7,13 +7,14 @@ use std::time::Duration;
 use keyrack_protocol::channel::{Bytes, Channel, Drawn, Handshake, MAX_MESSAGE, Partial};
 use keyrack_protocol::frame::{self, HEADER};
 use keyrack_protocol::message::{BareRequest, BareStatus, ClearRefusal, Refusal, encode, lead};
-use keyrack_protocol::peer::{Peer, Seen};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use keyrack_protocol::peer::{Followed, Peer, Seen};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::clock;
 use crate::daemon::{Act, Daemon};
+use crate::harden;
 use crate::meet::{Caller, First, Refused, meet};
 use crate::scrub::scrub;
 use crate::seats::Seat;
@@ -21,6 +22,10 @@ use crate::session::{Session, code_name};
 
 /// How long one frame may take, in either direction.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(2);
+/// What a request and its reply may take before their memory goes back to the system.
+const LONG: usize = 64 * 1024;
+/// How much memory for frames a connection keeps between them.
+const KEPT: usize = 4096;
 /// How long a proven caller may say nothing.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -37,7 +42,7 @@ enum Hangup {
 
 /// Serves one caller until it, its capability or the daemon ends.
 pub(crate) async fn serve(daemon: &Daemon, stream: UnixStream, peer: Peer, seat: Seat) {
-    let wire = Wire { stream, peer, received: Vec::new() };
+    let wire = Wire::new(stream, peer);
     // Whatever ended it, the caller is gone: there is nobody left to tell.
     let _ = converse(daemon, wire, &seat).await;
     drop(seat);
@@ -45,10 +50,15 @@ pub(crate) async fn serve(daemon: &Daemon, stream: UnixStream, peer: Peer, seat:
 }
 
 async fn converse(daemon: &Daemon, mut wire: Wire, seat: &Seat) -> Result<(), Hangup> {
-    // While the caller still makes up its first message.
-    let drawn = Drawn::now().map_err(|_| Hangup::Malformed)?;
-    let first = match wire.next(DEADLINE).await {
-        Ok(Some(first)) => meet(daemon, &first, drawn),
+    // While the caller still makes up its first message; not for a crowd that may say none.
+    let mut drawn = if seat.is_in_a_crowd() { None } else { Some(draw()?) };
+    let first = match timeout(DEADLINE, wire.first(seat)).await.unwrap_or_else(|e| Err(e.into())) {
+        Ok(Some(length)) => {
+            let drawn = drawn.take().map_or_else(draw, Ok)?;
+            let first = meet(daemon, wire.frame(length), drawn);
+            wire.done_with(length);
+            first
+        }
         Ok(None) => return Ok(()),
         // A caller that never said anything: nothing to refuse.
         Err(_) if wire.received.is_empty() => return Ok(()),
@@ -70,6 +80,10 @@ async fn converse(daemon: &Daemon, mut wire: Wire, seat: &Seat) -> Result<(), Ha
             wire.refuse(&refusal).await
         }
     }
+}
+
+fn draw() -> Result<Drawn, Hangup> {
+    Drawn::now().map_err(|_| Hangup::Malformed)
 }
 
 /// Locking wins: everything is gone before the answer is even written.
@@ -109,9 +123,14 @@ async fn talk(
     }
     while let Some(request) = wire.receive(&mut channel).await? {
         let (reply, goes_on) = session.turn(&request, wire.seen());
+        let is_long = request.len() + reply.len() > LONG;
         drop(request);
         scrub();
         wire.send(&mut channel, &reply).await?;
+        drop(reply);
+        if is_long {
+            harden::trim_heap();
+        }
         if !goes_on {
             break;
         }
@@ -121,7 +140,7 @@ async fn talk(
 
 /// Refuses a caller for whom there is no seat.
 pub(crate) async fn turn_away(stream: UnixStream, peer: Peer) {
-    let mut wire = Wire { stream, peer, received: Vec::new() };
+    let mut wire = Wire::new(stream, peer);
     let message = "too many connections".to_owned();
     // It may have left already; then it need not know.
     let _ = wire.refuse(&ClearRefusal { code: Refusal::Busy, message }).await;
@@ -131,39 +150,74 @@ pub(crate) async fn turn_away(stream: UnixStream, peer: Peer) {
 struct Wire {
     stream: UnixStream,
     /// Who connected.
-    peer: Peer,
-    /// Bytes read that are not yet a frame. Ciphertext, or in the clear on purpose.
+    peer: Followed,
+    /// Bytes received that are not done with. Ciphertext, or in the clear on purpose.
     received: Vec<u8>,
 }
 
 impl Wire {
+    fn new(stream: UnixStream, peer: Peer) -> Self {
+        Self { stream, peer: Followed::new(peer), received: Vec::new() }
+    }
+
     /// Who connected, as that process is now.
     fn seen(&self) -> Seen {
-        Seen::now(&self.stream, self.peer)
+        self.peer.now(&self.stream)
     }
 
-    /// The next frame, within `limit`; `None` when the caller left between frames.
-    async fn next(&mut self, limit: Duration) -> Result<Option<Vec<u8>>, Hangup> {
-        timeout(limit, self.frame()).await?
+    /// The length of the first frame, as [`Wire::next`].
+    async fn first(&mut self, seat: &Seat) -> Result<Option<usize>, Hangup> {
+        if self.more().await? == 0 {
+            return Ok(None);
+        }
+        seat.speaks();
+        self.next().await
     }
 
-    async fn frame(&mut self) -> Result<Option<Vec<u8>>, Hangup> {
+    /// The length of the next frame, once it is there; `None` when the caller left between
+    /// frames.
+    async fn next(&mut self) -> Result<Option<usize>, Hangup> {
         loop {
-            let length = match self.received.first_chunk::<HEADER>() {
-                Some(header) => Some(frame::announced(*header).map_err(|_| Hangup::Malformed)?),
-                None => None,
-            };
-            if let Some(length) = length.filter(|length| self.received.len() >= HEADER + length) {
-                let rest = self.received.split_off(HEADER + length);
-                let mut frame = std::mem::replace(&mut self.received, rest);
-                frame.drain(..HEADER);
-                return Ok(Some(frame));
+            if let Some(header) = self.received.first_chunk::<HEADER>() {
+                let length = frame::announced(*header).map_err(|_| Hangup::Malformed)?;
+                if self.received.len() >= HEADER + length {
+                    return Ok(Some(length));
+                }
             }
-            // No more is made room for than came, so that announcing costs a caller.
-            self.received.reserve(self.received.len().max(512));
-            if self.stream.read_buf(&mut self.received).await? == 0 {
+            if self.more().await? == 0 {
                 return if self.received.is_empty() { Ok(None) } else { Err(Hangup::Malformed) };
             }
+        }
+    }
+
+    /// Receives what has come, when something has; 0 bytes when the caller left.
+    async fn more(&mut self) -> Result<usize, Hangup> {
+        loop {
+            // Often before anything has come.
+            self.stream.readable().await?;
+            // No more is made room for than came, so that announcing costs a caller.
+            self.received.reserve(self.received.len().max(512));
+            match self.stream.try_read_buf(&mut self.received) {
+                Ok(came) => return Ok(came),
+                Err(e) if e.kind() != io::ErrorKind::WouldBlock => return Err(e.into()),
+                // Nor is room kept for who says nothing.
+                Err(_) if self.received.is_empty() => self.received = Vec::new(),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// The frame of `length` bytes that is there.
+    fn frame(&self, length: usize) -> &[u8] {
+        &self.received[HEADER..HEADER + length]
+    }
+
+    /// Makes room for the next frame.
+    fn done_with(&mut self, length: usize) {
+        self.received.drain(..HEADER + length);
+        // What a long one took is not kept for short ones.
+        if self.received.is_empty() && self.received.capacity() > KEPT {
+            self.received = Vec::new();
         }
     }
 
@@ -171,8 +225,9 @@ impl Wire {
     async fn receive(&mut self, channel: &mut Channel) -> Result<Option<Bytes>, Hangup> {
         let mut partial = Partial::default();
         let mut limit = SILENCE;
-        while let Some(chunk) = self.next(limit).await? {
-            let opened = channel.open(&chunk, &mut partial, MAX_MESSAGE);
+        while let Some(length) = timeout(limit, self.next()).await?? {
+            let opened = channel.open(self.frame(length), &mut partial, MAX_MESSAGE);
+            self.done_with(length);
             if let Some(message) = opened.map_err(|_| Hangup::Malformed)? {
                 return Ok(Some(message));
             }
@@ -182,8 +237,8 @@ impl Wire {
     }
 
     async fn send(&mut self, channel: &mut Channel, message: &[u8]) -> Result<(), Hangup> {
-        for chunk in channel.seal(message).map_err(|_| Hangup::Malformed)? {
-            self.write(&chunk).await?;
+        for frame in channel.seal(message).map_err(|_| Hangup::Malformed)? {
+            self.send_bytes(&frame).await?;
         }
         Ok(())
     }
@@ -197,14 +252,19 @@ impl Wire {
     }
 
     async fn say(&mut self, lead: u8, payload: &[u8]) -> Result<(), Hangup> {
-        self.write(&[&[lead], payload].concat()).await
+        self.send_bytes(&frame::encode(&[&[lead], payload].concat())).await
     }
 
-    async fn write(&mut self, payload: &[u8]) -> Result<(), Hangup> {
-        self.send_bytes(&frame::encode(payload)).await
-    }
-
-    async fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), Hangup> {
+    async fn send_bytes(&mut self, mut bytes: &[u8]) -> Result<(), Hangup> {
+        // There is room, mostly: then nothing waits, and no clock need be watched.
+        match self.stream.try_write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(e) => return Err(e.into()),
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
         Ok(timeout(DEADLINE, self.stream.write_all(bytes)).await??)
     }
 }

@@ -68,7 +68,7 @@ pub(crate) struct Daemon {
     pub(crate) protections: Vec<Protection>,
     /// The process that it ends with.
     pub(crate) ends_with: Option<Process>,
-    /// What is held, or who is connected, is not what it was.
+    /// Who is connected, or until when something is held, is not what it was.
     pub(crate) changed: Notify,
     /// The end was asked for and answered.
     pub(crate) ended: Notify,

@@ -39,7 +39,9 @@ use crate::start::{self, Commander, StartError};
 /// How long the end may wait for the log. The values are gone by then.
 const LAST_LINES: Duration = Duration::from_millis(500);
 /// Descriptors besides those of callers.
-const OWN_DESCRIPTORS: u64 = 32;
+const OWN_DESCRIPTORS: usize = 32;
+/// A proven caller's: its socket, and its process.
+const PROVEN_DESCRIPTORS: usize = 2 * seats::MAX_PROVEN;
 
 /// Why a daemon did not come to life, or lost it.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +112,7 @@ fn prepare(commander: &mut Commander, mut protections: Protections) -> Result<Pr
     let log = start::log_on_stdout()?;
     process::give_up(&mut protections)?;
     start::let_go()?;
-    process::make_room(seats::MAX as u64 + OWN_DESCRIPTORS)?;
+    let unproven = process::make_room(PROVEN_DESCRIPTORS + OWN_DESCRIPTORS, seats::MAX_UNPROVEN)?;
     let arena = Arena::new()?;
     protections.page(&arena);
     let (orders, process) = receive(commander, &arena)?;
@@ -132,7 +134,7 @@ fn prepare(commander: &mut Commander, mut protections: Protections) -> Result<Pr
             listeners: listeners(sockets)?,
         }
     };
-    let daemon = seal(orders, log, arena, protections)?;
+    let daemon = seal(orders, log, arena, protections, Seats::new(unproven))?;
     Ok(Prepared::Ready(Box::new(Ready { daemon, watch, runtime, sockets: paths, notes })))
 }
 
@@ -142,6 +144,7 @@ fn seal(
     log: File,
     arena: Arena,
     mut protections: Protections,
+    seats: Seats,
 ) -> Result<Daemon, LifeError> {
     let mut generation = [0; 8];
     random::fill(&mut generation).map_err(ArenaError::from)?;
@@ -161,7 +164,7 @@ fn seal(
         // Readers in other languages count to 2^53; half of that leaves room to raise it.
         rack: RefCell::new(Rack::new(u64::from_be_bytes(generation) >> 12)),
         replays: RefCell::new(Replays::default()),
-        seats: Seats::default(),
+        seats,
         audit,
         protections: protections.into_vec(),
         changed: Notify::new(),

@@ -109,14 +109,18 @@ fn tracer() -> Option<u32> {
     line.trim().parse().ok().filter(|pid| *pid != 0)
 }
 
-/// How many descriptors there may be at once: the callers, the listeners, the runtime's.
+/// Makes room for `needed` descriptors and up to `wanted` more. Returns how many more there
+/// are.
 ///
 /// # Errors
 /// When the limits cannot be read.
-pub(crate) fn make_room(descriptors: u64) -> io::Result<()> {
+pub(crate) fn make_room(needed: usize, wanted: usize) -> io::Result<usize> {
     let (soft, hard) = nix::sys::resource::getrlimit(Resource::RLIMIT_NOFILE)?;
-    if soft < descriptors {
-        setrlimit(Resource::RLIMIT_NOFILE, descriptors.min(hard), hard)?;
+    let all = ((needed + wanted) as u64).min(hard.max(soft));
+    if soft < all {
+        setrlimit(Resource::RLIMIT_NOFILE, all, hard)?;
     }
-    Ok(())
+    // Where there are too few for all who may come, the last ones wait to be accepted.
+    let more = usize::try_from(all).unwrap_or(usize::MAX).saturating_sub(needed);
+    Ok(more.max(wanted / 16))
 }

@@ -1,7 +1,6 @@
 //! A bounded queue from the one who must not wait to the one who may: a push into a full
-//! queue is refused at once.
+//! queue is refused at once, and wakes nobody who will look by himself.
 
-use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,10 +9,12 @@ pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
     capacity: usize,
+    /// How long the worker collects, after it has worked.
+    linger: Duration,
 }
 
 struct State<T> {
-    items: VecDeque<T>,
+    items: Vec<T>,
     worker: Worker,
     is_closed: bool,
 }
@@ -21,15 +22,21 @@ struct State<T> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Worker {
     Absent,
+    /// It looks before it waits.
     Working,
+    /// It looks when its time is over.
+    Lingering,
+    /// It has to be woken.
+    Waiting,
     Gone,
 }
 
 impl<T> Queue<T> {
-    /// An empty queue for at most `capacity` items.
-    pub(crate) fn new(capacity: usize) -> Self {
-        let state = State { items: VecDeque::new(), worker: Worker::Absent, is_closed: false };
-        Self { state: Mutex::new(state), changed: Condvar::new(), capacity }
+    /// An empty queue for at most `capacity` items, whose worker lets more come for
+    /// `linger` after it has worked.
+    pub(crate) fn new(capacity: usize, linger: Duration) -> Self {
+        let state = State { items: Vec::new(), worker: Worker::Absent, is_closed: false };
+        Self { state: Mutex::new(state), changed: Condvar::new(), capacity, linger }
     }
 
     /// Takes `item`, or says `false` where there is no room.
@@ -37,27 +44,47 @@ impl<T> Queue<T> {
         let mut state = self.lock();
         let has_room = state.items.len() < self.capacity;
         if has_room {
-            state.items.push_back(item);
-            self.changed.notify_all();
+            state.items.push(item);
+            // Whoever lingers is called where it would grow late.
+            let calls = match state.worker {
+                Worker::Waiting => true,
+                Worker::Lingering => state.items.len() == self.capacity / 4,
+                Worker::Absent | Worker::Working | Worker::Gone => false,
+            };
+            drop(state);
+            if calls {
+                self.changed.notify_all();
+            }
         }
         has_room
     }
 
-    /// The worker: hands each item to `work`, until the queue is closed and empty.
-    pub(crate) fn work(&self, mut work: impl FnMut(T)) {
+    /// The worker: hands to `work` what is there, all of it at once, until the queue is
+    /// closed and empty. An item that comes after a silence is handed over at once, those
+    /// right behind it together.
+    pub(crate) fn work(&self, mut work: impl FnMut(Vec<T>)) {
         let mut state = self.lock();
         state.worker = Worker::Working;
         self.changed.notify_all();
         loop {
-            state = if let Some(item) = state.items.pop_front() {
+            if !state.items.is_empty() {
+                let items = std::mem::take(&mut state.items);
                 drop(state);
-                work(item);
-                self.lock()
+                work(items);
+                state = self.lock();
+                state.worker = Worker::Lingering;
+                let more_may_come = |state: &mut State<T>| {
+                    !state.is_closed && state.items.len() < self.capacity / 4
+                };
+                let waited = self.changed.wait_timeout_while(state, self.linger, more_may_come);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
             } else if state.is_closed {
                 break;
             } else {
-                self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
-            };
+                state.worker = Worker::Waiting;
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            state.worker = Worker::Working;
         }
         state.worker = Worker::Gone;
         self.changed.notify_all();
@@ -94,16 +121,18 @@ impl<T> Queue<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(10);
+    const LONG: Duration = Duration::from_secs(100);
 
     #[test]
     fn items_arrive_in_order_and_the_last_before_the_end() {
-        let queue = Queue::new(1000);
+        let queue = Queue::new(1000, Duration::from_micros(100));
         let mut seen = Vec::new();
         std::thread::scope(|scope| {
-            scope.spawn(|| queue.work(|item: u32| seen.push(item)));
+            scope.spawn(|| queue.work(|items: Vec<u32>| seen.extend(items)));
             queue.await_worker();
             assert!((0..100).all(|item| queue.push(item)));
             queue.close(LONG);
@@ -111,9 +140,31 @@ mod tests {
         assert_eq!(seen, (0..100).collect::<Vec<_>>());
     }
 
+    /// Nothing here ends by time: every wait but the first is cut short or fails the test.
+    #[test]
+    fn the_first_comes_alone_and_those_behind_it_together() {
+        let queue = Queue::new(40, LONG);
+        let (tell, told) = mpsc::channel();
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| queue.work(|items: Vec<u32>| tell.send(items).unwrap()));
+            queue.await_worker();
+            assert!(queue.push(0));
+            assert_eq!(told.recv().unwrap(), [0], "after a silence nothing is held back");
+            assert!((1..=9).all(|item| queue.push(item)));
+            // A quarter of the room is taken: it does not linger on.
+            assert!(queue.push(10));
+            assert_eq!(told.recv().unwrap(), (1..=10).collect::<Vec<_>>());
+            assert!(queue.push(11));
+            queue.close(LONG);
+            assert_eq!(told.recv().unwrap(), [11], "the end waits for no lingering");
+        });
+        assert!(begun.elapsed() < LONG);
+    }
+
     #[test]
     fn a_full_queue_and_a_stuck_worker_hold_nobody_up() {
-        let queue = Queue::new(2);
+        let queue = Queue::new(2, LONG);
         assert!(queue.push(1) && queue.push(2) && !queue.push(3));
         let begun = Instant::now();
         queue.close(Duration::from_millis(20));

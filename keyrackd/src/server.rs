@@ -21,6 +21,9 @@ use crate::signals::Signals;
 /// How long an empty daemon with no caller lives.
 pub(crate) const QUIET_MS: u64 = 2_000;
 
+/// How many are let in before those who are in get their turn, of whom one round serves more.
+const BATCH: u32 = 32;
+
 /// Why a daemon ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -68,7 +71,7 @@ pub(crate) async fn run(daemon: Rc<Daemon>, watch: Watch) -> io::Result<End> {
 
 impl Watch {
     async fn serve(&self, daemon: &Rc<Daemon>) -> io::Result<End> {
-        let mut quiet_since = None;
+        let (mut quiet_since, mut in_a_row) = (None, 0_u32);
         loop {
             let now = clock::now();
             self.sweep(daemon, now);
@@ -87,7 +90,13 @@ impl Watch {
                 () = self.signals.told_to_end() => return Ok(End::Told),
                 () = self.process_ended() => return Ok(End::Orphaned),
                 rang = self.alarm.rang() => rang?,
-                accepted = accept(&self.listeners) => seat(daemon, accepted).await,
+                accepted = accept(&self.listeners) => {
+                    seat(daemon, accepted).await;
+                    in_a_row += 1;
+                    if in_a_row % BATCH == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                }
                 () = daemon.changed.notified() => {}
             }
         }

@@ -89,6 +89,7 @@ impl Session<'_> {
 
     /// Answers `request` at `now`.
     fn answer(&self, request: Request, by: Seen, now: u64) -> Reply {
+        let held_until = self.daemon.rack.borrow().next_deadline();
         let mut note = Note { by, action: "", slugs: Vec::new(), caller: String::new() };
         let done = match request {
             Request::Get { asks, caller } => {
@@ -130,7 +131,9 @@ impl Session<'_> {
         };
         let reply = done.unwrap_or_else(|fault| refused(fault.code(), &fault.to_string()));
         self.log(note, &reply);
-        self.daemon.changed.notify_one();
+        if self.daemon.rack.borrow().next_deadline() != held_until {
+            self.daemon.changed.notify_one();
+        }
         reply
     }
 

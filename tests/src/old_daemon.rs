@@ -3,6 +3,7 @@
 //! today's types; it notes whatever that version does not know.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -134,8 +135,8 @@ fn serve(mut stream: UnixStream, held: &Mutex<Held>) -> std::io::Result<()> {
         let chunk = frame::read(&mut stream)?;
         let Ok(whole) = channel.open(&chunk, &mut partial, MAX_MESSAGE) else { return Ok(()) };
         let Some(request) = whole else { continue };
-        for chunk in channel.seal(answer(&request).as_bytes()).expect("it fits") {
-            frame::write(&mut stream, &chunk)?;
+        for frame in channel.seal(answer(&request).as_bytes()).expect("it fits") {
+            stream.write_all(&frame)?;
         }
     }
 }

@@ -14,6 +14,7 @@ use snow::{Builder, HandshakeState, TransportState};
 use zeroize::Zeroizing;
 
 use crate::ephemeral::{self, Ephemeral};
+use crate::frame::HEADER;
 use crate::keys::Key;
 use crate::random;
 
@@ -162,7 +163,7 @@ impl std::fmt::Debug for Channel {
 }
 
 impl Channel {
-    /// `message` as encrypted chunks, each to be sent as one frame.
+    /// `message` as encrypted chunks, each in a frame.
     ///
     /// # Errors
     /// When the message is longer than [`MAX_REPLY`].
@@ -174,11 +175,11 @@ impl Channel {
         let mut first = Zeroizing::new(Vec::with_capacity(4 + head));
         first.extend_from_slice(&(message.len() as u32).to_be_bytes());
         first.extend_from_slice(&message[..head]);
-        let mut chunks = vec![self.encrypt(&first)?];
+        let mut frames = vec![self.encrypt(&first)?];
         for part in message[head..].chunks(CHUNK) {
-            chunks.push(self.encrypt(part)?);
+            frames.push(self.encrypt(part)?);
         }
-        Ok(chunks)
+        Ok(frames)
     }
 
     /// Takes the next chunk; gives the message when it is whole.
@@ -194,14 +195,16 @@ impl Channel {
         let mut plain = Zeroizing::new(vec![0; chunk.len()]);
         let length = self.0.read_message(chunk, &mut plain)?;
         plain.truncate(length);
-        partial.take(&plain, limit)
+        partial.take(plain, limit)
     }
 
     fn encrypt(&mut self, plain: &[u8]) -> Result<Vec<u8>, ChannelError> {
-        let mut chunk = vec![0; plain.len() + TAG];
-        let length = self.0.write_message(plain, &mut chunk)?;
-        chunk.truncate(length);
-        Ok(chunk)
+        let length = plain.len() + TAG;
+        let mut frame = vec![0; HEADER + length];
+        let (header, chunk) = frame.split_at_mut(HEADER);
+        header.copy_from_slice(&(length as u32).to_be_bytes());
+        self.0.write_message(plain, chunk)?;
+        Ok(frame)
     }
 }
 
@@ -213,27 +216,31 @@ pub struct Partial {
 }
 
 impl Partial {
-    fn take(&mut self, plain: &[u8], limit: usize) -> Result<Option<Bytes>, ChannelError> {
-        let (expected, part) = match self.expected {
-            Some(expected) => (expected, plain),
+    fn take(&mut self, mut plain: Bytes, limit: usize) -> Result<Option<Bytes>, ChannelError> {
+        let is_first = self.expected.is_none();
+        let (expected, from) = match self.expected {
+            Some(expected) => (expected, 0),
             None => {
-                let (head, part) = plain.split_first_chunk::<4>().ok_or(ChannelError::Malformed)?;
-                (u32::from_be_bytes(*head) as usize, part)
+                let head = plain.first_chunk::<4>().ok_or(ChannelError::Malformed)?;
+                (u32::from_be_bytes(*head) as usize, 4)
             }
         };
+        let part = &plain[from..];
         if expected > limit {
             return Err(ChannelError::TooLong(expected, limit));
         }
-        if self.expected.is_none() {
+        if part.is_empty() && !is_first || self.bytes.len() + part.len() > expected {
+            return Err(ChannelError::Malformed);
+        }
+        if is_first && part.len() == expected {
+            plain.drain(..from);
+            return Ok(Some(plain));
+        }
+        if is_first {
             // Grown once, so that no smaller copy of a secret is left behind.
             self.bytes.reserve_exact(expected.min(MAX_MESSAGE));
-        } else if part.is_empty() {
-            return Err(ChannelError::Malformed);
         }
         self.expected = Some(expected);
-        if self.bytes.len() + part.len() > expected {
-            return Err(ChannelError::Malformed);
-        }
         self.bytes.extend_from_slice(part);
         if self.bytes.len() < expected {
             return Ok(None);
@@ -306,8 +313,8 @@ mod tests {
 
     fn send(from: &mut Channel, to: &mut Channel, message: &[u8]) -> Result<Bytes, ChannelError> {
         let mut partial = Partial::default();
-        for chunk in from.seal(message)? {
-            if let Some(whole) = to.open(&chunk, &mut partial, MAX_MESSAGE)? {
+        for frame in from.seal(message)? {
+            if let Some(whole) = to.open(&frame[HEADER..], &mut partial, MAX_MESSAGE)? {
                 return Ok(whole);
             }
         }
@@ -337,12 +344,13 @@ mod tests {
     #[test]
     fn replayed_reordered_and_changed_chunks_are_refused() {
         let (mut a, mut b) = pair(1, 1, b"prologue").unwrap();
-        let chunks = a.seal(&vec![1; 2 * CHUNK]).unwrap();
+        let frames = a.seal(&vec![1; 2 * CHUNK]).unwrap();
+        let chunks: Vec<&[u8]> = frames.iter().map(|frame| &frame[HEADER..]).collect();
         let mut partial = Partial::default();
-        assert!(b.open(&chunks[1], &mut partial, MAX_MESSAGE).is_err());
-        assert!(b.open(&chunks[0], &mut partial, MAX_MESSAGE).unwrap().is_none());
-        assert!(b.open(&chunks[0], &mut partial, MAX_MESSAGE).is_err());
-        let mut changed = chunks[1].clone();
+        assert!(b.open(chunks[1], &mut partial, MAX_MESSAGE).is_err());
+        assert!(b.open(chunks[0], &mut partial, MAX_MESSAGE).unwrap().is_none());
+        assert!(b.open(chunks[0], &mut partial, MAX_MESSAGE).is_err());
+        let mut changed = chunks[1].to_vec();
         changed[0] ^= 1;
         assert!(b.open(&changed, &mut partial, MAX_MESSAGE).is_err());
     }
@@ -350,8 +358,8 @@ mod tests {
     #[test]
     fn an_announced_length_is_capped() {
         let (mut a, mut b) = pair(1, 1, b"prologue").unwrap();
-        let chunks = a.seal(&vec![1; 2000]).unwrap();
-        let opened = b.open(&chunks[0], &mut Partial::default(), 1999);
+        let frames = a.seal(&vec![1; 2000]).unwrap();
+        let opened = b.open(&frames[0][HEADER..], &mut Partial::default(), 1999);
         assert!(matches!(opened, Err(ChannelError::TooLong(2000, 1999))));
     }
 }

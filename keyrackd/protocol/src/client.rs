@@ -1,7 +1,7 @@
 //! A blocking client: connect, check who listens, one exchange. No async runtime, no
 //! thread, no file but the socket.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -175,9 +175,9 @@ impl Session {
     /// # Errors
     /// When the daemon went away or the request is longer than the protocol allows.
     pub fn call(&mut self, request: &Request) -> Result<Reply, ClientError> {
-        let chunks = self.channel.seal(&encode(request)).map_err(|e| self.wire.broken(e))?;
-        for chunk in chunks {
-            self.wire.send(&chunk)?;
+        let frames = self.channel.seal(&encode(request)).map_err(|e| self.wire.broken(e))?;
+        for frame in frames {
+            self.wire.send_frame(&frame)?;
         }
         let reply = self.wire.receive(&mut self.channel)?;
         self.wire.decoded(decode(&reply))
@@ -279,7 +279,11 @@ impl Wire {
     }
 
     fn send(&mut self, payload: &[u8]) -> Result<(), ClientError> {
-        match frame::write(&mut self.stream, payload) {
+        self.send_frame(&frame::encode(payload))
+    }
+
+    fn send_frame(&mut self, frame: &[u8]) -> Result<(), ClientError> {
+        match self.stream.write_all(frame) {
             Ok(()) => Ok(()),
             // It closed early; what it said before that says why.
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {

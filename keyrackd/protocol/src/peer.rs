@@ -2,6 +2,7 @@
 //!
 //! The uid decides who is served. All else here is a label, for the log and for `status`.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -69,15 +70,7 @@ pub struct Seen {
 impl Seen {
     /// Looks what has become of `peer`, which connected to `socket`.
     pub fn now(socket: &impl AsFd, peer: Peer) -> Self {
-        // The session first: while the process lives, its pid is nobody else's. A pid of
-        // 0 is one of a namespace that we do not see; to `getsid` it means ourselves.
-        let session = if peer.pid > 0 { getsid(Some(Pid::from_raw(peer.pid))).ok() } else { None };
-        let life = match (has_exited(socket), session) {
-            (Some(true), _) => Life::Exited,
-            (Some(false), Some(session)) if session.as_raw() > 0 => Life::Session(session.as_raw()),
-            _ => Life::Unknown,
-        };
-        Self { peer, life }
+        Followed::new(peer).now(socket)
     }
 
     /// This, and what the process says it is: `pid 4711, session 4700, who says: git`.
@@ -97,13 +90,45 @@ impl fmt::Display for Seen {
     }
 }
 
-/// Whether the process that connected has ended; `None` where the kernel does not say.
-fn has_exited(socket: &impl AsFd) -> Option<bool> {
-    match process(socket) {
-        Ok(process) => ends_within(&process, Duration::ZERO),
-        // What older kernels say of a process that was waited for already.
-        Err(Errno::ESRCH | Errno::EINVAL) => Some(true),
-        Err(_) => None,
+/// A peer that is looked at again and again: its process is asked for once.
+#[derive(Debug)]
+pub struct Followed {
+    peer: Peer,
+    process: OnceCell<OwnedFd>,
+}
+
+impl Followed {
+    /// Costs nothing before the first look.
+    pub fn new(peer: Peer) -> Self {
+        Self { peer, process: OnceCell::new() }
+    }
+
+    /// Looks what has become of the process that connected to `socket`, the same each time.
+    pub fn now(&self, socket: &impl AsFd) -> Seen {
+        // The session first: while the process lives, its pid is nobody else's. A pid of
+        // 0 is one of a namespace that we do not see; to `getsid` it means ourselves.
+        let pid = self.peer.pid;
+        let session = if pid > 0 { getsid(Some(Pid::from_raw(pid))).ok() } else { None };
+        let life = match (self.has_exited(socket), session) {
+            (Some(true), _) => Life::Exited,
+            (Some(false), Some(session)) if session.as_raw() > 0 => Life::Session(session.as_raw()),
+            _ => Life::Unknown,
+        };
+        Seen { peer: self.peer, life }
+    }
+
+    /// Whether the process has ended; `None` where the kernel does not say.
+    fn has_exited(&self, socket: &impl AsFd) -> Option<bool> {
+        let process = match self.process.get() {
+            Some(process) => process,
+            None => match process(socket) {
+                Ok(process) => self.process.get_or_init(|| process),
+                // What older kernels say of a process that was waited for already.
+                Err(Errno::ESRCH | Errno::EINVAL) => return Some(true),
+                Err(_) => return None,
+            },
+        };
+        ends_within(process, Duration::ZERO)
     }
 }
 

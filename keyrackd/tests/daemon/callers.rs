@@ -224,12 +224,38 @@ fn a_client_that_does_not_read_is_dropped() {
     }
 }
 
+/// Room for the connections of a flood.
+fn make_room() {
+    let limit = nix::sys::resource::Resource::RLIMIT_NOFILE;
+    let (_, hard) = nix::sys::resource::getrlimit(limit).unwrap();
+    nix::sys::resource::setrlimit(limit, hard.min(8_192), hard).unwrap();
+}
+
+/// Whoever is slow to begin is not sent away for a thousand that never do; and whoever has
+/// begun, for no number of them.
+#[test]
+fn a_flood_of_silent_connections_sends_nobody_away() {
+    let (rig, _daemon) = rig();
+    make_room();
+    let hello = Hello::new(rig.owner.clone(), rig.rack, KeyKind::Attach);
+    for (count, said_before) in [(1_000, 0), (2_300, 1)] {
+        let question = first(&hello, &rig.secret.attach_key(), &encode(&Request::Status));
+        let (before, after) = question.split_at(said_before);
+        let mut caller = connect(&rig);
+        caller.write_all(before).unwrap();
+        let flood: Vec<UnixStream> = (0..count).map(|_| connect(&rig)).collect();
+        // The last one has its seat when a caller behind it was answered.
+        assert_eq!(rig.value("o.all.A"), b"apple");
+        caller.write_all(after).unwrap();
+        assert_eq!(frame::read(&mut caller).unwrap()[0], lead::CHANNEL, "beside {count}");
+        drop(flood);
+    }
+}
+
 #[test]
 fn a_thousand_half_open_connections_delay_nobody() {
     let (rig, _daemon) = rig();
-    let limit = nix::sys::resource::Resource::RLIMIT_NOFILE;
-    let (_, hard) = nix::sys::resource::getrlimit(limit).unwrap();
-    nix::sys::resource::setrlimit(limit, hard.min(4_096), hard).unwrap();
+    make_room();
     let slow = || -> Duration {
         let times = (0..50).map(|_| {
             let begun = Instant::now();

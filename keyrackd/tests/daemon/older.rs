@@ -1,6 +1,7 @@
 //! Callers of an older version: each is answered in its own, with what it knows.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 
 use keyrack_protocol::channel::{Channel, Handshake, MAX_REPLY, Partial};
@@ -43,8 +44,8 @@ impl Caller {
     }
 
     fn say(&mut self, request: &Value) -> Value {
-        for chunk in self.channel.seal(&serde_json::to_vec(request).unwrap()).unwrap() {
-            frame::write(&mut self.stream, &chunk).unwrap();
+        for frame in self.channel.seal(&serde_json::to_vec(request).unwrap()).unwrap() {
+            self.stream.write_all(&frame).unwrap();
         }
         let mut partial = Partial::default();
         loop {
