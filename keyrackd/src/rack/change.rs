@@ -8,6 +8,7 @@ use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::message::{Forget, Registration};
 use keyrack_protocol::names::Slug;
 
+use super::known::Known;
 use super::{Denial, Held, MAX_SUDO_TTL_MS, MAX_TTL_MS, Rack};
 use crate::capability::{self, New, within};
 
@@ -31,7 +32,7 @@ pub(crate) struct Pushed<V> {
 }
 
 /// A set made by insertion: collecting would sort first, which costs more code than time.
-pub(crate) fn set(slugs: impl IntoIterator<Item = Slug>) -> BTreeSet<Slug> {
+pub(crate) fn set<T: Ord>(slugs: impl IntoIterator<Item = T>) -> BTreeSet<T> {
     let mut set = BTreeSet::new();
     set.extend(slugs);
     set
@@ -59,7 +60,7 @@ impl<V> Rack<V> {
             self.mint(asker, about, key, Some(slugs), now)?;
         }
         if let Some(known) = push.known {
-            self.known = set(known);
+            self.known = Known::new(known);
         }
         let hold = |grant| self.hold(grant, push.replace, now);
         let count = push.grants.into_iter().filter_map(hold).count();
@@ -125,9 +126,11 @@ impl<V> Rack<V> {
                 Some(own.slugs.clone())
             }
         };
+        // A relock may name thousands.
+        let named = set(forget.slugs.iter());
         let meant = |slug: &Slug, vault: Option<&String>| {
             own.as_ref().is_none_or(|own| own.contains(slug))
-                && (forget.slugs.contains(slug)
+                && (named.contains(slug)
                     || forget.envs.contains(&slug.env)
                     || vault.is_some_and(|vault| forget.vaults.contains(vault)))
         };

@@ -107,15 +107,16 @@ impl<V> Rack<V> {
 
     /// Why an ask without an env came to nothing, by the most telling slug with that key.
     fn explain(&self, asker: KeyKind, key: &KeyName, now: u64) -> Verdict {
-        let named = self.grants.keys().chain(self.expired.keys()).chain(&self.known);
+        let held = self.grants.keys().chain(self.expired.keys());
+        let named = held.filter(|slug| slug.key == *key).cloned().chain(self.known.of_key(key));
         let rank = |verdict: &Verdict| match verdict {
             Verdict::Denied(_) => 0,
             Verdict::Expired(_) => 1,
             _ => 2,
         };
         named
-            .filter(|slug| slug.key == *key && !slug.env.is_sudo())
-            .map(|slug| self.verdict(asker, slug.clone(), now))
+            .filter(|slug| !slug.env.is_sudo())
+            .map(|slug| self.verdict(asker, slug, now))
             .min_by_key(rank)
             .unwrap_or(Verdict::Absent)
     }

@@ -1,13 +1,14 @@
 //! The rack: what is held, until when, and for whom. Pure: the time is a parameter, a
 //! value is whatever `V` is, and every rule about grants and rights is here or in the
-//! two files beside it.
+//! files beside it.
 //!
 //! Times are milliseconds of a clock that counts suspension.
 
 mod change;
+mod known;
 mod lookup;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use keyrack_protocol::CapabilityId;
 use keyrack_protocol::hello::KeyKind;
@@ -15,6 +16,8 @@ use keyrack_protocol::message::{CapabilityStatus, GrantStatus, Refusal, Rights};
 use keyrack_protocol::names::Slug;
 
 use crate::capability::{Capabilities, Capability};
+
+use known::Known;
 
 pub(crate) use change::{NewGrant, Pushed, set};
 pub(crate) use lookup::Verdict;
@@ -42,7 +45,7 @@ pub(crate) struct Rack<V> {
     /// What has run out, and whether self-proof could read it.
     expired: BTreeMap<Slug, bool>,
     /// What the owner has, held or not.
-    known: BTreeSet<Slug>,
+    known: Known,
     capabilities: Capabilities<V>,
     /// When the first value runs out: kept, for it is asked for at every turn.
     first_end: Option<u64>,
@@ -86,7 +89,7 @@ impl<V> Rack<V> {
         Self {
             grants: BTreeMap::new(),
             expired: BTreeMap::new(),
-            known: BTreeSet::new(),
+            known: Known::default(),
             capabilities: Capabilities::default(),
             first_end: None,
             first_generation: generation,
@@ -155,7 +158,7 @@ impl<V> Rack<V> {
         self.generation += 1;
         self.grants.clear();
         self.expired.clear();
-        self.known.clear();
+        self.known = Known::default();
         self.capabilities.clear();
         self.first_end = None;
     }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use keyrack_protocol::message::{Forget, Request, Rights};
+use keyrack_protocol::message::{Forget, Push, Request, Rights};
 
-use crate::rig::{BINARY, Daemon, HOUR, Rig, binary, is_root, skip};
+use crate::rig::{BINARY, Daemon, HOUR, Rig, binary, grant, is_root, skip};
 
 fn status_field(daemon: &Daemon, name: &str) -> String {
     let status = fs::read_to_string(daemon.proc("status")).unwrap();
@@ -291,4 +291,45 @@ fn what_was_forgotten_is_nowhere_in_memory() {
     rig.session().call(&Request::Forget(forget)).unwrap();
     assert_eq!(copies(&daemon, canary), 0);
     assert_eq!(rig.value("o.all.B"), other);
+}
+
+/// What the daemon has of its own, in KiB. Needs root.
+fn own_memory(daemon: &Daemon) -> u64 {
+    let rollup = fs::read_to_string(daemon.proc("smaps_rollup")).unwrap();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn what_ten_thousand_keys_took_goes_back_with_them() {
+    if !is_root() {
+        return skip("only root sees how much memory a non-dumpable process has");
+    }
+    let rig = Rig::new();
+    let daemon = rig.start();
+    rig.grant(&[("o.all.FIRST", b"apple")], HOUR);
+    let before = own_memory(&daemon);
+    let names: Vec<String> = (0..10_000).map(|n| format!("org.all.KEY_{n}")).collect();
+    // In parts, for each has to be answered in time.
+    for some in names.chunks(1_000) {
+        let grants = some.iter().map(|name| grant(name, &[7; 64], HOUR)).collect();
+        let known = names.iter().map(|name| name.parse().unwrap()).collect();
+        let push = Push { grants, known: Some(known), ..Push::default() };
+        rig.session().call(&Request::Push(push)).unwrap();
+    }
+    let held = own_memory(&daemon);
+    assert!(held > before + 2_048, "{before} to {held} KiB: the measure sees nothing");
+    for some in names.chunks(2_000) {
+        let slugs = some.iter().map(|name| name.parse().unwrap()).collect();
+        let forget = Forget { slugs, ..Forget::default() };
+        rig.session().call(&Request::Forget(forget)).unwrap();
+    }
+    // Names stay known, and are not many bytes. The log's thread may yet be writing.
+    let end = Instant::now() + Duration::from_secs(10);
+    while own_memory(&daemon) > before + 640 {
+        let now = own_memory(&daemon);
+        assert!(Instant::now() < end, "{before} KiB before, {held} with them, {now} after");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(rig.value("o.all.FIRST"), b"apple");
 }
