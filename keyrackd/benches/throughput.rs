@@ -1,8 +1,9 @@
 //! How much one daemon answers, beside an echo without any proof: the same runtime, the same
-//! sizes, the same clients. And how long one caller waits while a thousand connections that
-//! never say anything are open.
+//! sizes, the same clients. Beside one that says the same messages in the clear, which shows
+//! how much of the difference is what is said and how much is proof and log. And how long one
+//! caller waits while a thousand connections that never say anything are open.
 //!
-//! `cargo bench -p keyrackd` prints two tables. Nothing here is asserted.
+//! `cargo bench -p keyrackd` prints three tables. Nothing here is asserted.
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -15,19 +16,22 @@ use keyrack_protocol::client::{self, Session, Target};
 use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::keys::{Key, RackSecret};
 use keyrack_protocol::message::{
-    AuditHead, Grant, Push, Reply, Request, Start, Started, decode, encode,
+    Answer, AuditHead, Grant, Push, Reply, Request, Start, Started, decode, encode,
 };
-use keyrack_protocol::names::{Ask, Owner, Secret, Slug};
+use keyrack_protocol::names::{Ask, Env, Owner, Secret, Slug};
 use keyrack_protocol::{RackId, frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Says in the environment that this process is the echo, and where it listens.
 const ECHO: &str = "KEYRACKD_BENCH_ECHO";
+/// The same of the one that reads and writes messages.
+const CLEAR: &str = "KEYRACKD_BENCH_CLEAR";
 const LASTING: Duration = Duration::from_secs(2);
 /// How long a sealed request for one value is, and its reply.
 const REQUEST: usize = 106;
 const REPLY: usize = 194;
 const HALF_OPEN: usize = 1000;
+const VALUE: &[u8] = b"ghp_0123456789abcdefghijklmnopqrstuvwxyz";
 
 type Unclear = Box<dyn std::error::Error>;
 
@@ -35,19 +39,37 @@ fn main() -> Result<(), Unclear> {
     if let Some(path) = std::env::var_os(ECHO) {
         return echo(Path::new(&path));
     }
+    if let Some(path) = std::env::var_os(CLEAR) {
+        return clear(Path::new(&path));
+    }
     let dir = tempfile::Builder::new().prefix("kb").tempdir_in("/tmp")?;
     let daemon = Daemon::start(dir.path())?;
-    let echo = Echo::start(&dir.path().join("echo"))?;
+    let echo = Echo::start(ECHO, &dir.path().join("echo"))?;
+    let clear = Echo::start(CLEAR, &dir.path().join("clear"))?;
+    let mut in_clear = Vec::new();
     println!("| clients | keyrackd, requests a second | tokio echo | ratio |\n|---|---|---|---|");
     for clients in [1, 8, 64] {
         // In turns, so that a machine that gets slower slows both.
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let (mut ours, mut theirs, mut said) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..3 {
             ours.push(rate(clients, || daemon.caller())?);
             theirs.push(rate(clients, || echo.caller())?);
+            said.push(rate(clients, || clear.caller_in_clear())?);
         }
-        let (ours, theirs) = (median(ours), median(theirs));
+        let (ours, theirs, said) = (median(ours), median(theirs), median(said));
+        in_clear.push((clients, ours, said, theirs));
         println!("| {clients} | {ours:.0} | {theirs:.0} | {:.2} |", ours / theirs);
+    }
+    println!(
+        "\n| clients | keyrackd | the same messages in the clear, unproven, unlogged | ratio | of these ÷ tokio echo |"
+    );
+    println!("|---|---|---|---|---|");
+    for (clients, ours, said, theirs) in in_clear {
+        println!(
+            "| {clients} | {ours:.0} | {said:.0} | {:.2} | {:.2} |",
+            ours / said,
+            said / theirs
+        );
     }
     println!("\n| connections that say nothing | p50, µs | p99, µs |\n|---|---|---|");
     let report = |count: usize| -> Result<(), Unclear> {
@@ -151,7 +173,7 @@ impl Daemon {
         let socket = sockets.into_iter().next().ok_or("it listens nowhere")?;
         let grant = Grant {
             slug: slug()?,
-            value: Secret::from(&b"ghp_0123456789abcdefghijklmnopqrstuvwxyz"[..]),
+            value: Secret::from(VALUE),
             ttl_ms: 3_600_000,
             self_proof: false,
             vault: "personal".to_owned(),
@@ -209,8 +231,8 @@ struct Echo {
 }
 
 impl Echo {
-    fn start(path: &Path) -> Result<Self, Unclear> {
-        let child = Command::new(std::env::current_exe()?).env(ECHO, path).spawn()?;
+    fn start(which: &str, path: &Path) -> Result<Self, Unclear> {
+        let child = Command::new(std::env::current_exe()?).env(which, path).spawn()?;
         while !path.exists() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -225,6 +247,18 @@ impl Echo {
             stream.write_all(&request)?;
             stream.read_exact(&mut reply)?;
             Ok(())
+        })
+    }
+
+    fn caller_in_clear(&self) -> Result<impl FnMut() -> Result<(), Unclear> + use<>, Unclear> {
+        let mut stream = UnixStream::connect(&self.path)?;
+        let request = request()?;
+        Ok(move || {
+            frame::write(&mut stream, &encode(&request))?;
+            match decode(&frame::read(&mut stream)?)? {
+                Reply::Values { .. } => Ok(()),
+                _ => Err("no value".into()),
+            }
         })
     }
 }
@@ -256,4 +290,43 @@ fn echo(path: &Path) -> Result<(), Unclear> {
             });
         }
     })
+}
+
+/// Reads requests and writes replies, as they are inside of the channel.
+fn clear(path: &Path) -> Result<(), Unclear> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        let listener = tokio::net::UnixListener::bind(path)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            tokio::task::spawn_local(async move { drop(answer(stream).await) });
+        }
+    })
+}
+
+async fn answer(mut stream: tokio::net::UnixStream) -> Result<(), Unclear> {
+    let mut received = Vec::new();
+    loop {
+        received.reserve(512);
+        if stream.read_buf(&mut received).await? == 0 {
+            return Ok(());
+        }
+        let Some(header) = received.first_chunk::<{ frame::HEADER }>() else { continue };
+        let whole = frame::HEADER + frame::announced(*header)?;
+        if received.len() < whole {
+            continue;
+        }
+        let Request::Get { asks, .. } = decode(&received[frame::HEADER..whole])? else {
+            return Err("not a get".into());
+        };
+        received.drain(..whole);
+        let value = |ask: Ask| Answer::Granted {
+            slug: Slug::new(ask.org, ask.env.unwrap_or_else(Env::all), ask.key),
+            value: Secret::from(VALUE),
+            expires_in_ms: 1,
+        };
+        let reply = Reply::Values { answers: asks.into_iter().map(value).collect() };
+        stream.write_all(&frame::encode(&encode(&reply))).await?;
+    }
 }
