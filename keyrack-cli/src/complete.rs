@@ -124,8 +124,12 @@ fn typed_owner(words: impl Iterator<Item = OsString>) -> Option<Owner> {
 /// The names of the records in the owner's vault, which stand in them in the clear.
 fn slugs(settings: &Settings) -> BTreeSet<Slug> {
     let Ok(owner) = settings.owner() else { return BTreeSet::new() };
-    let epochs = children(&settings.places.personal_vault(owner).join("epochs"));
-    let records = epochs.iter().flat_map(|epoch| children(&epoch.join("creds")));
+    let vault = settings.places.personal_vault(owner);
+    let private = children(&vault.join("private"));
+    // Where a vault from before its chain has them.
+    let before = children(&vault.join("epochs")).into_iter().map(|epoch| epoch.join("creds"));
+    let records = private.into_iter().chain(before).flat_map(|folder| children(&folder));
+    let records = records.filter(|file| file.extension().is_some_and(|end| end == "cred"));
     records.take(MOST).filter_map(|record| name(&record)).collect()
 }
 
