@@ -97,7 +97,7 @@ pub fn open(identity: &Identity, sealed: &[u8], limit: usize) -> Result<Secret, 
         return Err(OpenError::Damaged);
     }
     let decryptor = age::Decryptor::new_buffered(sealed).map_err(open_error)?;
-    let reader = decryptor.decrypt(identity.keys()).map_err(open_error)?;
+    let reader = decryptor.decrypt(identity.keys()).map_err(key_error)?;
     let room = sealed.len().min(limit + 1);
     let mut plain = Zeroizing::new(Vec::with_capacity(room));
     reader.take(limit as u64 + 1).read_to_end(&mut plain).map_err(|e| io_error(&e))?;
@@ -127,6 +127,19 @@ fn age_recipient(recipient: &Recipient) -> Result<Box<dyn age::Recipient>, SealE
     })
 }
 
+/// Why the keys did not open it. The file lies in memory, so it can end too early; whatever
+/// else goes wrong in reading and writing does so between us and a plugin.
+fn key_error(error: age::DecryptError) -> OpenError {
+    match error {
+        age::DecryptError::Io(error)
+            if piv::refusal(&error).is_none() && error.kind() != io::ErrorKind::UnexpectedEof =>
+        {
+            OpenError::Plugin(plain_text(&error))
+        }
+        other => open_error(other),
+    }
+}
+
 fn open_error(error: age::DecryptError) -> OpenError {
     use age::DecryptError as E;
     match error {
@@ -149,11 +162,14 @@ fn io_error(error: &io::Error) -> OpenError {
 }
 
 /// An error of the age library as one line: its messages carry marks for bidirectional
-/// text, and a plugin's may carry anything.
+/// text, and a plugin's may carry anything. Its advice to trace a plugin's secrets is no
+/// advice of ours.
 fn plain_text(error: &dyn std::fmt::Display) -> String {
     let unwanted: BTreeSet<char> =
         ('\u{2066}'..='\u{2069}').chain('\u{202a}'..='\u{202e}').collect();
     let text = error.to_string();
+    let said: Vec<&str> = text.lines().take_while(|line| !line.contains("AGEDEBUG")).collect();
+    let text = said.join("\n");
     let clean = text.chars().filter(|c| !unwanted.contains(c));
     clean.map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }

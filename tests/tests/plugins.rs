@@ -94,6 +94,24 @@ fn nobody_there_is_told_from_a_plugin_that_fails() {
     assert!(!rack.home().join("toy.env").exists());
 }
 
+/// It is the plugin's doing, and never the manifest's.
+#[test]
+fn a_plugin_that_dies_or_says_nonsense_is_not_taken_for_a_damaged_manifest() {
+    need!("python3");
+    let rack = rack_with(0);
+    rack.sh(&format!("{}{INIT}", path())).ok();
+    let broken = "export PATH=$PWD:$PATH; ";
+    for body in ["exit 3", "kill -9 $$", "echo hi", "head -c 9999 /dev/zero", "printf '\\377\\n'"] {
+        rack.write("work/age-plugin-toy", format!("#!/bin/sh\n{body}\n"));
+        let done = rack
+            .sh(&format!("chmod +x age-plugin-toy; {broken} keyrack unlock --for robot; exit $?"));
+        done.code(6);
+        let said = done.errors();
+        assert!(said.contains("the age plugin failed: "), "{body}: {done}");
+        assert!(!said.contains("damaged") && !said.contains("AGEDEBUG"), "{body}: {done}");
+    }
+}
+
 #[test]
 fn a_plugin_that_is_not_installed_is_named() {
     need!("python3");
