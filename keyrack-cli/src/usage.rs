@@ -49,6 +49,8 @@ fn words() -> Vec<OsString> {
     let mut words: Vec<OsString> = std::env::args_os().collect();
     if words.get(1).is_some_and(|word| word == "help") {
         words.remove(1);
+        // What stands behind it would be run, not explained.
+        words.truncate(words.iter().position(|word| word == "--").unwrap_or(words.len()));
         words.push("--help".into());
     }
     words
