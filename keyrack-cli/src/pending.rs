@@ -72,19 +72,7 @@ pub fn list(settings: &Settings, owner: &Owner) -> Vec<String> {
 pub fn touches(places: &Places) -> Vec<String> {
     let owners = places.owners().unwrap_or_default();
     let notes = owners.iter().flat_map(|owner| Note::all(&places.pending(owner)));
-    let words = |note: Note| {
-        match note.is_of_a_living() {
-        true => note.serial().map(|_| note.words()),
-        false => note.blinks_on().map(|left| {
-            let serial = note.serial().unwrap_or_default();
-            let seconds = left.as_secs() + 1;
-            format!(
-                "YubiKey {serial} still waits for the touch of a command that was ended: touch it, or wait {seconds} s"
-            )
-        }),
-    }
-    };
-    notes.filter_map(words).collect()
+    notes.filter_map(|note| note.touch()).collect()
 }
 
 /// What one file says.
@@ -121,6 +109,19 @@ impl Note {
         self.serial()?;
         let began = fs::metadata(&self.path).and_then(|file| file.modified()).ok()?;
         BLINKS.checked_sub(began.elapsed().ok()?)
+    }
+
+    /// What it says of a touch that still keeps a YubiKey.
+    fn touch(&self) -> Option<String> {
+        let serial = self.serial()?;
+        if self.is_of_a_living() {
+            return Some(self.words());
+        }
+        let seconds = self.blinks_on()?.as_secs() + 1;
+        Some(format!(
+            "YubiKey {serial} still waits for the touch of a command that was ended: \
+             touch it, or wait {seconds} s"
+        ))
     }
 
     fn words(&self) -> String {

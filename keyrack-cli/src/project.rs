@@ -131,7 +131,7 @@ impl<'de> Deserialize<'de> for Item {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "{ optional: true, class: CLASS }")]
 struct Constraint {
     #[serde(default)]
     optional: bool,
@@ -361,6 +361,7 @@ mod tests {
             ("env: {dev: A}\n", "expected a sequence"),
             ("env: {dev: [{A: {class: x}}]}\n", "unknown variant `x`, expected one of `password`"),
             ("env: {dev: [{A: {optional: x}}]}\n", "expected a boolean"),
+            ("env: {dev: [{A: 5}]}\n", "expected { optional: true, class: CLASS }"),
             ("evn: {}\n", "unknown field"),
             ("env.SUDO: [A]\n", "not a valid env"),
             ("env.dev: [A]\nenv.dev: [B]\n", "duplicate"),

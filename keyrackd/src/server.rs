@@ -71,7 +71,7 @@ pub(crate) async fn run(daemon: Rc<Daemon>, watch: Watch) -> io::Result<End> {
 
 impl Watch {
     async fn serve(&self, daemon: &Rc<Daemon>) -> io::Result<End> {
-        let (mut quiet_since, mut in_a_row) = (None, 0_u32);
+        let (mut quiet_since, mut let_in) = (None, 0);
         loop {
             let now = clock::now();
             self.sweep(daemon, now);
@@ -92,8 +92,8 @@ impl Watch {
                 rang = self.alarm.rang() => rang?,
                 accepted = accept(&self.listeners) => {
                     seat(daemon, accepted).await;
-                    in_a_row += 1;
-                    if in_a_row % BATCH == 0 {
+                    let_in = (let_in + 1) % BATCH;
+                    if let_in == 0 {
                         tokio::task::yield_now().await;
                     }
                 }

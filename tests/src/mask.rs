@@ -39,6 +39,7 @@ pub fn mask(text: &str, root: Option<&Path>) -> String {
     if let Some(root) = root {
         let root = root.display().to_string();
         text = text.replace(&format!("{root}/home"), "/home/you");
+        text = text.replace(&format!("{root}/work"), "/sandbox/project");
         text = text.replace(&format!("{root}/bin"), "/usr/local/bin").replace(&root, "/sandbox");
     }
     for (pattern, to) in masks {

@@ -13,8 +13,9 @@ pub struct SocketDirs(Vec<PathBuf>);
 
 impl SocketDirs {
     /// `/tmp`, then the user's own runtime directory: `runtime` (`$XDG_RUNTIME_DIR`) where
-    /// that is an absolute path and nobody else's, as after `su`, else `/tmp/keyrack-<uid>`; and where somebody else made
-    /// that first, `refuge`, which nobody can.
+    /// that is an absolute path and not somebody else's, as it is after `su`; otherwise
+    /// `/tmp/keyrack-<uid>`; and where somebody else made that first, `refuge`, which nobody
+    /// can.
     pub fn usual(runtime: Option<&Path>, refuge: &Path, uid: u32) -> Self {
         let is_own = |path: &&Path| path.is_absolute() && !dirs::is_anothers(path, uid);
         let own = match runtime.filter(is_own) {

@@ -6,13 +6,10 @@ use keyrack_manifest::VaultId;
 use super::vault::Personal;
 use crate::engine::VaultStore as _;
 use crate::error::VaultError;
-use crate::names;
+use crate::{chain, names};
 
 /// Where links wait.
 pub(super) const WAITING: &str = "next";
-
-/// Largest link, in bytes.
-const LARGEST: u64 = 1 << 20;
 
 /// Where a link of a vault waits.
 pub(super) fn waiting(id: &VaultId, link: &str) -> String {
@@ -30,7 +27,7 @@ impl Personal {
         }
         let mut objects = Vec::with_capacity(links.len());
         for link in &links {
-            let bytes = self.store.get(&format!("{folder}/{link}"), LARGEST)?;
+            let bytes = self.store.get(&format!("{folder}/{link}"), chain::LARGEST)?;
             objects.extend(bytes.map(|bytes| (format!("{}/{link}", names::CHAIN), bytes)));
         }
         self.store.stage(&objects)?;

@@ -1,6 +1,6 @@
 //! An open personal vault: its records, read and written with the keys a manifest carries.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -17,7 +17,7 @@ use crate::chain::Chain;
 use crate::engine::VaultStore as _;
 use crate::error::VaultError;
 use crate::file::FileStore;
-use crate::keys::{Compartment, Keys};
+use crate::keys::Keys;
 use crate::names;
 use crate::own_key::OwnKey;
 use crate::record::{self, Draft, Keyring, Record, RecordMeta, Unverified, Visibility, Written};
@@ -274,30 +274,15 @@ impl Writer<'_> {
             Some(previous) => (previous.id, previous.version + 1),
             None => (CredId::random()?, 1),
         };
+        let to = (self.member, Visibility::Private);
+        let first = Record::first(self.chain, (cred_id, new.name), to, &new.about, now);
         let record = Record {
-            v: 2,
-            vault_id: *self.chain.id(),
-            epoch: None,
             generation: Some(own.generation),
-            cred_id,
             version,
             value_version: version,
             prev: new.previous.map(|previous| previous.sha256),
-            name: new.name.clone(),
-            owner: self.member,
-            author: self.member,
-            visibility: Visibility::Private,
-            grantees: BTreeSet::new(),
-            compartment: Compartment::of(new.about.class),
             created_at: new.created_at,
-            updated_at: now,
-            link_seq: self.chain.seq(),
-            link: self.chain.head(),
-            deleted: false,
-            needs_rotation: None,
-            transfers: Vec::new(),
-            about: new.about.clone(),
-            sealed: None,
+            ..first
         };
         let ring = Keyring { member: self.member, epoch: None, own: Some(own.clone()) };
         let draft = Draft { record, value: Some(new.value), grantees: Default::default() };

@@ -16,6 +16,7 @@ use keyrack_names::{Secret, Slug};
 use serde::{Deserialize, Serialize};
 
 use crate::aead::{Associated, Sealed};
+use crate::chain::Chain;
 use crate::keys::{Compartment, Keys};
 use crate::own_key::OwnKey;
 
@@ -188,6 +189,44 @@ pub struct Record {
     /// The value and its key, unless it is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sealed: Option<Body>,
+}
+
+impl Record {
+    /// The first version of a credential, by its owner, with nothing sealed yet: neither under
+    /// an epoch's keys nor under its owner's.
+    pub(crate) fn first(
+        chain: &Chain,
+        (cred_id, name): (CredId, &Slug),
+        (owner, visibility): (MemberId, Visibility),
+        about: &RecordMeta,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            v: 2,
+            vault_id: *chain.id(),
+            epoch: None,
+            generation: None,
+            cred_id,
+            version: 1,
+            value_version: 1,
+            prev: None,
+            name: name.clone(),
+            owner,
+            author: owner,
+            visibility,
+            grantees: BTreeSet::new(),
+            compartment: Compartment::of(about.class),
+            created_at: now,
+            updated_at: now,
+            link_seq: chain.seq(),
+            link: chain.head(),
+            deleted: false,
+            needs_rotation: None,
+            transfers: Vec::new(),
+            about: about.clone(),
+            sealed: None,
+        }
+    }
 }
 
 /// A value and its key.

@@ -116,31 +116,8 @@ impl Vault<'_> {
             true => Visibility::Private,
             false => Visibility::Shared,
         };
-        let mut record = Record {
-            v: 2,
-            vault_id: *self.id(),
-            epoch: None,
-            generation: None,
-            cred_id: cred,
-            version: 1,
-            value_version: 1,
-            prev: None,
-            name: new.name.clone(),
-            owner: self.me,
-            author: self.me,
-            visibility: new.visibility.unwrap_or(by_policy),
-            grantees: BTreeSet::new(),
-            compartment: Compartment::of(new.about.class),
-            created_at: now,
-            updated_at: now,
-            link_seq: self.chain.seq(),
-            link: self.chain.head(),
-            deleted: false,
-            needs_rotation: None,
-            transfers: Vec::new(),
-            about: new.about.clone(),
-            sealed: None,
-        };
+        let to = (self.me, new.visibility.unwrap_or(by_policy));
+        let mut record = Record::first(&self.chain, (cred, new.name), to, &new.about, now);
         self.stamp(&mut record);
         record
     }
