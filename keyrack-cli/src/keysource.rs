@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use keyrack_manifest::{IdentityFile, Recipient};
 
-use crate::error::{Code, Context, Failure, Outcome};
+use crate::bounded;
+use crate::error::{Code, Failure, Outcome};
 
 /// No public key is longer.
 const LONGEST: u64 = 64 * 1024;
@@ -43,9 +44,7 @@ impl Key {
 /// [`Code::NoIdentity`] when there is no key there that can be a recipient.
 pub fn read(text: &str) -> Outcome<Key> {
     if text == "-" {
-        let mut line = String::new();
-        std::io::stdin().take(LONGEST).read_to_string(&mut line).context(|| "stdin".to_owned())?;
-        return parse(&line, None);
+        return parse(&bounded::text(std::io::stdin(), LONGEST, "stdin")?, None);
     }
     if text.starts_with("age1")
         || text.starts_with("ssh-")

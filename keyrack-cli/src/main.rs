@@ -11,6 +11,7 @@ mod answer;
 mod args;
 mod asker;
 mod audit_log;
+mod bounded;
 mod cmd;
 mod complete;
 mod daemon;

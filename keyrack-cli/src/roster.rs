@@ -24,6 +24,7 @@ use keyrack_names::{Env, Org, Owner, Slug};
 use serde::{Deserialize, Deserializer};
 
 use crate::args::{KeyArg, ViaArg};
+use crate::bounded;
 use crate::cmd::set;
 use crate::error::{Code, Failure, Outcome};
 use crate::values;
@@ -150,11 +151,8 @@ fn when<'de, D: Deserializer<'de>>(from: D) -> Result<Option<When>, D::Error> {
 /// [`Code::Usage`] when it does not parse, with the line and what may stand there.
 pub fn read(file: &Path, now: Timestamp) -> Outcome<Vec<Member>> {
     let bad = |why: String| Failure::new(Code::Usage, format!("{}: {why}", file.display()));
-    let size = file.metadata().map_err(|e| bad(e.to_string()))?.len();
-    if size > LONGEST {
-        return Err(bad(format!("larger than {LONGEST} bytes")));
-    }
-    let text = std::fs::read_to_string(file).map_err(|e| bad(e.to_string()))?;
+    let open = std::fs::File::open(file).map_err(|e| bad(e.to_string()))?;
+    let text = bounded::text(open, LONGEST, &file.display().to_string())?;
     let document: Document = serde_yaml::from_str(&text).map_err(|e| bad(located(&e)))?;
     let dir = file.parent().unwrap_or(Path::new("."));
     let members = document.owners.into_iter().map(|(owner, described)| {

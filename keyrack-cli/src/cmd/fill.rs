@@ -2,14 +2,15 @@
 //! come from prompts, or as KEY=VALUE lines on stdin.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 
 use jiff::Timestamp;
 use keyrack_manifest::{Entry, VaultName};
 use keyrack_names::{Ask, Env, KeyName, Org, Secret, Slug};
 
 use crate::args::Fill;
-use crate::error::{Code, Context, Failure, Outcome};
+use crate::bounded;
+use crate::error::{Code, Failure, Outcome};
 use crate::opened::{self, Opened};
 use crate::project::{self, Project, Wanted};
 use crate::push;
@@ -119,8 +120,7 @@ impl Given {
         if io::stdin().is_terminal() {
             return Ok(Self::Terminal);
         }
-        let mut text = zeroize::Zeroizing::new(String::new());
-        io::stdin().take(LONGEST).read_to_string(&mut text).context(|| "stdin".to_owned())?;
+        let text = bounded::text(io::stdin(), LONGEST, "stdin")?;
         let mut values = BTreeMap::new();
         for (at, line) in text.lines().enumerate() {
             if line.trim().is_empty() || line.starts_with('#') {

@@ -10,6 +10,7 @@ use keyrack_manifest::{DropId, DropPayload, Entry, Exid, Recipient, VaultName};
 use keyrack_names::{Owner, Secret, Slug};
 
 use crate::args::Set;
+use crate::bounded;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::opened::{self, Opened, Silent};
 use crate::settings::Settings;
@@ -293,14 +294,6 @@ pub fn value(args: &Set, slug: &Slug, owner: &Owner, ui: &Ui) -> Outcome<Secret>
 }
 
 fn read(from: impl Read, name: &str) -> Outcome<Secret> {
-    let limit = values::LONGEST as u64 + 1;
-    let mut value = Vec::new();
-    from.take(limit).read_to_end(&mut value).context(|| name.to_owned())?;
-    if value.len() as u64 == limit {
-        return Err(Failure::new(
-            Code::Usage,
-            format!("{name} holds more than {} bytes, the longest value", values::LONGEST),
-        ));
-    }
-    Ok(Secret::new(value))
+    let mut value = bounded::bytes(from, values::LONGEST as u64, name)?;
+    Ok(Secret::new(std::mem::take(&mut *value)))
 }

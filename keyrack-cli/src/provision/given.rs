@@ -6,15 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use base64::Engine as _;
 use keyrack_manifest::unique::unique_map;
 use keyrack_names::{Owner, Secret};
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
+use crate::bounded;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::roster::{Member, Source, Wanted};
 use crate::values::{self, LONGEST};
@@ -60,11 +60,7 @@ impl Given {
         if io::stdin().is_terminal() {
             return Err(usage("the values come here, as one JSON object".to_owned()));
         }
-        let mut bytes = Zeroizing::new(Vec::new());
-        io::stdin().take(LONGEST_INPUT + 1).read_to_end(&mut bytes).context(|| "stdin".into())?;
-        if bytes.len() as u64 > LONGEST_INPUT {
-            return Err(usage(format!("more than {LONGEST_INPUT} bytes")));
-        }
+        let bytes = bounded::bytes(io::stdin(), LONGEST_INPUT, "stdin")?;
         // Only where it stopped: the words of the error may hold a value.
         let object: Object = serde_json::from_slice(&bytes).map_err(|e| {
             usage(format!("not an object of owners' values (line {}, {})", e.line(), e.column()))
@@ -128,11 +124,11 @@ impl Given {
 }
 
 fn from_file(path: &Path, trim: bool) -> Outcome<Secret> {
-    let doing = || path.display().to_string();
-    let mut bytes = Vec::new();
-    let file = File::open(path).context(doing)?;
-    file.take(LONGEST as u64 + 3).read_to_end(&mut bytes).context(doing)?;
-    let secret = Secret::new(bytes);
+    let name = path.display().to_string();
+    let file = File::open(path).context(|| name.clone())?;
+    // With the newline that may be trimmed.
+    let mut bytes = bounded::bytes(file, LONGEST as u64 + 2, &name)?;
+    let secret = Secret::new(std::mem::take(&mut *bytes));
     within_limit(if trim { values::trimmed(&secret) } else { secret })
 }
 

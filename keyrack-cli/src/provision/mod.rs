@@ -15,6 +15,7 @@ use keyrack_names::Owner;
 use serde::Serialize;
 
 use crate::args::{Init, VaultAccept};
+use crate::bounded;
 use crate::cmd::set::{self, Way};
 use crate::cmd::vault::accept;
 use crate::error::{Code, Context, Failure, Outcome};
@@ -370,7 +371,9 @@ fn private(key: &Key, owner: &Owner, settings: &Settings) -> Option<IdentityFile
 /// The invitation in each of these files.
 fn invitations(files: &[PathBuf]) -> Outcome<Vec<VaultAccept>> {
     let read = |file: &PathBuf| {
-        let text = std::fs::read_to_string(file).context(|| file.display().to_string())?;
+        let name = file.display().to_string();
+        let open = std::fs::File::open(file).context(|| name.clone())?;
+        let text = bounded::text(open, accept::LONGEST, &name)?;
         Ok(VaultAccept { invitation: text.trim().to_owned(), at: None, name: None })
     };
     files.iter().map(read).collect()

@@ -1,12 +1,12 @@
 //! The card that somebody is invited or let in by, once a person compared its fingerprint.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use jiff::Timestamp;
 use keyrack_manifest::{Card, SignedCard, atomic, card::LARGEST};
 use keyrack_names::Owner;
 
+use crate::bounded;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::opened::{self, Opened};
 use crate::settings::Settings;
@@ -21,12 +21,8 @@ use crate::words as store_words;
 pub fn read(handle: &Owner, file: Option<&Path>, settings: &Settings) -> Outcome<SignedCard> {
     let (bytes, name) = match file {
         Some(path) if path == Path::new("-") => {
-            let mut bytes = Vec::new();
-            std::io::stdin()
-                .take(LARGEST + 1)
-                .read_to_end(&mut bytes)
-                .context(|| "stdin".into())?;
-            (Some(bytes), "stdin".to_owned())
+            let bytes = bounded::bytes(std::io::stdin(), LARGEST, "stdin")?;
+            (Some(bytes.to_vec()), "stdin".to_owned())
         }
         Some(path) => {
             let name = path.display().to_string();

@@ -1,7 +1,6 @@
 //! `keyrack vault accept`: joins the vault that an invitation names, wherever it lies. The
 //! vault's id comes from the invitation; the whole chain is verified before anything counts.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -12,14 +11,15 @@ use keyrack_vault::{Chain, FileStore, Invitation, Location, Vault};
 
 use super::create;
 use crate::args::VaultAccept;
-use crate::error::{Code, Context, Failure, Outcome};
+use crate::bounded;
+use crate::error::{Code, Failure, Outcome};
 use crate::opened::{self, Opened};
 use crate::settings::Settings;
 use crate::team::{Place, acts, card, place, words};
 use crate::ui::Ui;
 
 /// Longest invitation read from stdin.
-const LONGEST: u64 = 16 << 10;
+pub const LONGEST: u64 = 16 << 10;
 
 /// Runs `keyrack vault accept`.
 pub fn run(args: &VaultAccept, settings: &Settings, ui: &Ui) -> Outcome {
@@ -58,9 +58,7 @@ fn invitation(text: &str) -> Outcome<Invitation> {
     if text != "-" {
         return text.parse().map_err(|error| bad(&error));
     }
-    let mut text = String::new();
-    std::io::stdin().take(LONGEST).read_to_string(&mut text).context(|| "stdin".to_owned())?;
-    text.parse().map_err(|error| bad(&error))
+    bounded::text(std::io::stdin(), LONGEST, "stdin")?.parse().map_err(|error| bad(&error))
 }
 
 fn location(args: &VaultAccept, invitation: &Invitation) -> Outcome<Location> {

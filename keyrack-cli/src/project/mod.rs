@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use keyrack_manifest::Class;
+use keyrack_manifest::{Class, atomic};
 use keyrack_names::{Env, KeyName, Org};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use self::document::{Document, Item};
 use crate::error::{Code, Failure, Outcome};
+
+mod document;
 
 /// The file's name.
 pub const FILE: &str = "keyrack.yml";
@@ -53,91 +55,6 @@ pub struct Wanted {
     pub class: Option<Class>,
 }
 
-/// The file as written. Envs stand as `env.<e>:` lists, or nested under `env:`.
-#[derive(Default)]
-struct Document {
-    org: Option<Org>,
-    extends: Vec<PathBuf>,
-    env: Vec<(Env, Vec<Item>)>,
-}
-
-impl<'de> Deserialize<'de> for Document {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Document;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("org, extends and env.<name> lists")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> Result<Document, A::Error> {
-                use serde::de::Error;
-                let mut document = Document::default();
-                while let Some(name) = map.next_key::<String>()? {
-                    match name.as_str() {
-                        "org" => document.org = map.next_value()?,
-                        "extends" => document.extends = map.next_value()?,
-                        "env" => document.env.extend(map.next_value::<BTreeMap<Env, Vec<Item>>>()?),
-                        other => {
-                            let env = other.strip_prefix("env.").ok_or_else(|| {
-                                A::Error::custom(format!(
-                                    "unknown field {other:?}: use org, extends or env.<name>"
-                                ))
-                            })?;
-                            document
-                                .env
-                                .push((env.parse().map_err(A::Error::custom)?, map.next_value()?));
-                        }
-                    }
-                }
-                Ok(document)
-            }
-        }
-        from.deserialize_map(Visitor)
-    }
-}
-
-enum Item {
-    Name(KeyName),
-    Full(BTreeMap<KeyName, Constraint>),
-}
-
-/// By hand: derived, it would only say that neither of the two fits.
-impl<'de> Deserialize<'de> for Item {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        use serde::de::{Error, MapAccess, Visitor, value::MapAccessDeserializer};
-        struct EitherWay;
-        impl<'de> Visitor<'de> for EitherWay {
-            type Value = Item;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("KEY, or KEY: { optional: true, class: CLASS }")
-            }
-
-            fn visit_str<E: Error>(self, name: &str) -> Result<Item, E> {
-                name.parse().map(Item::Name).map_err(E::custom)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Item, A::Error> {
-                Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Item::Full)
-            }
-        }
-        from.deserialize_any(EitherWay)
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "{ optional: true, class: CLASS }")]
-struct Constraint {
-    #[serde(default)]
-    optional: bool,
-    class: Option<Class>,
-}
-
 /// The nearest `keyrack.yml` at or above `from`, if there is one.
 pub fn nearest(from: &Path) -> Option<PathBuf> {
     from.ancestors().map(|dir| dir.join(FILE)).find(|file| file.is_file())
@@ -160,10 +77,7 @@ pub fn find() -> Outcome<Option<Project>> {
 pub fn org() -> Outcome<Option<Org>> {
     let here = std::env::current_dir().ok();
     let Some(file) = here.as_deref().and_then(nearest) else { return Ok(None) };
-    let is_small = file.metadata().is_ok_and(|about| about.len() <= MAX_BYTES);
-    let text =
-        if is_small { std::fs::read_to_string(&file).unwrap_or_default() } else { String::new() };
-    match org_line(&text) {
+    match org_line(&text(&file)?) {
         Some(org) => Ok(Some(org)),
         None => Ok(read(&file)?.org),
     }
@@ -208,7 +122,7 @@ fn merge(
     }
     let text = text(&file)?;
     into.digests.push(Sha256::digest(&text).into());
-    let document = parse(&file, &text)?;
+    let document = Document::parse(&text).map_err(|why| problem(&file, &why))?;
     trail.push(file.clone());
     let folder = file.parent().unwrap_or(Path::new("/"));
     // The nearer file wins: what it extends only adds.
@@ -233,44 +147,12 @@ fn merge(
     Ok(())
 }
 
+/// What stands in a regular file: a repository may name a device or a pipe, which never ends.
 fn text(file: &Path) -> Outcome<String> {
-    let size = file.metadata().map_err(|e| problem(file, &e.to_string()))?.len();
-    if size > MAX_BYTES {
-        return Err(problem(file, "larger than 1 MiB"));
-    }
-    std::fs::read_to_string(file).map_err(|e| problem(file, &e.to_string()))
-}
-
-fn parse(file: &Path, text: &str) -> Outcome<Document> {
-    let text = text.trim_start_matches('\u{feff}');
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok(Document::default());
-    }
-    // By way of a value, which refuses what stands twice.
-    let bad = |e: serde_yaml::Error| problem(file, &without_value(e.to_string()));
-    let value: serde_yaml::Value = serde_yaml::from_str(text).map_err(bad)?;
-    serde_yaml::from_value(value).map_err(bad)
-}
-
-/// A complaint about a value, without the value: a repository says which files are read,
-/// and it may say a private key's.
-fn without_value(words: String) -> String {
-    match words.strip_prefix("invalid ").and_then(|rest| rest.rsplit_once(", expected ")) {
-        Some((_, kind)) => format!("expected {kind}"),
-        None => words,
-    }
-}
-
-impl Item {
-    fn wanted(self) -> Vec<Wanted> {
-        match self {
-            Self::Name(key) => vec![Wanted { key, optional: false, class: None }],
-            Self::Full(map) => map
-                .into_iter()
-                .map(|(key, rule)| Wanted { key, optional: rule.optional, class: rule.class })
-                .collect(),
-        }
-    }
+    let bytes = atomic::read_limited(file, MAX_BYTES)
+        .map_err(|e| problem(file, &e.source.to_string()))?
+        .ok_or_else(|| problem(file, "does not exist"))?;
+    String::from_utf8(bytes).map_err(|_| problem(file, "is not UTF-8"))
 }
 
 fn problem(file: &Path, why: &str) -> Failure {
@@ -373,6 +255,20 @@ mod tests {
             assert_eq!(failure.code, Code::Usage);
             assert!(failure.message.contains(why), "{text}: {}", failure.message);
         }
+    }
+
+    #[test]
+    fn what_never_ends_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        nix::unistd::mkfifo(&dir.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for (other, why) in [("pipe", "not a regular file"), ("/dev/zero", "not a regular file")] {
+            let file = write(dir.path(), "keyrack.yml", &format!("extends: [{other}]\n"));
+            let failure = read(&file).unwrap_err();
+            assert_eq!(failure.code, Code::Usage);
+            assert!(failure.message.ends_with(why), "{}", failure.message);
+        }
+        let file = write(dir.path(), "keyrack.yml", &"#".repeat(MAX_BYTES as usize + 1));
+        assert!(read(&file).unwrap_err().message.contains("larger than 1048576 bytes"));
     }
 
     #[test]
