@@ -10,6 +10,7 @@ mod exec;
 mod generate;
 mod identity;
 mod owner;
+pub mod plain;
 mod read;
 mod unlock;
 mod upkeep;

@@ -8,7 +8,7 @@ use std::io::ErrorKind as Io;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
-use crate::args::Cli;
+use crate::args::{Cli, plain};
 use crate::error::{Code, Failure};
 use crate::sys;
 use crate::ui::stderr;
@@ -28,6 +28,9 @@ pub enum Stop {
 /// # Errors
 /// [`Stop`] when there is nothing to run.
 pub fn parse() -> Result<Cli, Stop> {
+    if let Some(cli) = plain::get(std::env::args_os()) {
+        return Ok(cli);
+    }
     let mut command = Cli::command();
     let parsed = command.try_get_matches_from_mut(words()).and_then(|mut matches| {
         Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
