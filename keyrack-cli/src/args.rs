@@ -4,6 +4,7 @@
 // Doc comments here are help texts: `[default: …]` is no link.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+pub mod complete;
 mod credential;
 mod ephemeral;
 mod exec;
@@ -14,7 +15,9 @@ pub mod plain;
 mod read;
 mod unlock;
 mod upkeep;
+pub mod usage;
 mod vault;
+pub mod when;
 mod words;
 mod yubikey;
 
@@ -23,8 +26,6 @@ use std::path::PathBuf;
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueHint};
 use keyrack_names::Owner;
-
-use crate::complete;
 
 pub use credential::{Copy, Del, Fill, List, Set};
 pub use ephemeral::{EndsWith, Ephemeral};

@@ -5,7 +5,7 @@ use std::process::{ExitCode, Termination};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ui::Ui;
+use crate::person::ui::Ui;
 
 /// Why the command ends as it does. The one table of exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -4,71 +4,30 @@
 // Then `start` holds the first instructions.
 #![cfg_attr(all(target_env = "gnu", not(test)), no_main)]
 
-mod access;
-mod accounts;
-mod anchor;
-mod answer;
 mod args;
-mod asker;
-mod audit_log;
 mod bounded;
 mod cmd;
-mod complete;
-mod daemon;
-mod default_vault;
 mod deliver;
-mod drops;
-mod elsewhere;
 mod error;
 mod exec;
-mod grant;
-mod harden;
-mod installed;
-mod keeper;
-mod keysource;
-mod level;
-mod notify;
-mod opened;
-mod ownkey;
-mod parent;
-mod pending;
-mod pinentry;
-mod process;
+mod owner;
+mod person;
 mod project;
-mod prompt;
 mod provision;
-mod provisional;
-mod provisioner;
-mod push;
-mod renew;
-mod ring;
-mod roster;
+mod rack;
 mod sandbox;
 mod settings;
-mod skew;
-mod sleeping;
-mod sockets;
-mod ssh_agent;
-#[cfg(all(target_env = "gnu", not(test)))]
-mod start;
-mod sys;
+mod system;
 mod team;
 mod tree;
-mod ui;
-mod unlocking;
-mod upkeep;
-mod usage;
-mod users;
-mod values;
-mod wanted;
-mod when;
-mod whereabouts;
 mod words;
 mod yubikey;
 
-use args::{Cli, Global};
+use args::{Cli, Global, complete, usage};
 use error::{Code, ExitStatus};
+use owner::users;
 use settings::Settings;
+use system::{harden, sys};
 
 /// Wipes what libraries leave behind.
 #[global_allocator]

@@ -14,6 +14,7 @@ use self::document::{Document, Item};
 use crate::error::{Code, Failure, Outcome};
 
 mod document;
+pub mod wanted;
 
 /// The file's name.
 pub const FILE: &str = "keyrack.yml";

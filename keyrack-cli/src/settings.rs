@@ -13,13 +13,12 @@ use keyrack_names::Owner;
 use keyrack_protocol::{paths::SocketDirs, peer};
 use sha2::{Digest, Sha256};
 
-use crate::accounts;
 use crate::args::{Global, ScopeArg};
-use crate::asker::{Asker, Dialog};
+use crate::person::asker::{Asker, Dialog};
+use crate::system::{accounts, sys};
 
 use crate::error::{Code, Failure, Outcome};
-use crate::sys;
-use crate::ui::{Ui, stderr};
+use crate::person::ui::{Ui, stderr};
 
 /// What this run was told, by flags and by the environment.
 #[derive(Debug)]

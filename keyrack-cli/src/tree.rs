@@ -14,8 +14,11 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::ring::{self, Keep, POSSESSOR_ONLY, TREE, USER};
-use crate::sys::{self, Serial};
+use self::ring::{Keep, POSSESSOR_ONLY, TREE, USER};
+use crate::system::sys::{self, Serial};
+
+pub mod parent;
+pub mod ring;
 
 /// As [`POSSESSOR_ONLY`], and any process of the user may find and read it.
 const USER_READABLE: u32 = 0x3f0b_0000;

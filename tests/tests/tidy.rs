@@ -8,8 +8,8 @@ use keyrack_tests::{binaries, source};
 /// Where `unsafe` may stand: one file per concern that needs the kernel directly.
 const UNSAFE: &[&str] = &[
     "keyrackd/src/harden.rs",
-    "keyrack-cli/src/start.rs",
-    "keyrack-cli/src/sys.rs",
+    "keyrack-cli/src/system/start.rs",
+    "keyrack-cli/src/system/sys.rs",
     "keyrack-cli/src/sandbox/sys.rs",
     "manifest/yubikey/pcsclite/src/symbols.rs",
 ];
@@ -60,7 +60,7 @@ fn unsafe_is_in_the_named_files() {
 }
 
 /// It would load modules, which a program that is linked statically cannot: it would end in
-/// a fault, for users that only a module knows. See `keyrack-cli/src/accounts.rs`.
+/// a fault, for users that only a module knows. See `keyrack-cli/src/system/accounts.rs`.
 #[test]
 fn nobody_asks_the_c_library_for_users() {
     let asking = [

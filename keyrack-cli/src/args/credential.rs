@@ -8,8 +8,8 @@ use keyrack_manifest::{Class, Lifetime};
 use keyrack_names::{Env, Org, Owner};
 
 use super::OneKey;
-use crate::complete;
-use crate::when::When;
+use crate::args::complete;
+use crate::args::when::When;
 
 /// `keyrack set`
 #[derive(Debug, Args)]

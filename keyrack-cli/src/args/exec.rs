@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::{Ephemeral, KeyArg, Within};
-use crate::complete;
+use crate::args::complete;
 
 /// `keyrack exec`
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use keyrack_names::Owner;
 
 use super::words::on_or_off;
 use super::{Fate, Global, Nothing, ViaArg, With, YubikeyFlags, acts};
-use crate::complete;
+use crate::args::complete;
 
 /// `keyrack init`
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::{KeyArg, Within};
-use crate::complete;
+use crate::args::complete;
 
 /// How values are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,7 +5,7 @@ use keyrack_manifest::Lifetime;
 use keyrack_names::{Env, Org};
 
 use super::{Ephemeral, KeyArg};
-use crate::complete;
+use crate::args::complete;
 
 /// How widely a capability may be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -4,7 +4,7 @@ use clap::Args;
 use keyrack_manifest::OnOff;
 use keyrack_names::{Env, KeyName, Org, Slug};
 
-use crate::complete;
+use crate::args::complete;
 
 pub(super) fn on_or_off(text: &str) -> Result<OnOff, &'static str> {
     match text {

@@ -5,10 +5,12 @@ use keyrack_protocol::message::{Reply, Request};
 
 use crate::args::Attach;
 use crate::error::{Code, Failure, Outcome};
-use crate::grant::Capability;
+use crate::owner::opened;
+use crate::person::ui::Ui;
+use crate::rack::grant::Capability;
+use crate::rack::{access, daemon, sleeping};
 use crate::settings::Settings;
-use crate::ui::Ui;
-use crate::{access, daemon, opened, sleeping, tree};
+use crate::tree;
 
 /// Runs `keyrack attach`.
 pub fn run(args: &Attach, settings: &Settings, ui: &Ui) -> Outcome {

@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use crate::args::{ConnectionsAct, ConnectionsList};
 use crate::error::Outcome;
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::look;
 use crate::team::words;
-use crate::ui::Ui;
 
 /// Runs `keyrack connections`.
 pub fn run(act: &ConnectionsAct, settings: &Settings, ui: &Ui) -> Outcome {

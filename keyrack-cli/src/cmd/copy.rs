@@ -7,9 +7,12 @@ use keyrack_names::Secret;
 
 use crate::args::Copy;
 use crate::error::{Code, Failure, Outcome};
+use crate::owner::{opened, values};
+use crate::person::ui::Ui;
+use crate::project::wanted;
+use crate::rack::{access, answer};
 use crate::settings::Settings;
-use crate::ui::Ui;
-use crate::{access, answer, opened, values, wanted, words};
+use crate::words;
 
 /// Runs `keyrack copy`.
 pub fn run(args: &Copy, settings: &Settings, ui: &Ui) -> Outcome {

@@ -9,12 +9,11 @@ use keyrack_protocol::client::{self, ClientError};
 use keyrack_protocol::message::{BareRequest, Process};
 use serde::Serialize;
 
-use crate::args::{DaemonAct, DaemonStop};
+use crate::args::{DaemonAct, DaemonStop, when};
 use crate::error::{Code, Failure, Outcome};
+use crate::person::ui::Ui;
+use crate::rack::sockets::{self, Found};
 use crate::settings::Settings;
-use crate::sockets::{self, Found};
-use crate::ui::Ui;
-use crate::when;
 
 /// Runs `keyrack daemon`.
 pub fn run(act: &DaemonAct, settings: &Settings, ui: &Ui) -> Outcome {

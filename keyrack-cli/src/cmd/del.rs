@@ -3,10 +3,12 @@
 
 use crate::args::Del;
 use crate::error::{Code, Failure, Outcome};
+use crate::owner::opened;
+use crate::person::ui::Ui;
+use crate::project::wanted;
+use crate::rack::push;
 use crate::settings::Settings;
 use crate::team::offered;
-use crate::ui::Ui;
-use crate::{opened, push, wanted};
 
 /// Runs `keyrack del`.
 pub fn run(args: &Del, settings: &Settings, ui: &Ui) -> Outcome {

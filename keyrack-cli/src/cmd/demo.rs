@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::error::{Code, Context, Failure, Outcome};
-use crate::ui::Ui;
+use crate::person::ui::Ui;
 
 /// Runs `keyrack demo`.
 pub fn run(ui: &Ui) -> Outcome {

@@ -11,10 +11,12 @@ use serde::Serialize;
 
 use crate::args::Destroy;
 use crate::error::{Code, Failure, Outcome};
+use crate::owner::{keeper, opened};
+use crate::person::ui::Ui;
+use crate::rack::{access, sockets, whereabouts};
 use crate::settings::Settings;
 use crate::team::farewell;
-use crate::ui::Ui;
-use crate::{access, keeper, opened, sockets, tree, whereabouts, words};
+use crate::{tree, words};
 
 /// Runs `keyrack destroy`.
 pub fn run(args: &Destroy, settings: &Settings, ui: &Ui) -> Outcome {

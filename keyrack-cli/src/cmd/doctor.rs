@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use crate::args::Doctor;
 use crate::error::{Code, Failure, Outcome};
+use crate::owner::{level, opened, upkeep};
+use crate::person::ui::Ui;
+use crate::rack::{access, daemon, installed, skew, sockets};
 use crate::settings::Settings;
-use crate::ui::Ui;
-use crate::{
-    access, daemon, installed, level, opened, sandbox, skew, sockets, tree, upkeep, words,
-};
+use crate::{sandbox, tree, words};
 
 /// What no level protects from. `docs/THREATS.md` says why, and which test shows it.
 const NEVER: &[&str] = &[

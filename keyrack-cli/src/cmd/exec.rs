@@ -11,8 +11,8 @@ use std::process::Command;
 
 use keyrack_names::{KeyName, Owner, Secret, Slug};
 
-use crate::anchor::Anchor;
 use crate::args::{Exec, RunnerArg};
+use crate::deliver;
 use crate::error::{Code, ExitStatus, Failure, Outcome};
 use crate::exec::apart::Apart;
 use crate::exec::declared::Declared;
@@ -21,13 +21,14 @@ use crate::exec::fetch::{Fetched, Given, Program, fetch};
 use crate::exec::files::Files;
 use crate::exec::redact::Values;
 use crate::exec::supervise;
-use crate::ring::{self, Keep};
+use crate::person::ui::Ui;
+use crate::rack::anchor::Anchor;
 use crate::sandbox::namespaces::{self, Kinds};
 use crate::sandbox::{Built, Sandbox, hidden};
 use crate::settings::{self, Settings};
+use crate::system::sys;
 use crate::tree::TreeError;
-use crate::ui::Ui;
-use crate::{deliver, sys};
+use crate::tree::ring::{self, Keep};
 
 /// Runs `keyrack exec`. Where nothing is left to do afterwards, the program takes this
 /// process's place and nothing returns.

@@ -11,12 +11,12 @@ use keyrack_names::{Ask, Env, KeyName, Org, Secret, Slug};
 use crate::args::Fill;
 use crate::bounded;
 use crate::error::{Code, Failure, Outcome};
-use crate::opened::{self, Opened};
+use crate::owner::opened::{self, Opened};
+use crate::owner::values::{self, NewValue};
+use crate::person::ui::Ui;
 use crate::project::{self, Project, Wanted};
-use crate::push;
+use crate::rack::push;
 use crate::settings::Settings;
-use crate::ui::Ui;
-use crate::values::{self, NewValue};
 
 /// Stdin ends here.
 const LONGEST: u64 = 16 * 1024 * 1024;

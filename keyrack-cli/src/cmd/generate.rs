@@ -6,10 +6,9 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory};
 
-use crate::args::{Cli, GenerateWhat};
-use crate::complete;
+use crate::args::{Cli, GenerateWhat, complete};
 use crate::error::{Code, Context, Outcome};
-use crate::ui::Ui;
+use crate::person::ui::Ui;
 
 /// Runs `keyrack generate`.
 pub fn run(what: &GenerateWhat, ui: &Ui) -> Outcome {

@@ -7,13 +7,14 @@ use keyrack_names::{Ask, KeyName, Owner};
 use keyrack_protocol::message::Answer;
 use serde::Serialize;
 
-use crate::access;
-use crate::answer::{self, Granted};
 use crate::args::{Ephemeral, Format, Get, Reach, Unlock};
+use crate::deliver;
 use crate::error::{Code, Context, Failure, Outcome};
+use crate::person::ui::Ui;
+use crate::project::wanted;
+use crate::rack::answer::{self, Granted};
+use crate::rack::{access, elsewhere};
 use crate::settings::Settings;
-use crate::ui::Ui;
-use crate::{deliver, elsewhere, wanted};
 
 /// Runs `keyrack get`.
 pub fn run(args: &Get, settings: &Settings, ui: &Ui) -> Outcome {

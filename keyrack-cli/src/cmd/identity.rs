@@ -6,9 +6,10 @@ use serde_json::json;
 
 use crate::args::IdentityAct;
 use crate::error::{Code, Failure, Outcome};
+use crate::owner::opened;
+use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::ui::Ui;
-use crate::{opened, words};
+use crate::words;
 
 /// Runs `keyrack identity`.
 pub fn run(act: &IdentityAct, settings: &Settings, ui: &Ui) -> Outcome {

@@ -6,11 +6,11 @@ use keyrack_manifest::atomic;
 
 use crate::args::{Init, ViaArg};
 use crate::error::{Code, Context, Failure, Outcome};
+use crate::person::ui::Ui;
+use crate::provision::roster::{self, Member};
 use crate::provision::{self, Became, Given, Provision, Row};
-use crate::roster::{self, Member};
 use crate::settings::Settings;
 use crate::team::joining;
-use crate::ui::Ui;
 
 /// Runs `keyrack init`.
 pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {

@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use crate::args::List;
 use crate::error::Outcome;
-use crate::opened::Opened;
+use crate::owner::opened::Opened;
+use crate::owner::{drops, opened};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::Shelf;
 use crate::team::offered::Offered;
-use crate::ui::Ui;
-use crate::{drops, opened};
 
 /// Runs `keyrack list`.
 pub fn run(args: &List, settings: &Settings, ui: &Ui) -> Outcome {

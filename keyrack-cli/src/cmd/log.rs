@@ -11,9 +11,10 @@ use keyrack_protocol::message::AuditHead;
 
 use crate::args::LogAct;
 use crate::error::{Code, Context, Failure, Outcome};
+use crate::owner::opened;
+use crate::person::ui::Ui;
+use crate::rack::{access, audit_log};
 use crate::settings::Settings;
-use crate::ui::Ui;
-use crate::{access, audit_log, opened};
 
 /// Runs `keyrack log`.
 pub fn run(act: LogAct, settings: &Settings, ui: &Ui) -> Outcome {

@@ -2,8 +2,8 @@
 
 use crate::args::Command;
 use crate::error::{ExitStatus, Outcome};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::ui::Ui;
 
 mod attach;
 mod connections;

@@ -8,11 +8,12 @@ use serde::Serialize;
 
 use crate::args::{RecipientAct, RecipientAdd};
 use crate::error::{Code, Failure, Outcome};
-use crate::opened::{self, Opened};
+use crate::owner::opened::{self, Opened};
+use crate::owner::{keysource, renew, values};
+use crate::person::ui::Ui;
+use crate::rack::audit_log;
 use crate::settings::Settings;
 use crate::team::rekey;
-use crate::ui::Ui;
-use crate::{audit_log, keysource, renew, values};
 
 /// Runs `keyrack recipient`.
 pub fn run(act: &RecipientAct, settings: &Settings, ui: &Ui) -> Outcome {

@@ -5,13 +5,15 @@ use keyrack_names::Owner;
 use keyrack_protocol::client::{self, ClientError, Session};
 use keyrack_protocol::message::{BareRequest, Forget, Reply, Request};
 
-use crate::access;
 use crate::args::Relock;
-use crate::daemon;
 use crate::error::{Code, Context, Failure, Outcome};
+use crate::owner::opened;
+use crate::person::pending;
+use crate::person::ui::Ui;
+use crate::project::wanted;
+use crate::rack::{access, audit_log, daemon, sleeping, sockets, whereabouts};
 use crate::settings::Settings;
-use crate::ui::Ui;
-use crate::{audit_log, opened, pending, sleeping, sockets, tree, wanted, whereabouts};
+use crate::tree;
 
 /// Runs `keyrack relock`.
 pub fn run(args: &Relock, settings: &Settings, ui: &Ui) -> Outcome {

@@ -8,13 +8,14 @@ use keyrack_names::{Owner, Slug};
 use keyrack_protocol::client::ClientError;
 use keyrack_protocol::message::{CapabilityStatus, Reply, Request, Status};
 
-use crate::anchor::Anchor;
-use crate::args::{Ephemeral, KeyArg, Reach, Unlock};
+use crate::args::{Ephemeral, KeyArg, Reach, Unlock, when};
 use crate::error::{Code, Failure, Outcome};
-use crate::opened::{self, Opened};
+use crate::owner::opened::{self, Opened};
+use crate::person::ui::Ui;
+use crate::rack::anchor::Anchor;
+use crate::rack::{access, daemon};
 use crate::settings::Settings;
-use crate::ui::Ui;
-use crate::{access, daemon, tree, when};
+use crate::tree;
 
 use super::unlock::{self, Begun};
 

@@ -12,12 +12,14 @@ use keyrack_names::{Owner, Secret, Slug};
 use crate::args::Set;
 use crate::bounded;
 use crate::error::{Code, Context, Failure, Outcome};
-use crate::opened::{self, Opened, Silent};
+use crate::owner::opened::{self, Opened, Silent};
+use crate::owner::values::{self, NewValue};
+use crate::owner::{drops, keysource};
+use crate::person::ui::Ui;
+use crate::project::wanted;
+use crate::rack::{access, push};
 use crate::settings::Settings;
 use crate::team::Place;
-use crate::ui::Ui;
-use crate::values::{self, NewValue};
-use crate::{access, drops, keysource, push, wanted};
 
 mod shared;
 
@@ -35,7 +37,7 @@ pub fn run(args: &Set, settings: &Settings, ui: &Ui) -> Outcome {
     let slug = wanted::slug(&args.at)?;
     let vault = values::vault_name(args.vault.as_deref())?;
     let entry = entry(args, &slug, vault)?;
-    let entry = crate::default_vault::instead(entry, args, owner, settings)?;
+    let entry = crate::team::default_vault::instead(entry, args, owner, settings)?;
     if !entry.vault.is_personal() {
         let opened = opened::open(settings, ui, owner)?;
         return match Place::named(&entry.vault, &opened.manifest, settings) {

@@ -4,14 +4,15 @@
 use keyrack_names::Owner;
 use keyrack_protocol::message::Answer;
 
-use crate::access;
-use crate::answer::{self, Granted};
 use crate::args::{KeyArg, Source};
 use crate::cmd::get::Row;
 use crate::error::{Code, Failure, Outcome};
+use crate::person::ui::Ui;
+use crate::project::wanted;
+use crate::rack::answer::{self, Granted};
+use crate::rack::{access, elsewhere};
 use crate::settings::Settings;
-use crate::ui::Ui;
-use crate::{deliver, elsewhere, project, wanted};
+use crate::{deliver, project};
 
 /// Runs `keyrack source`.
 pub fn run(args: &Source, settings: &Settings, ui: &Ui) -> Outcome {

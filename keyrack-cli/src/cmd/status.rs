@@ -11,10 +11,13 @@ use keyrack_protocol::message::{
 use serde::Serialize;
 
 use crate::args;
+use crate::args::when;
 use crate::error::{Context, Outcome};
+use crate::owner::{level, opened};
+use crate::person::pending;
+use crate::person::ui::Ui;
+use crate::rack::{access, skew, sleeping};
 use crate::settings::Settings;
-use crate::ui::Ui;
-use crate::{access, level, opened, pending, skew, sleeping, when};
 
 /// Runs `keyrack status`.
 pub fn run(args: &args::Status, settings: &Settings, ui: &Ui) -> Outcome {

@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use crate::args::Trust;
 use crate::error::{Code, Context, Failure, Outcome};
+use crate::person::ui::Ui;
 use crate::project;
 use crate::settings::Settings;
-use crate::ui::Ui;
 
 type Trusted = BTreeMap<PathBuf, String>;
 

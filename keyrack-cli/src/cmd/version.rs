@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::error::Outcome;
-use crate::ui::Ui;
+use crate::person::ui::Ui;
 
 /// Runs `keyrack version`.
 pub fn run(ui: &Ui) -> Outcome {

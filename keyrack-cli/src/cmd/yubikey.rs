@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::args::{OneYubikey, YubikeyAct};
 use crate::error::Outcome;
+use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::ui::Ui;
 use crate::yubikey::helper::Helper;
 use crate::yubikey::make::{list, note_factory_codes, several, text};
 use crate::yubikey::words;

@@ -7,8 +7,9 @@ use keyrack_names::{Ask, Env, Org, Owner};
 use crate::args::Exec;
 use crate::cmd::trust;
 use crate::error::{Code, Failure, Outcome};
+use crate::project;
+use crate::project::wanted;
 use crate::settings::Settings;
-use crate::{project, wanted};
 
 /// What is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]

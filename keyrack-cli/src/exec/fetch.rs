@@ -13,16 +13,18 @@ use keyrack_protocol::message::{Answer, Refusal, Registration, Reply, Request, R
 use serde::{Deserialize, Serialize};
 
 use super::declared::{Declared, Item};
-use crate::anchor::Anchor;
 use crate::args::{Ephemeral, KeyArg, Reach, Unlock};
 use crate::cmd::unlock;
+use crate::deliver;
 use crate::error::{Code, Failure, Outcome};
-use crate::opened::{self, Opened};
+use crate::owner::drops;
+use crate::owner::opened::{self, Opened};
+use crate::person::ui::Ui;
+use crate::rack::anchor::Anchor;
+use crate::rack::{access, answer, daemon};
 use crate::settings::Settings;
 use crate::team::offered;
 use crate::tree::{Entry, Tree};
-use crate::ui::Ui;
-use crate::{access, answer, daemon, deliver, drops};
 
 /// What a program is given.
 #[derive(Debug, Serialize, Deserialize)]

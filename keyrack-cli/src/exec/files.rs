@@ -11,9 +11,9 @@ use tempfile::TempDir;
 
 use super::environment::Environment;
 use crate::error::{Code, Context, Failure, Outcome};
+use crate::person::ui::Ui;
 use crate::sandbox;
 use crate::settings::Settings;
-use crate::ui::Ui;
 
 /// A directory for values.
 #[derive(Debug)]

@@ -23,7 +23,8 @@ use zeroize::Zeroizing;
 
 use super::redact::{Redactor, Values};
 use crate::error::{Context, Outcome};
-use crate::{sandbox, sys};
+use crate::sandbox;
+use crate::system::sys;
 
 /// Passed on to the program when they come from anybody but the terminal, which sends them
 /// to the program as well. Ctrl-Z is among them: this process stops when the program did.

@@ -9,7 +9,7 @@ use std::thread;
 use super::{Provision, Row};
 use crate::args::ViaArg;
 use crate::error::Outcome;
-use crate::roster::Member;
+use crate::provision::roster::Member;
 
 /// More wait no shorter: there is one journal.
 const HANDS: usize = 4;

@@ -16,8 +16,8 @@ use serde::Deserialize;
 
 use crate::bounded;
 use crate::error::{Code, Context, Failure, Outcome};
-use crate::roster::{Member, Source, Wanted};
-use crate::values::{self, LONGEST};
+use crate::owner::values::{self, LONGEST};
+use crate::provision::roster::{Member, Source, Wanted};
 
 /// Standard input ends here.
 const LONGEST_INPUT: u64 = 64 * 1024 * 1024;

@@ -6,12 +6,12 @@ use keyrack_manifest::{Entry, Manifest};
 use keyrack_names::{Secret, Slug};
 use serde::Serialize;
 
+use crate::args::when::When;
 use crate::error::Outcome;
-use crate::opened::Opened;
-use crate::roster::Wanted;
+use crate::owner::opened::Opened;
+use crate::owner::values::{self, NewValue};
+use crate::provision::roster::Wanted;
 use crate::settings::Settings;
-use crate::values::{self, NewValue};
-use crate::when::When;
 
 /// What became of one credential.
 #[derive(Debug, Serialize)]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use keyrack_names::Owner;
 
 use super::layout::Wishes;
-use crate::opened;
+use crate::owner::opened;
 use crate::settings::Settings;
 
 /// Below a person's home: what opens doors, and is a directory.
@@ -135,7 +135,7 @@ fn is_private(dir: &Path) -> bool {
 }
 
 fn home_of_account() -> Option<PathBuf> {
-    crate::accounts::own().map(|account| account.dir)
+    crate::system::accounts::own().map(|account| account.dir)
 }
 
 /// Every private key that opens some owner's manifest here, wherever it lies: the owner's

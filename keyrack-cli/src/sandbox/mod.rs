@@ -18,8 +18,8 @@ use nix::sys::wait::{WaitStatus, waitpid};
 
 use crate::args::{IsolateArg, Isolation, NetArg};
 use crate::error::{Code, Context, Failure, Outcome};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::ui::Ui;
 
 mod domain;
 pub mod hidden;

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Place;
 use crate::error::{Code, Context, Failure, Outcome};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::ui::Ui;
 
 /// What this device remembers of its own log in one vault.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -8,9 +8,9 @@ use keyrack_names::Owner;
 
 use crate::bounded;
 use crate::error::{Code, Context, Failure, Outcome};
-use crate::opened::{self, Opened};
+use crate::owner::opened::{self, Opened};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::ui::Ui;
 use crate::words as store_words;
 
 /// Reads the card of `handle`: from `file`, else the one that lies in this home.

@@ -7,9 +7,9 @@ use keyrack_vault::{Vault, VaultError};
 
 use super::{Place, Shelf, acts, place, words};
 use crate::error::Outcome;
-use crate::opened::Opened;
+use crate::owner::opened::Opened;
+use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::ui::Ui;
 
 /// A vault that is about to be changed by one of its members.
 pub struct Change<'c, 's> {

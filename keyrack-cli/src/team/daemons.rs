@@ -5,7 +5,7 @@ use keyrack_manifest::{PublicKey, VaultId};
 use keyrack_names::Owner;
 use keyrack_protocol::message::{Forget, Request};
 
-use crate::opened;
+use crate::owner::opened;
 use crate::settings::Settings;
 
 /// Has `owner`'s daemon forget what came from a vault: of that vault alone where the owner's

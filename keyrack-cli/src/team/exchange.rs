@@ -9,9 +9,9 @@ use keyrack_vault::{Chain, Invitation, LinkKind, Memory, Seen, Status, Vault, Va
 use super::redo::{self, Lost};
 use super::{Place, Shelf, daemons, place, words};
 use crate::error::{Code, Failure, Outcome};
-use crate::opened::Opened;
+use crate::owner::opened::Opened;
+use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::ui::Ui;
 
 /// How often somebody else may be faster before we give up.
 const TRIES: usize = 8;

@@ -9,9 +9,9 @@ use keyrack_vault::{Vault, VaultError, Visibility};
 use super::{Place, Shelf, acts, words};
 use crate::args::{Destroy, Fate};
 use crate::error::{Code, Failure, Outcome};
-use crate::opened;
+use crate::owner::opened;
+use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::ui::Ui;
 
 /// Whether what there is to decide is decided by the flags.
 ///

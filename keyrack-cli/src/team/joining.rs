@@ -6,11 +6,11 @@ use keyrack_names::Owner;
 use keyrack_vault::{Role, Vault};
 
 use super::{Place, Shelf, acts, card, place, words};
-use crate::default_vault::{self, DefaultVault};
 use crate::error::Outcome;
-use crate::opened::{self, Opened};
+use crate::owner::opened::{self, Opened};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::ui::Ui;
+use crate::team::default_vault::{self, DefaultVault};
 
 /// Has a new owner join the default vault, where there is one.
 ///

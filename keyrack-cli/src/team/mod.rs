@@ -6,6 +6,7 @@ pub mod card;
 pub mod change;
 pub mod credential;
 pub mod daemons;
+pub mod default_vault;
 pub mod exchange;
 pub mod farewell;
 pub mod joining;

@@ -11,7 +11,7 @@ use keyrack_vault::{Record, Vault};
 
 use super::{Place, Shelf, acts, credential, words};
 use crate::error::{Code, Failure, Outcome};
-use crate::opened::Opened;
+use crate::owner::opened::Opened;
 use crate::settings::Settings;
 
 /// The vaults of an owner, opened; one that does not open hides no other.

@@ -8,9 +8,9 @@ use keyrack_vault::{Actor, FileStore, Location, Seen, Vault};
 
 use super::{rekey, words};
 use crate::error::{Code, Context, Failure, Outcome};
-use crate::opened::{self, Opened};
+use crate::owner::opened::{self, Opened};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::ui::Ui;
 
 /// A vault that an owner is a member of.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ impl Place {
                     .hint(format!("keyrack vault list --for {owner}"))
             });
         }
-        if let Some(default) = crate::default_vault::read(settings)?
+        if let Some(default) = crate::team::default_vault::read(settings)?
             && let Some(at) = all.iter().position(|place| place.id == default.vault_id)
         {
             return Ok(all.swap_remove(at));

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Shelf, card, place, words};
 use crate::error::{Code, Context, Failure, Outcome};
-use crate::opened::Opened;
+use crate::owner::opened::Opened;
+use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::ui::Ui;
 
 const LARGEST: usize = 64 << 10;
 

@@ -12,11 +12,11 @@ use keyrack_piv::{Answer, Asked, Event, Offer, PivError, Point, Request, Tag};
 use nix::poll::{PollFd, PollFlags, poll};
 use zeroize::Zeroizing;
 
-use crate::asker::Asker;
-use crate::daemon;
-use crate::pending::{self, Waiting};
+use crate::person::asker::Asker;
+use crate::person::pending::{self, Waiting};
+use crate::person::ui::Ui;
+use crate::rack::daemon;
 use crate::settings::Settings;
-use crate::ui::Ui;
 
 /// The program.
 const PROGRAM: &str = "keyrack-yubikey";

@@ -6,10 +6,10 @@ use keyrack_piv::{Attestation, Device, Event, PinPolicy, PivError, PivKey, Reque
 
 use crate::args::YubikeyFlags;
 use crate::error::{Code, Failure, Outcome};
-use crate::opened;
-use crate::prompt;
+use crate::owner::opened;
+use crate::person::prompt;
+use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::ui::Ui;
 use crate::yubikey::helper::Helper;
 use crate::yubikey::words;
 

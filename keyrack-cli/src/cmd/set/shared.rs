@@ -8,12 +8,12 @@ use keyrack_vault::{NewRecord, Vault, VaultError, Visibility};
 use crate::args::Set;
 use crate::cmd::vault::about;
 use crate::error::{Code, Failure, Outcome};
-use crate::opened::Opened;
-use crate::push;
+use crate::owner::opened::Opened;
+use crate::person::ui::Ui;
+use crate::rack::push;
 use crate::settings::Settings;
 use crate::team::change::to_share;
 use crate::team::{Place, Shelf, acts, credential, words};
-use crate::ui::Ui;
 
 /// Writes the value, or records the decision.
 ///

@@ -6,11 +6,12 @@ use serde::Serialize;
 
 use super::Line;
 use crate::error::{Code, Failure, Outcome};
-use crate::opened::Opened;
+use crate::owner::level;
+use crate::owner::opened::Opened;
+use crate::person::ui::Ui;
+use crate::project::wanted::Selection;
+use crate::rack::push;
 use crate::settings::Settings;
-use crate::ui::Ui;
-use crate::wanted::Selection;
-use crate::{level, push};
 
 /// One line a credential, asked for or found.
 pub(super) fn report(

@@ -9,13 +9,13 @@ use keyrack_protocol::message::Grant;
 
 use super::{Granted, Line, span};
 use crate::error::{Code, Failure, Outcome};
-use crate::opened::Opened;
-use crate::push;
+use crate::owner::opened::Opened;
+use crate::person::ui::Ui;
+use crate::project::wanted::Selection;
+use crate::rack::push;
 use crate::settings::Settings;
 use crate::team::daemons;
 use crate::team::offered::{Offer, Offered};
-use crate::ui::Ui;
-use crate::wanted::Selection;
 
 /// Every credential that is meant and offered; and every vault that does not open, where
 /// nothing in particular was asked for.

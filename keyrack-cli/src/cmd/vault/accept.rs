@@ -13,10 +13,10 @@ use super::create;
 use crate::args::VaultAccept;
 use crate::bounded;
 use crate::error::{Code, Failure, Outcome};
-use crate::opened::{self, Opened};
+use crate::owner::opened::{self, Opened};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::{Place, acts, card, place, words};
-use crate::ui::Ui;
 
 /// Longest invitation read from stdin.
 pub const LONGEST: u64 = 16 << 10;

@@ -9,13 +9,12 @@ use keyrack_vault::git::Repository;
 use keyrack_vault::{FileStore, Location, Policy, Vault, VaultStore, names};
 
 use crate::args::VaultCreate;
-use crate::default_vault;
 use crate::error::{Code, Context, Failure, Outcome};
-use crate::opened::{self, Opened};
+use crate::owner::opened::{self, Opened};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::to_share;
-use crate::team::{Place, Shelf, acts, card, place, words};
-use crate::ui::Ui;
+use crate::team::{Place, Shelf, acts, card, default_vault, place, words};
 
 /// Names that `--vault` means something else by.
 const BACKENDS: &[&str] = &[

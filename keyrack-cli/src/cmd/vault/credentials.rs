@@ -8,11 +8,13 @@ use keyrack_vault::{NewRecord, RecordMeta, Visibility};
 
 use crate::args::{VaultClaim, VaultShare, VaultTransfer, WhichVault};
 use crate::error::{Code, Failure, Outcome};
+use crate::owner::values;
+use crate::person::ui::Ui;
+use crate::project::wanted;
+use crate::rack::push;
 use crate::settings::Settings;
 use crate::team::change::{Change, change, done};
 use crate::team::{acts, credential, words};
-use crate::ui::Ui;
-use crate::{push, values, wanted};
 
 /// Runs `keyrack vault share`. A credential of the personal vault moves into this one.
 pub fn share(args: &VaultShare, settings: &Settings, ui: &Ui) -> Outcome {

@@ -7,9 +7,9 @@ use keyrack_manifest::atomic;
 
 use crate::args::VaultExport;
 use crate::error::{Code, Context, Failure, Outcome};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::look;
-use crate::ui::Ui;
 
 /// The largest file of a vault: a record, or a log.
 const LARGEST: u64 = 1 << 30;

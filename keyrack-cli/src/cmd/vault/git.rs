@@ -8,7 +8,7 @@ use keyrack_manifest::signed::Signed;
 
 use crate::args::{MergeDriver, Textconv};
 use crate::error::{Code, Context, Failure, Outcome};
-use crate::ui::Ui;
+use crate::person::ui::Ui;
 
 /// What a record may have, and a link.
 const LARGEST: u64 = 2 << 20;

@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::args::{RoleArg, VaultConfirm, VaultHandle, VaultInvite, WhichVault};
 use crate::error::{Code, Failure, Outcome};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::{Change, change, done, look, to_share};
 use crate::team::{Place, acts, card, words};
-use crate::ui::Ui;
 
 /// The role that a flag names.
 pub fn role(flag: RoleArg) -> Role {

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::error::Outcome;
-use crate::opened;
+use crate::owner::opened;
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::Shelf;
-use crate::ui::Ui;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,7 +25,7 @@ struct Row {
 pub fn run(settings: &Settings, ui: &Ui) -> Outcome {
     let owner = settings.owner()?;
     let mut opened = opened::open(settings, ui, owner)?;
-    let default = crate::default_vault::read(settings)?.map(|default| default.vault_id);
+    let default = crate::team::default_vault::read(settings)?.map(|default| default.vault_id);
     let mut rows = Vec::new();
     for shelf in Shelf::all(&opened.manifest, settings) {
         let (role, members, why) = match shelf.open(&mut opened, settings) {

@@ -13,10 +13,10 @@ use keyrack_vault::{AuditHead, Link, VaultStore, history, names};
 
 use crate::args::{LogAct, VaultLog};
 use crate::error::{Code, Context, Failure, Outcome};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::{Look, look};
 use crate::team::{acts, words};
-use crate::ui::Ui;
 
 /// Largest link, in bytes.
 const LARGEST_LINK: u64 = 1 << 20;

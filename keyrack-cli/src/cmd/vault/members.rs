@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::invite::role;
 use crate::args::{MembersAct, VaultHandle, VaultRole, WhichVault};
 use crate::error::{Code, Failure, Outcome};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::{change, done, look};
 use crate::team::{Place, acts, daemons, place, words};
-use crate::ui::Ui;
 
 /// Runs `keyrack vault members`.
 pub fn run(act: &MembersAct, settings: &Settings, ui: &Ui) -> Outcome {

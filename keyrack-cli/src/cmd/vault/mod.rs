@@ -19,8 +19,8 @@ pub use credentials::{about, delete};
 
 use crate::args::VaultAct;
 use crate::error::Outcome;
+use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::ui::Ui;
 
 /// Runs `keyrack vault`.
 pub fn run(act: &VaultAct, settings: &Settings, ui: &Ui) -> Outcome {

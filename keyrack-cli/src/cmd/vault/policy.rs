@@ -5,10 +5,10 @@ use keyrack_vault::Policy;
 
 use crate::args::VaultPolicy;
 use crate::error::Outcome;
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::acts;
 use crate::team::change::{change, look};
-use crate::ui::Ui;
 
 /// Runs `keyrack vault policy`.
 pub fn run(args: &VaultPolicy, settings: &Settings, ui: &Ui) -> Outcome {

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use crate::args::{Keep, KeyArg, VaultResolve};
 use crate::error::{Code, Failure, Outcome};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::acts;
 use crate::team::change::{Change, Look, change, done, look};
-use crate::ui::Ui;
 
 /// Runs `keyrack vault resolve`.
 pub fn run(args: &VaultResolve, settings: &Settings, ui: &Ui) -> Outcome {

@@ -6,10 +6,10 @@ use serde::Serialize;
 use super::members::{Row, active};
 use crate::args::WhichVault;
 use crate::error::Outcome;
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::look;
 use crate::team::words;
-use crate::ui::Ui;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -5,10 +5,10 @@ use keyrack_vault::git::{Pushed, Repository};
 
 use crate::args::WhichVault;
 use crate::error::{Code, Failure, Outcome};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::exchange::{Exchange, failed};
 use crate::team::{Place, place};
-use crate::ui::Ui;
 
 /// Runs `keyrack vault sync`.
 pub fn run(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {

@@ -5,10 +5,10 @@ use keyrack_vault::Vault;
 
 use crate::args::WhichVault;
 use crate::error::{Code, Failure, Outcome};
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::look;
 use crate::team::{place, words};
-use crate::ui::Ui;
 
 /// Runs `keyrack vault verify`.
 pub fn run(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {

@@ -1,0 +1,66 @@
+//! A new session key ring for this process and what it starts, and what it takes over
+//! from the old one.
+
+use std::ffi::CStr;
+
+use nix::errno::Errno;
+
+use crate::system::sys::{self, Serial};
+
+/// The name of the key that holds a process tree's secret, in a session ring.
+pub const TREE: &CStr = c"keyrack:tree";
+/// The name of the key that holds a user's secret, in the user's ring.
+pub const USER: &CStr = c"keyrack:user";
+/// Whoever possesses it may do all; the user, the group and others nothing.
+pub const POSSESSOR_ONLY: u32 = 0x3f00_0000;
+
+/// What of the old session the new one holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// All of it, and the user's ring: the same person's next shell.
+    All,
+    /// What is not ours, such as a Kerberos ticket: a program with a capability of its own.
+    Foreign,
+    /// Nothing: a program in a sandbox is not to act as the person either.
+    Nothing,
+}
+
+/// Joins a new anonymous session ring.
+///
+/// The old keys are held in the process ring meanwhile: after joining they are out of
+/// reach, and so would be a Kerberos ticket or an encrypted disk's key.
+///
+/// # Errors
+/// `EDQUOT` when the user's key quota is used up; `EPERM` or `ENOSYS` where key rings are
+/// forbidden.
+pub fn begin(keep: Keep) -> nix::Result<()> {
+    let mut wanted = sys::links(Serial::SESSION).unwrap_or_default();
+    match keep {
+        Keep::All => wanted.push(Serial::USER),
+        Keep::Foreign => wanted.retain(|key| is_foreign(*key)),
+        Keep::Nothing => wanted.clear(),
+    }
+    wanted.retain(|key| sys::link(*key, Serial::PROCESS).is_ok());
+    sys::join_anonymous_session()?;
+    for key in wanted {
+        let _ = sys::link(key, Serial::SESSION);
+    }
+    sys::set_permissions(Serial::SESSION, POSSESSOR_ONLY)
+}
+
+/// Whether a key is neither ours, nor a ring that leads to one of ours, nor the user's
+/// ring, into which any process of the user may put one.
+fn is_foreign(key: Serial) -> bool {
+    let users = [Serial::USER, Serial::USER_SESSION];
+    if users.iter().any(|ring| sys::resolve(*ring) == Ok(key)) {
+        return false;
+    }
+    match sys::describe(key) {
+        Ok((kind, _)) if kind == "keyring" => {
+            [TREE, USER].iter().all(|name| sys::search(key, name) == Err(Errno::ENOKEY))
+        }
+        Ok((_, name)) => !name.starts_with("keyrack:"),
+        // What cannot be seen is not ours: ours let their possessor see them.
+        Err(_) => true,
+    }
+}
