@@ -10,8 +10,8 @@ use keyrack_names::{Owner, Secret, Slug};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::atomic::{self, FileError};
-use crate::seal::{self, OpenError, SealError};
+use crate::disk::atomic::{self, FileError};
+use crate::key::seal::{self, OpenError, SealError};
 use crate::signed::{self, Proof, Signed, SignedError};
 use crate::{
     Class, Digest, DropId, Identity, Namespace, Places, PublicKey, RackId, Recipient, SigningKey,

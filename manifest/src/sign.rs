@@ -15,7 +15,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use crate::{MemberId, ssh_line};
+use crate::MemberId;
+use crate::key::ssh_line;
 
 const KEY_TYPE: &[u8] = b"ssh-ed25519";
 

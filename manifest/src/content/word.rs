@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::yaml::is_control;
+use crate::content::yaml::is_control;
 
 /// Why a text is none of these. The text itself is not shown: it may be a value that was
 /// put in the wrong place.

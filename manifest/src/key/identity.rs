@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use keyrack_names::Secret;
 
-use crate::atomic::FileError;
-use crate::identity_file::{self, Parsed};
-use crate::remember::Remembering;
-use crate::{OnYubikey, PromptError, Recipient, RecipientError, Yubikeys, piv};
+use crate::disk::atomic::FileError;
+use crate::key::identity_file::{self, Parsed};
+use crate::key::piv;
+use crate::key::remember::Remembering;
+use crate::{OnYubikey, PromptError, Recipient, RecipientError, Yubikeys};
 
 pub(crate) type AgeIdentity = Arc<dyn age::Identity + Send + Sync>;
 

@@ -8,8 +8,9 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use keyrack_piv::Tag;
 use sha2::{Digest as _, Sha256};
 
-use crate::recipient::Kind;
-use crate::{Recipient, piv};
+use crate::Recipient;
+use crate::key::piv;
+use crate::key::recipient::Kind;
 
 /// The first line of every age file.
 pub(crate) const MAGIC: &[u8] = b"age-encryption.org/v1\n";
@@ -86,7 +87,7 @@ impl<'a> Header<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seal;
+    use crate::key::seal;
 
     #[test]
     fn a_header_that_would_take_minutes_is_excessive() {
@@ -105,7 +106,7 @@ mod tests {
     fn shows_ssh_recipients_and_hides_age_ones() {
         let ssh = Recipient::parse(crate::testing::ED25519).unwrap();
         let rsa = Recipient::parse(crate::testing::RSA).unwrap();
-        let (_, age) = crate::generate::age_text().unwrap();
+        let (_, age) = crate::key::generate::age_text().unwrap();
         let sealed = seal::seal(&[ssh.clone(), age.clone()], b"x").unwrap();
         let header = Header::read(&sealed).unwrap();
         assert_eq!(header.sealed_to(&ssh), Some(true));

@@ -4,10 +4,10 @@
 use jiff::Timestamp;
 use keyrack_names::Owner;
 
-use crate::atomic::{self, Staged};
 use crate::card::{self, Card, SignedCard};
-use crate::lock::Lock;
-use crate::text::TextError;
+use crate::content::text::TextError;
+use crate::disk::atomic::{self, Staged};
+use crate::disk::lock::Lock;
 use crate::{Manifest, Pin, PublicKey, Store, StoreError};
 
 impl Store<'_> {

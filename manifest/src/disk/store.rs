@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use keyrack_names::Owner;
 
-use crate::atomic;
-use crate::lock::{Lock, LockError};
-use crate::seal::{self, OpenError};
-use crate::store_error::{StoreError, Tampered};
-use crate::text::{self, TextError};
+use crate::content::text::{self, TextError};
+use crate::disk::atomic;
+use crate::disk::lock::{Lock, LockError};
+use crate::disk::store_error::{StoreError, Tampered};
+use crate::key::seal::{self, OpenError};
 use crate::{Identity, Manifest, Pin, Places};
 
 /// Largest manifest file, in bytes: the text, and what age puts around it.

@@ -1,7 +1,7 @@
 //! One line of a `.pub` or `authorized_keys` file: options, type, key, comment. Text
 //! only: what the key is worth is decided by whoever asked.
 
-use crate::yaml::is_control;
+use crate::content::yaml::is_control;
 
 /// Longest comment that is kept, in characters.
 const LONGEST_COMMENT: usize = 128;

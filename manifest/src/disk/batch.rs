@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::atomic::{FileError, Staged, new_file, parent, sync_dir};
+use crate::disk::atomic::{FileError, Staged, new_file, parent, sync_dir};
 
 /// Up to as many files each is synced by itself: beyond, one flush of the disk is cheaper
 /// than one for each, whatever else it writes out.

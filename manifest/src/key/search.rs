@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use keyrack_names::Owner;
 
-use crate::identity::{Tried, Why};
-use crate::seal::{self, OpenError};
+use crate::key::identity::{Tried, Why};
+use crate::key::seal::{self, OpenError};
 use crate::{Header, Identity, IdentityError, IdentityFile, Means, Pin, Places, Recipient};
 
 /// Where to look.

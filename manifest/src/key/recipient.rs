@@ -11,8 +11,8 @@ use keyrack_piv::Point;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use crate::piv;
-use crate::ssh_line::{self, SshLine};
+use crate::key::piv;
+use crate::key::ssh_line::{self, SshLine};
 
 /// Longest text that is read as a recipient, in bytes: room for RSA with 16,384 bits.
 const LONGEST: usize = 8 << 10;

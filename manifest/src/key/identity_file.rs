@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::atomic::FileError;
-use crate::identity::AgeIdentity;
-use crate::prompter::{Callbacks, passphrase_text};
-use crate::remember::Remembering;
-use crate::stub::Stub;
+use crate::disk::atomic::FileError;
+use crate::key::identity::AgeIdentity;
+use crate::key::prompter::{Callbacks, passphrase_text};
+use crate::key::remember::Remembering;
+use crate::key::stub::Stub;
 use crate::{Header, Identity, IdentityError, Means, Prompter, Recipient, RecipientError};
 
 /// Largest file that is read as a private key, in bytes.

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use keyrack_names::Owner;
 use keyrack_piv::PivError;
 
-use crate::atomic::FileError;
-use crate::pin::PinError;
-use crate::seal::SealError;
-use crate::text::TextError;
+use crate::content::text::TextError;
+use crate::disk::atomic::FileError;
+use crate::disk::pin::PinError;
+use crate::key::seal::SealError;
 use crate::{PublicKey, Recipient};
 
 /// Why a manifest could not be opened or written.

@@ -171,7 +171,8 @@ fn fresh() -> Result<p256::SecretKey, getrandom::Error> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{Recipient as Any, seal};
+    use crate::Recipient as Any;
+    use crate::key::seal;
 
     /// A YubiKey of software: its key is the one of `golden/piv-p256.txt`.
     pub(crate) struct Soft;
@@ -209,7 +210,7 @@ pub(crate) mod tests {
     #[test]
     fn the_stanza_is_what_the_format_says() {
         let recipient = Any::parse(golden("recipient")).unwrap();
-        let crate::recipient::Kind::Piv(piv) = recipient.kind() else { panic!("not P-256") };
+        let crate::key::recipient::Kind::Piv(piv) = recipient.kind() else { panic!("not P-256") };
         assert_eq!(format!("{:?}", piv.point()), golden("public"));
         let file_key = FileKey::new(Box::new([3; 16]));
         let stanza = piv.wrap(&file_key, &p256::SecretKey::from_slice(&[2; 32]).unwrap()).unwrap();

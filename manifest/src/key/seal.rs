@@ -7,9 +7,10 @@ use keyrack_names::Secret;
 use keyrack_piv::PivError;
 use zeroize::Zeroizing;
 
-use crate::header::MAGIC;
-use crate::recipient::Kind;
-use crate::{Header, Identity, Recipient, piv};
+use crate::key::header::MAGIC;
+use crate::key::piv;
+use crate::key::recipient::Kind;
+use crate::{Header, Identity, Recipient};
 
 /// Most recipients of one file: beyond, age's header handling grows with their square.
 const MOST: usize = 20;

@@ -8,8 +8,8 @@ use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{LineEnding, PrivateKey};
 use zeroize::Zeroizing;
 
-use crate::atomic::{self, FileError};
-use crate::search::pub_beside;
+use crate::disk::atomic::{self, FileError};
+use crate::key::search::pub_beside;
 use crate::{IdentityError, Recipient};
 
 /// Makes an Ed25519 key without a passphrase in OpenSSH's form at `path` (0600), its

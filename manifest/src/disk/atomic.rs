@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-pub use crate::file_error::FileError;
+pub use crate::disk::file_error::FileError;
 
 /// The one temporary file of a directory with one writer at a time.
 const ALONE: &str = ".~new.tmp";

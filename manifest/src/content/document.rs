@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use keyrack_names::{Owner, Secret, Slug};
 use serde::{Deserialize, Serialize};
 
-use crate::unique::{unique_map, unique_set};
+use crate::content::unique::{unique_map, unique_set};
 use crate::{
     DropId, Entry, MemberId, PublicKey, RackId, Recipient, SigningKey, VaultId, VaultRef, Via, Word,
 };

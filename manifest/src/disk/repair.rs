@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use keyrack_names::Owner;
 
-use crate::atomic::{self, FileError};
 use crate::card::{self, Card};
-use crate::store::{LARGEST_FILE, decode};
-use crate::update::Old;
+use crate::disk::atomic::{self, FileError};
+use crate::disk::store::{LARGEST_FILE, decode};
+use crate::disk::update::Old;
 use crate::{Identity, Manifest, Pin, Store, StoreError};
 
 /// What became of [`Store::restore_backup`].

@@ -6,12 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use keyrack_names::Owner;
 
-use crate::atomic::{self, Staged};
 use crate::card::Card;
-use crate::handle::unwritable;
-use crate::seal;
-use crate::store::pin_after;
-use crate::text;
+use crate::content::text;
+use crate::disk::atomic::{self, Staged};
+use crate::disk::handle::unwritable;
+use crate::disk::store::pin_after;
+use crate::key::seal;
 use crate::{Identity, Manifest, Pin, Rack, Signing, SigningKey, Store, StoreError};
 
 /// Why a change was not made: the store failed, or the change itself did.

@@ -7,7 +7,7 @@ use keyrack_names::Owner;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::yaml::{self, YamlError};
+use crate::content::yaml::{self, YamlError};
 use crate::{Manifest, Namespace};
 
 /// The version of the manifest format that is written; older ones are read.

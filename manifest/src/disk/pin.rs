@@ -7,7 +7,7 @@ use keyrack_names::Owner;
 use keyrack_piv::{PinPolicy, TouchPolicy};
 use serde::{Deserialize, Serialize};
 
-use crate::atomic::{self, FileError, Staged};
+use crate::disk::atomic::{self, FileError, Staged};
 use crate::{Manifest, MemberId, Places, PublicKey, RackId, Recipient, Tampered, Via};
 
 /// Largest pin, in bytes.

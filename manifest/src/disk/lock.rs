@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::atomic::{self, FileError};
+use crate::disk::atomic::{self, FileError};
 
 /// How long to wait between two tries.
 const PAUSE: Duration = Duration::from_millis(2);

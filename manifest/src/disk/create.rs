@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use keyrack_names::Owner;
 
-use crate::atomic::{self, Staged};
 use crate::card::Card;
-use crate::document::{Backup, Manifest, OnOff, OwnerInfo, Provisioner, Rack, Signing};
-use crate::handle::unwritable;
-use crate::store::decode;
+use crate::content::document::{Backup, Manifest, OnOff, OwnerInfo, Provisioner, Rack, Signing};
+use crate::disk::atomic::{self, Staged};
+use crate::disk::handle::unwritable;
+use crate::disk::store::decode;
 use crate::{
     Conflict, Header, Identity, OnYubikey, Pin, Recipient, SigningKey, Store, StoreError, Tampered,
     UpdateError, VERSION, Word,
