@@ -4,10 +4,12 @@
 //! cycle is an error that shows its path.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use keyrack_manifest::{Class, atomic};
 use keyrack_names::{Env, KeyName, Org};
+use keyrack_protocol::peer;
 use sha2::{Digest, Sha256};
 
 use self::document::{Document, Item};
@@ -58,7 +60,17 @@ pub struct Wanted {
 
 /// The nearest `keyrack.yml` at or above `from`, if there is one.
 pub fn nearest(from: &Path) -> Option<PathBuf> {
-    from.ancestors().map(|dir| dir.join(FILE)).find(|file| file.is_file())
+    let mut files = from.ancestors().map(|dir| dir.join(FILE));
+    files.find(|file| file.is_file() && !was_planted(file))
+}
+
+/// Whether another user put it where everybody may, as in `/tmp`. What it says would count
+/// for all who work below.
+fn was_planted(file: &Path) -> bool {
+    let is_others = |uid| uid != 0 && uid != peer::own_uid();
+    let is_everybodys = |dir: &Path| dir.metadata().is_ok_and(|found| found.mode() & 0o002 != 0);
+    file.symlink_metadata().is_ok_and(|found| is_others(found.uid()))
+        && file.parent().is_some_and(is_everybodys)
 }
 
 /// Reads the nearest `keyrack.yml` at or above the working directory.

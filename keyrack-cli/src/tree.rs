@@ -20,8 +20,9 @@ use crate::system::sys::{self, Serial};
 pub mod parent;
 pub mod ring;
 
-/// As [`POSSESSOR_ONLY`], and any process of the user may find and read it.
-const USER_READABLE: u32 = 0x3f0b_0000;
+/// As [`POSSESSOR_ONLY`], and the user may see that it is there. Any process of the user
+/// possesses it by way of [`ring::of_user`], but none in a sandbox, which knows its number.
+const USER_VISIBLE: u32 = 0x3f01_0000;
 /// The kernel updates a key by at most a page, the secret's own line included. A user's
 /// whole quota is 20,000 bytes.
 const MAX_PAYLOAD: usize = 4096 - 128;
@@ -56,6 +57,16 @@ pub enum Place {
     Session,
     /// The user's ring.
     User,
+}
+
+impl Place {
+    /// The key that holds the secret there.
+    fn search(self) -> nix::Result<Serial> {
+        match self {
+            Self::Session => sys::search(Serial::SESSION, TREE),
+            Self::User => sys::search(ring::of_user(), USER),
+        }
+    }
 }
 
 /// Why the kernel keeps no secret for us.
@@ -176,12 +187,10 @@ impl Entry {
 
 /// Every secret this process can find, that of its own tree first.
 pub fn find_all() -> impl Iterator<Item = (Place, Tree)> {
-    [(Place::Session, Serial::SESSION, TREE), (Place::User, Serial::USER, USER)]
-        .into_iter()
-        .filter_map(|(place, ring, name)| {
-            let key = sys::search(ring, name).ok()?;
-            Some((place, Tree::parse(&sys::read(key).ok()?)?))
-        })
+    [Place::Session, Place::User].into_iter().filter_map(|place| {
+        let key = place.search().ok()?;
+        Some((place, Tree::parse(&sys::read(key).ok()?)?))
+    })
 }
 
 /// This tree's own secret, if it has one.
@@ -191,8 +200,8 @@ pub fn find() -> Option<Tree> {
 
 /// Drops what the tree remembers of `owner` in `home`.
 pub fn forget(owner: &Owner, home: &str) {
-    for (ring, name) in [(Serial::SESSION, TREE), (Serial::USER, USER)] {
-        let Ok(key) = sys::search(ring, name) else { continue };
+    for place in [Place::Session, Place::User] {
+        let Ok(key) = place.search() else { continue };
         let Some(mut tree) = sys::read(key).ok().and_then(|payload| Tree::parse(&payload)) else {
             continue;
         };
@@ -228,7 +237,7 @@ impl Minted {
     /// # Errors
     /// When no random numbers can be had or key rings are forbidden.
     pub fn for_tree() -> Result<Self, TreeError> {
-        match sys::search(Serial::SESSION, TREE) {
+        match Place::Session.search() {
             Ok(key) => Self::existing(key, Kept::NewSession),
             Err(Errno::ENOKEY | Errno::EKEYREVOKED | Errno::EKEYEXPIRED) => {
                 Self::new(Kept::NewSession)
@@ -246,7 +255,7 @@ impl Minted {
             return Err(TreeError::SharedSession);
         }
         let kept = Kept::InRing(Serial::SESSION, TREE, POSSESSOR_ONLY);
-        match sys::search(Serial::SESSION, TREE) {
+        match Place::Session.search() {
             Ok(key) => Self::existing(key, kept),
             Err(_) => Self::new(kept),
         }
@@ -257,8 +266,8 @@ impl Minted {
     /// # Errors
     /// When key rings are forbidden.
     pub fn for_user() -> Result<Self, TreeError> {
-        let kept = Kept::InRing(Serial::USER, USER, USER_READABLE);
-        match sys::search(Serial::USER, USER) {
+        let kept = Kept::InRing(Serial::USER, USER, USER_VISIBLE);
+        match Place::User.search() {
             Ok(key) => Self::existing(key, kept),
             Err(_) => Self::new(kept),
         }

@@ -16,7 +16,7 @@ use keyrack_protocol::message::{AuditHead, Protection};
 
 use crate::arena::Arena;
 use crate::harden;
-use crate::queue::{Pushed, Queue};
+use crate::queue::Queue;
 use crate::scrub::scrub;
 use crate::sealed::Sealed;
 
@@ -63,18 +63,10 @@ impl Audit {
     }
 
     /// Hands a line to the writer, or counts it as lost where the disk is too far behind.
-    /// Says whether the writer has to be called.
-    pub(crate) fn write(&self, line: Line) -> bool {
-        let pushed = self.0.waiting.push(line);
-        if pushed == Pushed::Refused {
+    pub(crate) fn write(&self, line: Line) {
+        if !self.0.waiting.push(line) {
             self.0.lost.fetch_add(1, Ordering::Relaxed);
         }
-        pushed == Pushed::Sleeping
-    }
-
-    /// Calls the writer.
-    pub(crate) fn call(&self) {
-        self.0.waiting.call();
     }
 
     /// Where the log on disk ends.
@@ -209,18 +201,12 @@ mod tests {
         (verify(&Key::new([4; 32]), log, AuditHead::default(), each).unwrap(), seen)
     }
 
-    fn write(audit: &Audit, action: &str) {
-        if audit.write(line(action)) {
-            audit.call();
-        }
-    }
-
     #[test]
     fn lines_reach_the_disk_chained_and_in_order() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let audit = start(file.reopen().unwrap());
         for action in ["start", "get", "lock"] {
-            write(&audit, action);
+            audit.write(line(action));
         }
         audit.finish(Duration::from_secs(10));
         let (head, seen) = read(file.path());
@@ -242,7 +228,7 @@ mod tests {
         let full = std::fs::OpenOptions::new().append(true).open("/dev/full").unwrap();
         let audit = start(full);
         assert!(audit.protection().on);
-        write(&audit, "get");
+        audit.write(line("get"));
         eventually(|| !audit.protection().on);
         assert_eq!(audit.head(), AuditHead::default());
         let state = audit.protection().state;
@@ -254,9 +240,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let audit = start(file.reopen().unwrap());
         audit.0.lost.store(3, Ordering::Relaxed);
-        write(&audit, "get");
+        audit.write(line("get"));
         eventually(|| audit.protection().on);
-        write(&audit, "lock");
+        audit.write(line("lock"));
         audit.finish(Duration::from_secs(10));
         assert_eq!(read(file.path()).1, [("get".to_owned(), 3), ("lock".to_owned(), 0)]);
     }

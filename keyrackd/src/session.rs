@@ -231,9 +231,9 @@ impl Session<'_> {
         now: u64,
         note: &mut Note,
     ) -> Result<Reply, Fault> {
-        note.caller = tidy(&about.label);
         note.slugs = slugs.clone().unwrap_or_default();
         let (about, key) = self.sealed_key(about)?;
+        note.caller.clone_from(&about.label);
         let slugs = slugs.map(set);
         let count = self.daemon.rack.borrow_mut().mint(self.asker, about, key, slugs, now)?;
         Ok(Reply::Done { count })
@@ -250,12 +250,13 @@ impl Session<'_> {
         Ok(Reply::Sealed { mac: hex::lower::encode_string(&mac) })
     }
 
-    /// A registration with its key taken out and sealed.
+    /// A registration with its key taken out and sealed, and a label fit to be shown.
     fn sealed_key(
         &self,
         mut about: Registration,
     ) -> Result<(Registration, Option<Sealed>), Broken> {
         let name = about.id.to_string();
+        about.label = tidy(&about.label);
         let key = about.key.take();
         let sealed = key.map(|key| Sealed::key(&self.daemon.arena, &name, &key)).transpose()?;
         Ok((about, sealed))

@@ -15,11 +15,12 @@ import sys
 import termios
 
 libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall.restype = ctypes.c_long
 NUMBERS = {
     "x86_64": dict(ptrace=101, process_vm_readv=310, process_vm_writev=311, keyctl=250, open_by_handle_at=304, name_to_handle_at=303,
-                   ioctl=16, kcmp=312, get_robust_list=274, perf_event_open=298),
+                   ioctl=16, kcmp=312, get_robust_list=274, perf_event_open=298, shmat=30),
     "aarch64": dict(ptrace=117, process_vm_readv=270, process_vm_writev=271, keyctl=219, open_by_handle_at=265, name_to_handle_at=264,
-                    ioctl=29, kcmp=272, get_robust_list=100, perf_event_open=241),
+                    ioctl=29, kcmp=272, get_robust_list=100, perf_event_open=241, shmat=196),
 }[os.uname().machine]
 # The same on every architecture.
 NUMBERS.update(pidfd_open=434, pidfd_getfd=438, io_uring_setup=425, open_tree=428, move_mount=429, mount_setattr=442)
@@ -81,6 +82,11 @@ def tcp(port):
 
 def signal(pid):
     os.kill(int(pid), 0)
+
+
+def freeze(pid):
+    """A stopped process answers nobody, and keeps what it has."""
+    os.kill(int(pid), 19)
 
 
 def trace(pid):
@@ -235,6 +241,72 @@ def session_to_parent():
     call("keyctl", 18)
 
 
+def persistent_ring():
+    """Where Kerberos keeps tickets that outlive a session."""
+    call("keyctl", 22, -1, -3)
+
+
+def users_ring(name):
+    """A key of the user's ring, by way of the ring's number, which anything of the user sees."""
+    link, search, own_session, read_key = 8, 10, -3, 11
+    failure = OSError(errno.ENOKEY, "no ring has it")
+    with open("/proc/keys") as keys:
+        rings = [int(line.split()[0], 16) for line in keys if " _uid." in line]
+    for ring in rings:
+        try:
+            call("keyctl", link, ring, own_session)
+            key = call("keyctl", search, own_session, b"user", name.encode(), 0)
+            return call("keyctl", read_key, key, ctypes.create_string_buffer(4096), 4096)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def read_key_by_number(name):
+    """A key that a process of the user sees, and perhaps may read without holding it."""
+    with open("/proc/keys") as keys:
+        numbers = [int(line.split()[0], 16) for line in keys if f" {name}: " in line]
+    if not numbers:
+        raise OSError(errno.ENOKEY, "there is none")
+    for number in numbers:
+        call("keyctl", 11, number, ctypes.create_string_buffer(4096), 4096)
+
+
+def shared_memory(number):
+    call("shmat", int(number), None, 0)
+
+
+def message_queue(number):
+    libc_call(libc.msgctl, int(number), 2, ctypes.create_string_buffer(256))
+
+
+def semaphores(number):
+    libc_call(libc.semctl, int(number), 0, 12)
+
+
+def overhear():
+    """Leaves somebody behind who goes on reading what is typed on the terminal, and writes
+    it to `overheard`."""
+    import signal as signals
+    import time
+    if os.fork():
+        while not os.path.exists("listening"):
+            time.sleep(0.01)
+        return
+    signals.signal(signals.SIGHUP, signals.SIG_IGN)
+    os.setsid()
+    signals.alarm(20)
+    open("listening", "w").close()
+    try:
+        heard = os.read(0, 100).decode() or "nothing"
+    except OSError as error:
+        heard = f"refused: {error.strerror}"
+    with open("overheard.new", "w") as file:
+        file.write(heard)
+    os.rename("overheard.new", "overheard")
+    os._exit(0)
+
+
 def hard_link(path):
     os.link(path, "stolen")
 
@@ -271,7 +343,7 @@ def control(path):
 
 ATTACKS = dict(
     read=read, open_only=open_only, open_to_write=open_to_write, follow=follow, list=list_directory, write=write, connect=connect,
-    abstract=abstract, tcp=tcp, signal=signal, trace=trace, attach=attach, vm_read=vm("process_vm_readv"), vm_write=vm("process_vm_writev"),
+    abstract=abstract, tcp=tcp, signal=signal, freeze=freeze, trace=trace, attach=attach, vm_read=vm("process_vm_readv"), vm_write=vm("process_vm_writev"),
     take_descriptor=take_descriptor, compare_memory=compare_memory, robust_list=robust_list, sample=sample, allow_core=allow_core,
     lock=lock, learn_a_name=learn_a_name, speak_without_a_key=speak_without_a_key, type_into_terminal=terminal(termios.TIOCSTI),
     type_into_terminal_in_64_bits=terminal(termios.TIOCSTI | 1 << 32), console=terminal(0x541C), io_uring=io_uring,
@@ -279,7 +351,9 @@ ATTACKS = dict(
     mount_over_as_root=as_root_of_a_namespace(mount_over), unmount_as_root=as_root_of_a_namespace(unmount),
     uncover_as_root=as_root_of_a_namespace(uncover),
     open_by_handle=open_by_handle, open_by_handle_as_root=as_root_of_a_namespace(open_by_handle),
-    session_to_parent=session_to_parent, hard_link=hard_link, through_a_link=through_a_link,
+    session_to_parent=session_to_parent, persistent_ring=persistent_ring, users_ring=users_ring,
+    read_key_by_number=read_key_by_number, shared_memory=shared_memory, message_queue=message_queue, semaphores=semaphores,
+    overhear=overhear, hard_link=hard_link, through_a_link=through_a_link,
     through_a_descriptor=through_a_descriptor, become_root=become_root, regain=regain, control=control,
 )
 

@@ -37,6 +37,11 @@ def file(path):
     open(path, "x").close()
 
 
+def project(path):
+    with open(path, "x") as file:
+        file.write("org: evil\nenv.all: [PLANTED]\n")
+
+
 def directory(path):
     os.mkdir(path, 0o777)
 
@@ -66,7 +71,7 @@ def hard_link(path):
 
 KINDS = dict(
     live=listen, dead=dead, file=file, directory=directory, fifo=fifo, link_to_file=link_to_file,
-    link_to_socket=link_to_socket, dangling_link=dangling_link, hard_link=hard_link,
+    link_to_socket=link_to_socket, dangling_link=dangling_link, hard_link=hard_link, project=project,
 )
 
 kind, path = sys.argv[1:]

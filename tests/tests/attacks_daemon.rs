@@ -250,6 +250,37 @@ fn without_a_key_a_daemon_tells_no_name_and_gives_no_value() {
     assert!(log.text().contains(r#""action":"connect""#), "what was refused is logged\n{log}");
 }
 
+/// A program is called what it likes, and its name is shown to people.
+#[test]
+fn what_a_program_calls_itself_commands_no_terminal() {
+    need!("python3");
+    let rack = Rack::ordinary();
+    rack.key("bot");
+    let tree = "import ctypes, subprocess\n\
+        ctypes.CDLL(None).prctl(15, b'\\x1b[31mred\\x07', 0, 0, 0)\n\
+        subprocess.run(['keyrack', 'unlock', '--for', 'bot'])\n";
+    rack.write("work/tree.py", tree);
+    let done = rack.sh("keyrack init --for bot; printf value | keyrack set --for bot --key TOKEN; \
+        python3 tree.py; keyrack status --for bot; keyrack status --for bot --json; keyrack log --for bot");
+    let shown = done.ok().text() + &done.errors();
+    assert!(shown.contains("[31mred (pid "), "{shown}");
+    let commands = shown.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
+    assert!(!commands, "{shown:?}");
+}
+
+/// Locking always wins: over a daemon that was stopped so that it would live through it, too.
+#[test]
+fn a_daemon_that_was_stopped_is_locked_all_the_same() {
+    need!("python3");
+    let scene = Scene::new();
+    let pid = scene.daemon();
+    scene.succeeds(None, "freeze PID", pid);
+    let done = scene.rack.sh("keyrack relock --for bot");
+    assert!(done.ok().errors().contains("did not answer, and was ended"), "{done}");
+    scene.rack.no_daemon();
+    assert!(!std::path::Path::new(&format!("/proc/{pid}/exe")).exists());
+}
+
 /// Locking is for every process of the user, and so is ending.
 #[test]
 fn locking_and_ending_a_daemon_of_ones_own_succeeds_by_design() {

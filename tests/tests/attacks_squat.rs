@@ -175,3 +175,29 @@ fn holding_every_path_in_tmp_keeps_no_daemon_from_starting() {
         assert_eq!(squatter.heard(), "");
     }
 }
+
+/// In a directory that everybody may write to, nobody else says which org's credentials are
+/// meant.
+#[test]
+fn a_project_file_that_another_user_put_above_is_passed_over() {
+    need!(root);
+    need!("python3");
+    use std::os::unix::fs::PermissionsExt as _;
+    let scene = Scene::new();
+    let shared = tempfile::Builder::new().prefix("kr-").tempdir_in("/tmp").expect("a directory");
+    let open = std::fs::Permissions::from_mode(0o1777);
+    std::fs::set_permissions(&shared, open).expect("ours");
+    let file = shared.path().join("keyrack.yml");
+    let squatter = Squatter::on(&file, "project", scene.squatter());
+    let script = format!(
+        "mkdir {0}/work; cd {0}/work; printf x | keyrack set --quiet --for OWNER --key NEW; keyrack list --for OWNER; \
+         keyrack fill --for OWNER </dev/null",
+        shared.path().display()
+    );
+    let done = scene.run(&script);
+    assert!(done.text().contains("@all.all.NEW") && !done.text().contains("evil"), "{done}");
+    assert!(!done.errors().contains("PLANTED"), "{done}");
+    assert_eq!(squatter.heard(), "");
+    // One's own counts there, and so does another's in a directory that is not everybody's.
+    scene.run(&format!("cd {0}/work; echo 'org: mine' >../keyrack.yml; printf x | keyrack set --quiet --for OWNER --key NEW; keyrack list --for OWNER | grep -c mine.all.NEW", shared.path().display())).ok().stdout("1\n");
+}

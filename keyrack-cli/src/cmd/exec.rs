@@ -20,7 +20,8 @@ use crate::exec::environment::{self, Environment};
 use crate::exec::fetch::{Fetched, Given, Program, fetch};
 use crate::exec::files::Files;
 use crate::exec::redact::Values;
-use crate::exec::supervise;
+use crate::exec::supervise::{self, On};
+use crate::exec::terminal;
 use crate::person::ui::Ui;
 use crate::rack::anchor::Anchor;
 use crate::sandbox::namespaces::{self, Kinds};
@@ -62,11 +63,12 @@ pub fn run(args: &Exec, settings: &Settings, ui: &Ui) -> Outcome<ExitStatus> {
     environment::without_others(&mut environment, &others);
     let given = deliver(values, files.as_ref(), owner, args)?;
     environment::with(&mut environment, owner, given);
-    if closing.is_some() {
+    let is_isolated = closing.is_some();
+    if is_isolated {
         environment.retain(|name, _| !hidden::leads_outside(name));
         environment.insert("TMPDIR".into(), "/tmp".into());
     }
-    let keep = if closing.is_some() { Keep::Nothing } else { Keep::Foreign };
+    let keep = if is_isolated { Keep::Nothing } else { Keep::Foreign };
     enter(capability, keep, owner, ui)?;
     if let Some(fd) = ui.asker.passphrase_fd {
         sys::keep_from_programs(fd);
@@ -77,10 +79,13 @@ pub fn run(args: &Exec, settings: &Settings, ui: &Ui) -> Outcome<ExitStatus> {
     let mut command = Command::new(args.program());
     command.args(args.arguments()).env_clear().envs(environment);
     let watched = redacted.filter(|values| !values.is_empty());
-    if watched.is_none() && !matches!(files, Some(Files::Temporary(_))) {
+    let on = if is_isolated && terminal::is_one() { On::Own } else { On::Callers };
+    let is_left_to =
+        watched.is_none() && on == On::Callers && !matches!(files, Some(Files::Temporary(_)));
+    if is_left_to {
         return Err(not_run(args, &command.exec()));
     }
-    match supervise::run(command, watched.as_ref())? {
+    match supervise::run(command, watched.as_ref(), on)? {
         Ok(status) => Ok(ExitStatus(status)),
         Err(error) => Err(not_run(args, &error)),
     }
@@ -126,7 +131,7 @@ fn with_files(
     let apart = Apart::begin(work)?;
     // Root needs no user namespace to mount, and stays root without.
     let user = !nix::unistd::geteuid().is_root();
-    let entered = namespaces::enter(Kinds { user, network: false });
+    let entered = namespaces::enter(Kinds { user, memory: false, network: false });
     let fetched = apart.go()?;
     let private = entered.ok().and_then(|()| Files::private(&place).ok());
     let files = match private {

@@ -1,6 +1,8 @@
 //! `keyrack relock`: make the daemon forget, all of it or a part. Whoever has no key to the
 //! daemon may lock it, too, and is not told that it was the daemon.
 
+use std::path::PathBuf;
+
 use keyrack_names::Owner;
 use keyrack_protocol::client::{self, ClientError, Session};
 use keyrack_protocol::message::{BareRequest, Forget, Reply, Request};
@@ -81,6 +83,8 @@ pub enum Locked {
     Now,
     /// Something said that it was, and had no key to prove itself to.
     Asked,
+    /// It did not answer, and was ended.
+    Ended,
     /// It would be locked; nothing was done.
     Would,
 }
@@ -94,6 +98,7 @@ impl Locked {
             Self::Asked => format!(
                 "{owner}: its daemon was asked to lock, which is not verified: no key to it is at hand"
             ),
+            Self::Ended => format!("{owner}: its daemon did not answer, and was ended"),
             Self::Would => format!("{owner} would be locked"),
         }
     }
@@ -119,19 +124,15 @@ fn one(owner: &Owner, settings: &Settings) -> Outcome<Locked> {
 pub fn in_silence(owner: &Owner, settings: &Settings) -> Outcome<Locked> {
     pending::call_off(settings, owner);
     let paths = access::bare_sockets(settings, owner);
-    let proven = access::proven(settings, owner);
-    let asked = match &proven {
-        Some(path) => client::bare(path, BareRequest::Lock).map(drop),
-        None => access::lock(settings, owner),
-    };
+    let asked = ask(owner, &paths, settings);
     tree::forget(owner, &settings.home_tag());
     sleeping::forget(settings, owner);
     match asked {
-        Ok(()) => {
+        Ok(locked) => {
             sockets::sweep(&paths);
             audit_log::remember(settings, owner);
             whereabouts::forget(settings, owner);
-            Ok(if proven.is_some() { Locked::Now } else { Locked::Asked })
+            Ok(locked)
         }
         Err(ClientError::NotRunning | ClientError::Foreign { .. }) => {
             match whereabouts::out_of_sight(settings, owner) {
@@ -140,6 +141,22 @@ pub fn in_silence(owner: &Owner, settings: &Settings) -> Outcome<Locked> {
             }
         }
         Err(error) => Err(daemon::failure(&error, owner)),
+    }
+}
+
+/// Has the daemon lock itself. One that was stopped, or is kept busy, would go on with all
+/// that it holds: it is ended.
+fn ask(owner: &Owner, paths: &[PathBuf], settings: &Settings) -> Result<Locked, ClientError> {
+    let silent = matches!(
+        access::bare_status(settings, owner),
+        Err(ClientError::Broken { .. } | ClientError::Refused { .. })
+    );
+    if silent && sockets::end_servers(paths) {
+        return Ok(Locked::Ended);
+    }
+    match access::proven(settings, owner) {
+        Some(path) => client::bare(&path, BareRequest::Lock).map(|_| Locked::Now),
+        None => access::lock(settings, owner).map(|()| Locked::Asked),
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `environment` | what the program finds in its environment, pure |
 //! | `files` | values as files |
 //! | `supervise` | signals, job control and status, where this process has to stay |
+//! | `terminal` | a terminal of the program's own, and the keyboard behind it |
 //! | `redact` | values replaced in what the program prints, pure |
 
 pub mod apart;
@@ -18,3 +19,4 @@ pub mod fetch;
 pub mod files;
 pub mod redact;
 pub mod supervise;
+pub mod terminal;

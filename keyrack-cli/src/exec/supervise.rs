@@ -3,25 +3,25 @@
 //! process's place.
 //!
 //! The program stays in this process group, so the terminal's signals reach both, and a
-//! shell's `fg` and `bg` act on both.
+//! shell's `fg` and `bg` act on both; but where it has a terminal of its own, and so a session.
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::openpty;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::termios::{OutputFlags, SetArg, tcgetattr, tcsetattr};
+use nix::sys::termios::tcgetattr;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use zeroize::Zeroizing;
 
 use super::redact::{Redactor, Values};
+use super::terminal::{self, Keyboard};
 use crate::error::{Context, Outcome};
 use crate::sandbox;
 use crate::system::sys;
@@ -40,21 +40,44 @@ const FORWARDED: &[Signal] = &[
 /// Pieces passed on in one go, so that a program that never stops talking is still heard
 /// of otherwise; and so that nobody waits for what its own children go on to say.
 const IN_ONE_GO: usize = 64;
+/// How often it is looked whether the terminal is this job's again: a shell says nothing.
+const LOOK_AGAIN_MS: u16 = 200;
 /// `si_code` of a signal that the kernel itself sent: <asm-generic/siginfo.h>.
 const SI_KERNEL: i32 = 0x80;
+
+/// Whose terminal a program is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    /// The caller's, if there is one.
+    Callers,
+    /// One of its own in place of the caller's.
+    Own,
+}
 
 /// Runs `command` to its end. With `redacted`, what it prints goes through a filter.
 /// Returns its status, or 128 + the signal that ended it.
 ///
 /// # Errors
 /// The outer one when this process cannot watch it, the inner one when it cannot be run.
-pub fn run(mut command: Command, redacted: Option<&Values>) -> Outcome<std::io::Result<u8>> {
-    let mut streams = match redacted {
-        Some(values) => {
-            Stream::both(&mut command, values).context(|| "a terminal to redact".to_owned())?
-        }
-        None => Vec::new(),
-    };
+pub fn run(
+    mut command: Command,
+    redacted: Option<&Values>,
+    on: On,
+) -> Outcome<std::io::Result<u8>> {
+    let none = Values::default();
+    let doing = || "a terminal for the program".to_owned();
+    let mut streams = Vec::with_capacity(2);
+    let mut keyboard = None;
+    let is_apart = on == On::Own && terminal::is_one();
+    if is_apart {
+        let (from, to, typed) = terminal::instead(&mut command).context(doing)?;
+        let values = redacted.unwrap_or(&none);
+        streams.push(Stream::new(from, to, true, values).context(doing)?);
+        keyboard = typed;
+    }
+    if let Some(values) = redacted {
+        streams.extend(Stream::both(&mut command, values, is_apart).context(doing)?);
+    }
     let mut signals = SigSet::from_iter(FORWARDED.iter().copied());
     signals.add(Signal::SIGCHLD);
     signals.add(Signal::SIGWINCH);
@@ -69,52 +92,95 @@ pub fn run(mut command: Command, redacted: Option<&Values>) -> Outcome<std::io::
     };
     // Its ends of the streams are the program's alone now.
     drop(command);
-    let status = watch(&child, &watched, &mut streams);
-    for stream in &mut streams {
+    let pid = Pid::from_raw(child.id() as i32);
+    let mut watch = Watch { pid, is_apart, streams, keyboard };
+    let status = watch.until_the_end(&watched);
+    for stream in &mut watch.streams {
         stream.end();
     }
     Ok(Ok(status))
 }
 
-fn watch(child: &Child, signals: &SignalFd, streams: &mut [Stream<'_>]) -> u8 {
-    let pid = Pid::from_raw(child.id() as i32);
-    loop {
-        let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-        let open = streams.iter().filter_map(|stream| stream.from.as_ref());
-        fds.extend(open.map(|from| PollFd::new(from.as_fd(), PollFlags::POLLIN)));
-        let _ = poll(&mut fds, PollTimeout::NONE);
-        for stream in streams.iter_mut() {
-            stream.pass();
-        }
-        while let Ok(Some(signal)) = signals.read_signal() {
-            match Signal::try_from(signal.ssi_signo as i32) {
-                Ok(Signal::SIGWINCH) => {
-                    streams.iter().for_each(Stream::resize);
-                    // It may have asked for the size before it was the new one.
-                    let _ = kill(pid, Signal::SIGWINCH);
+/// A program that runs.
+struct Watch<'a> {
+    pid: Pid,
+    /// It has a session, and a terminal, of its own.
+    is_apart: bool,
+    streams: Vec<Stream<'a>>,
+    keyboard: Option<Keyboard>,
+}
+
+impl Watch<'_> {
+    fn until_the_end(&mut self, signals: &SignalFd) -> u8 {
+        loop {
+            self.wait(signals);
+            for stream in &mut self.streams {
+                stream.pass();
+            }
+            while let Ok(Some(signal)) = signals.read_signal() {
+                let is_terminals = signal.ssi_code == SI_KERNEL && !self.is_apart;
+                match Signal::try_from(signal.ssi_signo as i32) {
+                    Ok(Signal::SIGWINCH) => {
+                        self.streams.iter().for_each(Stream::resize);
+                        // It may have asked for the size before it was the new one.
+                        let _ = kill(self.pid, Signal::SIGWINCH);
+                    }
+                    // As by the key: see [`Keyboard::pass`].
+                    Ok(Signal::SIGTSTP) if self.is_apart => {
+                        let _ = killpg(self.pid, Signal::SIGSTOP);
+                    }
+                    Ok(signal) if FORWARDED.contains(&signal) && !is_terminals => {
+                        let _ = kill(self.pid, signal);
+                    }
+                    _ => {}
                 }
-                Ok(signal_sent)
-                    if FORWARDED.contains(&signal_sent) && signal.ssi_code != SI_KERNEL =>
-                {
-                    let _ = kill(pid, signal_sent);
-                }
+            }
+            match waitpid(self.pid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
+                Ok(WaitStatus::Exited(_, status)) => return status as u8,
+                Ok(WaitStatus::Signaled(_, signal, _)) => return 128 + signal as u8,
+                Ok(WaitStatus::Stopped(_, signal)) => self.stop(signal),
                 _ => {}
             }
         }
-        match waitpid(pid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
-            Ok(WaitStatus::Exited(_, status)) => return status as u8,
-            Ok(WaitStatus::Signaled(_, signal, _)) => return 128 + signal as u8,
-            Ok(WaitStatus::Stopped(_, signal)) => {
-                // To a shell, this process is the job. It goes on when the shell says so.
-                // While it is blocked, so that the terminal's and this one stop it once.
-                let _ = raise(signal);
-                let before = SigSet::from(signal).thread_swap_mask(SigmaskHow::SIG_UNBLOCK);
-                let _ = before.and_then(|mask| mask.thread_set_mask());
-                let _ = kill(pid, Signal::SIGCONT);
-                streams.iter().for_each(Stream::resize);
+    }
+
+    /// Waits until there is something to do, and passes on what was typed.
+    fn wait(&mut self, signals: &SignalFd) {
+        self.keyboard.iter_mut().for_each(Keyboard::take);
+        let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        let mut limit = PollTimeout::NONE;
+        if let Some(keyboard) = &self.keyboard {
+            let (from, event) = keyboard.waits_for();
+            fds.push(PollFd::new(from, event));
+            if event.is_empty() {
+                limit = PollTimeout::from(LOOK_AGAIN_MS);
             }
-            _ => {}
         }
+        let open = self.streams.iter().filter_map(|stream| stream.from.as_ref());
+        fds.extend(open.map(|from| PollFd::new(from.as_fd(), PollFlags::POLLIN)));
+        let _ = poll(&mut fds, limit);
+        let was_typed = self.keyboard.is_some() && fds[1].any().unwrap_or(false);
+        if was_typed {
+            let pid = self.pid;
+            self.keyboard.take_if(|keyboard| !keyboard.pass(pid));
+        }
+    }
+
+    /// Stops with the program. To a shell, this process is the job: it goes on when the shell
+    /// says so.
+    fn stop(&mut self, signal: Signal) {
+        self.keyboard.iter_mut().for_each(Keyboard::give_back);
+        let signal = if self.is_apart { Signal::SIGTSTP } else { signal };
+        // While it is blocked, so that the terminal's and this one stop it once.
+        let _ = raise(signal);
+        let before = SigSet::from(signal).thread_swap_mask(SigmaskHow::SIG_UNBLOCK);
+        let _ = before.and_then(|mask| mask.thread_set_mask());
+        if self.is_apart {
+            let _ = killpg(self.pid, Signal::SIGCONT);
+        } else {
+            let _ = kill(self.pid, Signal::SIGCONT);
+        }
+        self.streams.iter().for_each(Stream::resize);
     }
 }
 
@@ -130,34 +196,37 @@ struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     /// Gives `command` streams of its own for stdout and stderr. What is a terminal here is
-    /// one there; where both are, they are one, so that their order stays.
-    fn both(command: &mut Command, values: &'a Values) -> std::io::Result<Vec<Self>> {
+    /// one there, if it `has_terminal` not yet; where both are, they are one, so that their
+    /// order stays.
+    fn both(
+        command: &mut Command,
+        values: &'a Values,
+        has_terminal: bool,
+    ) -> std::io::Result<Vec<Self>> {
         let out = std::io::stdout().as_fd().try_clone_to_owned()?;
         let err = std::io::stderr().as_fd().try_clone_to_owned()?;
         let (out_terminal, err_terminal) = (out.is_terminal(), err.is_terminal());
-        let (out_from, out_end) = Self::pair(&out, out_terminal)?;
         let mut streams = Vec::with_capacity(2);
-        if out_terminal && err_terminal {
-            command.stderr(Stdio::from(out_end.try_clone()?));
-        } else {
+        if !(has_terminal && out_terminal) {
+            let (from, end) = Self::pair(&out, out_terminal)?;
+            if out_terminal && err_terminal {
+                command.stderr(Stdio::from(end.try_clone()?));
+            }
+            command.stdout(Stdio::from(end));
+            streams.push(Self::new(from, out.into(), out_terminal, values)?);
+        }
+        if !(err_terminal && (has_terminal || out_terminal)) {
             let (from, end) = Self::pair(&err, err_terminal)?;
             command.stderr(Stdio::from(end));
-            streams.push(Self::new(from, err, err_terminal, values)?);
+            streams.push(Self::new(from, err.into(), err_terminal, values)?);
         }
-        command.stdout(Stdio::from(out_end));
-        streams.push(Self::new(out_from, out, out_terminal, values)?);
         Ok(streams)
     }
 
-    fn new(
-        from: OwnedFd,
-        to: OwnedFd,
-        terminal: bool,
-        values: &'a Values,
-    ) -> std::io::Result<Self> {
+    fn new(from: OwnedFd, to: File, terminal: bool, values: &'a Values) -> std::io::Result<Self> {
         // Only this process's own description of it: nobody else reads here.
         fcntl(&from, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Self { from: Some(from), to: File::from(to), redactor: Redactor::new(values), terminal })
+        Ok(Self { from: Some(from), to, redactor: Redactor::new(values), terminal })
     }
 
     /// Where to read, and what the program writes to.
@@ -166,16 +235,7 @@ impl<'a> Stream<'a> {
             let (from, end) = std::io::pipe()?;
             return Ok((from.into(), end.into()));
         }
-        let pty = openpty(None, None)?;
-        for end in [&pty.master, &pty.slave] {
-            fcntl(end, FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
-        }
-        // Bytes come through as they are; the terminal itself adds carriage returns.
-        let mut modes = tcgetattr(&pty.slave)?;
-        modes.output_flags.remove(OutputFlags::OPOST);
-        tcsetattr(&pty.slave, SetArg::TCSANOW, &modes)?;
-        sys::copy_size(like, &pty.master)?;
-        Ok((pty.master, pty.slave))
+        terminal::pair(like, &tcgetattr(like)?, false)
     }
 
     /// Passes on what is there.

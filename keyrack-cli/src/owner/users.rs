@@ -4,7 +4,8 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal, stderr, stdin, stdout};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,11 +14,12 @@ use std::process::Command as Program;
 use keyrack_manifest::atomic;
 use keyrack_names::Owner;
 use nix::errno::Errno;
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{geteuid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, fchown, geteuid, setgroups, setresgid, setresuid};
 
 use crate::args::Command;
 use crate::error::{Code, Context, ExitStatus, Failure, Outcome};
+use crate::exec::supervise::{self, On};
+use crate::exec::terminal;
 use crate::sandbox;
 use crate::settings::{self, Settings};
 use crate::system::accounts::{self, Account};
@@ -76,10 +78,7 @@ pub fn elsewhere(command: &Command, settings: &Settings) -> Outcome<Option<ExitS
     let user = find(&name)?;
     // Only these change where the owner lives, and only when they succeed.
     let changes = matches!(command, Command::Init(_) | Command::Destroy(_));
-    if !changes {
-        return Err(run(&user, owner));
-    }
-    let status = watched(&user, owner)?;
+    let status = run(&user, owner, changes)?;
     match command {
         Command::Init(_) if status == 0 && known.is_none() && !settings.dry_run => {
             kept.write(&name)?
@@ -127,56 +126,43 @@ fn find(name: &str) -> Outcome<Account> {
     }
 }
 
-/// Runs this very command as `user`, in this process's place. Gives why it could not.
-fn run(user: &Account, owner: &Owner) -> Failure {
-    let become_failed = |errno: Errno| {
-        Failure::new(Code::Unexpected, format!("becoming the user {}: {errno}", user.name))
-    };
-    let program = match std::env::current_exe() {
-        Ok(program) => program,
-        Err(error) => {
-            return Failure::new(
-                Code::Unexpected,
-                format!("finding the keyrack command itself: {error}"),
-            );
+/// Runs this very command as `user`. Root's own terminal is nothing for another user: who
+/// holds it may type into root's shell. Where there is none, and this process is not `needed`
+/// afterwards, the command takes its place. Gives its status.
+fn run(user: &Account, owner: &Owner, needed: bool) -> Outcome<u8> {
+    let doing = || "finding the keyrack command itself".to_owned();
+    let program = std::env::current_exe().context(doing)?;
+    let mut command = Program::new(&program);
+    command.args(std::env::args_os().skip(1)).env_clear().envs(environment(user, owner));
+    let groups = accounts::groups(user);
+    let (uid, gid) = (user.uid, user.gid);
+    sandbox::begin_as(&mut command, move || become_user(uid, gid, &groups));
+    let error = if needed || terminal::is_one() {
+        match supervise::run(command, None, On::Own)? {
+            Ok(status) => return Ok(status),
+            Err(error) => error,
         }
+    } else {
+        command.exec()
     };
-    if let Err(errno) = become_user(user) {
-        return become_failed(errno);
-    }
-    let error = Program::new(&program)
-        .args(std::env::args_os().skip(1))
-        .env_clear()
-        .envs(environment(user, owner))
-        .exec();
-    Failure::new(
+    Err(Failure::new(
         Code::Unexpected,
         format!("the user {} cannot run {}: {error}", user.name, program.display()),
     )
-    .hint("install keyrack and keyrackd where every user can run them, such as /usr/local/bin")
+    .hint("install keyrack and keyrackd where every user can run them, such as /usr/local/bin"))
 }
 
-/// The same in a process of its own; gives its status.
-fn watched(user: &Account, owner: &Owner) -> Outcome<u8> {
-    let doing = || format!("a process of the user {}", user.name);
-    let copy = sandbox::in_a_copy(|| {
-        let failure = run(user, owner);
-        crate::args::usage::report(&failure, false);
-        failure.code as i32
-    })
-    .context(doing)?;
-    match waitpid(copy, None).context(doing)? {
-        WaitStatus::Exited(_, status) => Ok(status as u8),
-        WaitStatus::Signaled(_, signal, _) => Ok(128 + signal as u8),
-        _ => Ok(Code::Unexpected as u8),
+/// Becomes a user for good: groups, ids, and a session that holds no key of root's. The
+/// terminal, which root made for it, is that user's as well.
+fn become_user(uid: Uid, gid: Gid, groups: &[Gid]) -> nix::Result<()> {
+    for stream in [stdin().as_fd(), stdout().as_fd(), stderr().as_fd()] {
+        if stream.is_terminal() {
+            fchown(stream, Some(uid), None)?;
+        }
     }
-}
-
-/// Becomes `user` for good: groups, ids, and a session that holds no key of root's.
-fn become_user(user: &Account) -> nix::Result<()> {
-    setgroups(&accounts::groups(user))?;
-    setresgid(user.gid, user.gid, user.gid)?;
-    setresuid(user.uid, user.uid, user.uid)?;
+    setgroups(groups)?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
     match sys::join_anonymous_session() {
         // Where key rings are forbidden there is no key to leave behind.
         Err(Errno::EPERM | Errno::ENOSYS) | Ok(()) => Ok(()),

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -46,7 +45,7 @@ pub struct Server {
 
 impl Server {
     fn of(path: &Path) -> Option<Self> {
-        let socket = UnixStream::connect(path).ok()?;
+        let socket = client::connect(path).ok()?;
         let pid = peer::of(&socket).ok()?.pid;
         Some(Self { pid, process: peer::process(&socket).ok() })
     }
@@ -84,6 +83,11 @@ pub fn find(settings: &Settings) -> Vec<Found> {
 pub fn sweep(paths: &[PathBuf]) -> usize {
     let deadline = Instant::now() + PATIENCE;
     paths.iter().filter(|path| is_ours(path)).filter(|path| removed(path, deadline)).count()
+}
+
+/// Ends the daemons that serve `paths`, as [`Server::kill`]. Returns whether there was one.
+pub fn end_servers(paths: &[PathBuf]) -> bool {
+    paths.iter().filter_map(|path| Server::of(path)).filter(Server::kill).count() > 0
 }
 
 /// Whether nobody listens on a socket that is there.

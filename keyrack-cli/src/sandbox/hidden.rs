@@ -173,18 +173,35 @@ fn sockets_of(environment: &BTreeMap<OsString, OsString>) -> Vec<PathBuf> {
     paths
 }
 
-/// Every socket of this network namespace that has a path.
+/// Every socket of this network namespace that has a path. A relative one is looked for
+/// where programs are at work: the kernel does not say where it was bound.
 fn listening() -> Vec<PathBuf> {
     let table = fs::read("/proc/net/unix").unwrap_or_default();
     let table = String::from_utf8_lossy(&table);
-    // Num RefCount Protocol Flags Type St Inode Path
-    let paths = table
-        .lines()
-        .filter_map(|line| line.split_ascii_whitespace().nth(7))
-        .filter(|path| path.starts_with('/'));
-    let mut found = real(paths.map(PathBuf::from));
+    let paths = table.lines().skip(1).filter_map(bound_path).map(Path::new);
+    let (absolute, relative): (Vec<&Path>, Vec<&Path>) = paths.partition(|path| path.is_absolute());
+    let dirs = if relative.is_empty() { Vec::new() } else { working_directories() };
+    let relative = dirs.iter().flat_map(|dir| relative.iter().map(|path| dir.join(path)));
+    let mut found = real(absolute.into_iter().map(Path::to_owned).chain(relative));
     found.retain(|path| path.metadata().is_ok_and(|found| found.file_type().is_socket()));
     found
+}
+
+/// The path in a line of `/proc/net/unix`, which may hold spaces; an abstract name is none.
+fn bound_path(line: &str) -> Option<&str> {
+    // Num RefCount Protocol Flags Type St Inode Path
+    let mut rest = line;
+    for _ in 0..7 {
+        rest = rest.trim_start();
+        rest = &rest[rest.find(' ')?..];
+    }
+    rest.get(1..).filter(|path| !path.is_empty() && !path.starts_with('@'))
+}
+
+/// Where the programs of this user are at work, each once.
+fn working_directories() -> Vec<PathBuf> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    real(processes.map(|process| process.path().join("cwd")))
 }
 
 #[cfg(test)]
@@ -213,6 +230,22 @@ mod tests {
         let path = dir.path().join("x.sock");
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         assert!(listening().contains(&path.canonicalize().unwrap()));
+    }
+
+    #[test]
+    fn a_path_is_all_that_is_behind_the_seventh_column() {
+        let line = |path: &str| {
+            format!("000000007deedb85: 00000002 00000000 00010000 0001 01  1050{path}")
+        };
+        for (path, bound) in [
+            (" /run/x.sock", Some("/run/x.sock")),
+            (" /home/u/My Things/x  y.sock", Some("/home/u/My Things/x  y.sock")),
+            (" agent.sock", Some("agent.sock")),
+            (" @/tmp/abstract", None),
+            ("", None),
+        ] {
+            assert_eq!(bound_path(&line(path)), bound);
+        }
     }
 
     #[test]

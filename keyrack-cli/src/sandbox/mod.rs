@@ -32,7 +32,7 @@ mod syscalls;
 use layout::{Layout, Wishes};
 use mounts::Copies;
 pub use mounts::private_directory;
-pub use sys::{begin_with_this_mask, in_a_copy};
+pub use sys::{begin_as, begin_on_terminal, begin_with_this_mask, in_a_copy};
 
 /// A sandbox that is decided upon and not yet entered.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Sandbox {
     /// # Errors
     /// [`Code::Blocked`] where the machine forbids it and nothing less was agreed to.
     pub fn enter_namespaces(&mut self) -> Outcome {
-        let kinds = namespaces::Kinds { user: true, network: self.network };
+        let kinds = namespaces::Kinds { user: true, memory: true, network: self.network };
         match namespaces::enter(kinds) {
             Ok(()) => self.in_namespaces = true,
             Err(error) => {
@@ -197,7 +197,8 @@ impl Sandbox {
 pub fn try_out() -> Outcome {
     let doing = || "trying a sandbox".to_owned();
     let copy = sys::in_a_copy(|| {
-        let namespaces = namespaces::enter(namespaces::Kinds { user: true, network: false });
+        let kinds = namespaces::Kinds { user: true, memory: true, network: false };
+        let namespaces = namespaces::enter(kinds);
         let mounts = sys::make_read_only(std::path::Path::new("/"));
         let domain = domain::enter(&domain::Rules::default(), true);
         let parts =

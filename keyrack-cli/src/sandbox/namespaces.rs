@@ -1,6 +1,6 @@
 //! Namespaces of the program's own, without being root and without any helper: a user
-//! namespace in which the user is the same user, a mount namespace, and where nothing is
-//! to be reached a network namespace.
+//! namespace in which the user is the same user, a mount namespace, one for shared memory
+//! and message queues, and where nothing is to be reached a network namespace.
 
 use std::fs;
 use std::io;
@@ -17,6 +17,8 @@ use super::sys;
 pub struct Kinds {
     /// Root may do without, and then stays root of the machine.
     pub user: bool,
+    /// With no shared memory, semaphores or message queues but its own.
+    pub memory: bool,
     /// With nothing but the loopback interface.
     pub network: bool,
 }
@@ -32,6 +34,7 @@ pub fn enter(kinds: Kinds) -> io::Result<()> {
     let (uid, gid) = (geteuid(), getegid());
     let mut flags = CloneFlags::CLONE_NEWNS;
     flags.set(CloneFlags::CLONE_NEWUSER, kinds.user);
+    flags.set(CloneFlags::CLONE_NEWIPC, kinds.memory);
     flags.set(CloneFlags::CLONE_NEWNET, kinds.network);
     unshare(flags)?;
     if kinds.user {

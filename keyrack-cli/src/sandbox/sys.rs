@@ -173,6 +173,28 @@ pub fn begin_with_this_mask(program: &mut Command) -> nix::Result<()> {
     Ok(())
 }
 
+/// Lets the program begin as the user that `become_user` becomes, which may make system calls
+/// and nothing else.
+pub fn begin_as(
+    program: &mut Command,
+    become_user: impl Fn() -> nix::Result<()> + Send + Sync + 'static,
+) {
+    // SAFETY: this program has one thread, so whatever was allocated before can be read there.
+    unsafe { program.pre_exec(move || Ok(become_user()?)) };
+}
+
+/// Lets the program begin in a session of its own, with `terminal` as its terminal.
+pub fn begin_on_terminal(program: &mut Command, terminal: OwnedFd) {
+    let begin = move || {
+        nix::unistd::setsid()?;
+        // SAFETY: only numbers are read; the descriptor is this closure's own.
+        Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) })?;
+        Ok(())
+    };
+    // SAFETY: two system calls are all that is done between fork and exec, and safe there.
+    unsafe { program.pre_exec(begin) };
+}
+
 /// Lets the next program inherit, beyond the first three, only descriptors that lead
 /// nowhere: pipes and plain files. A directory would be a way around the mounts, a socket
 /// around everything.

@@ -1,5 +1,6 @@
 //! What neither mounts nor Landlock see: typing into the terminal from inside, a second
-//! way to make system calls, and giving the shell outside a key ring.
+//! way to make system calls, and the key rings of the user outside: giving the shell there
+//! one, and linking one from there, which would give all that is in it.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +9,9 @@ use seccompiler::{
     SeccompFilter, SeccompRule,
 };
 
-/// Of <linux/keyctl.h>.
-const KEYCTL_SESSION_TO_PARENT: u64 = 18;
+/// Of <linux/keyctl.h>: LINK, SESSION_TO_PARENT, GET_PERSISTENT and MOVE. A key ring is found
+/// by its number, whatever the namespace, and the user's own may be linked by its user.
+const KEY_RINGS: [u64; 4] = [8, 18, 22, 30];
 /// Set in the numbers of the x32 way to call a 64-bit kernel.
 const X32: i64 = 0x4000_0000;
 
@@ -42,16 +44,17 @@ fn filter() -> Result<BpfProgram, FilterError> {
         SeccompRule::new(vec![compare])
     };
     let typing = || Ok::<_, BackendError>(vec![is(1, libc::TIOCSTI)?, is(1, libc::TIOCLINUX)?]);
-    let giving = || Ok::<_, BackendError>(vec![is(0, KEYCTL_SESSION_TO_PARENT)?]);
+    let linking =
+        || KEY_RINGS.into_iter().map(|operation| is(0, operation)).collect::<Result<Vec<_>, _>>();
     let mut rules = BTreeMap::from([
         (libc::SYS_ioctl, typing()?),
-        (libc::SYS_keyctl, giving()?),
+        (libc::SYS_keyctl, linking()?),
         (libc::SYS_io_uring_setup, Vec::new()),
     ]);
     if cfg!(target_arch = "x86_64") {
         // 514 is the ioctl of x32.
         for (number, rule) in
-            [(514, typing()?), (libc::SYS_ioctl, typing()?), (libc::SYS_keyctl, giving()?)]
+            [(514, typing()?), (libc::SYS_ioctl, typing()?), (libc::SYS_keyctl, linking()?)]
         {
             rules.insert(X32 | number, rule);
         }

@@ -14,6 +14,13 @@ pub const USER: &CStr = c"keyrack:user";
 /// Whoever possesses it may do all; the user, the group and others nothing.
 pub const POSSESSOR_ONLY: u32 = 0x3f00_0000;
 
+/// The user's ring, whose keys this process possesses from here on: only then may it read
+/// them. A program in a sandbox has another one.
+pub fn of_user() -> Serial {
+    let _ = sys::link(Serial::USER, Serial::PROCESS);
+    Serial::USER
+}
+
 /// What of the old session the new one holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {

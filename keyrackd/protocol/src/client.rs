@@ -9,7 +9,7 @@ use std::time::Duration;
 use keyrack_names::Owner;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt,
+    self, AddressFamily, SockFlag, SockType, UnixAddr, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
 
@@ -205,7 +205,7 @@ struct Wire {
 
 impl Wire {
     fn connect(path: &Path) -> Result<Self, ClientError> {
-        let stream = open(path).map_err(|errno| match errno {
+        let stream = connect(path).map_err(|errno| match errno {
             Errno::ENOENT | Errno::ECONNREFUSED | Errno::ENOTDIR | Errno::ENOTSOCK => {
                 ClientError::NotRunning
             }
@@ -313,13 +313,16 @@ impl Wire {
 }
 
 /// Connects with the deadline on every step, a full backlog included.
-fn open(path: &Path) -> nix::Result<UnixStream> {
+///
+/// # Errors
+/// As connect(2); `EAGAIN` when the deadline passed.
+pub fn connect(path: &Path) -> nix::Result<UnixStream> {
     let address = UnixAddr::new(path)?;
     let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let limit = TimeVal::new(DEADLINE.as_secs() as i64, 0);
     setsockopt(&socket, sockopt::SendTimeout, &limit)?;
     setsockopt(&socket, sockopt::ReceiveTimeout, &limit)?;
-    connect(std::os::fd::AsRawFd::as_raw_fd(&socket), &address)?;
+    socket::connect(std::os::fd::AsRawFd::as_raw_fd(&socket), &address)?;
     Ok(UnixStream::from(socket))
 }
 

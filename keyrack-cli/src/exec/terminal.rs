@@ -1,0 +1,182 @@
+//! A terminal of the program's own, with the person's behind it. Who holds a terminal reads
+//! what is typed there, for whomever it is meant, and may type there himself, for as long as
+//! he likes. So a program in a sandbox, or of another user, gets one that ends with it.
+
+use std::fs::File;
+use std::io::{IsTerminal, stderr, stdin, stdout};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Command, Stdio};
+
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use nix::pty::openpty;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::termios::{
+    LocalFlags, OutputFlags, SetArg, SpecialCharacterIndices, Termios, cfmakeraw, tcgetattr,
+    tcsetattr,
+};
+use nix::unistd::{Pid, getpgrp, read, tcgetpgrp, write};
+use zeroize::Zeroizing;
+
+use crate::sandbox;
+use crate::system::sys;
+
+/// Whether a standard stream is a terminal.
+pub fn is_one() -> bool {
+    stdin().is_terminal() || stdout().is_terminal() || stderr().is_terminal()
+}
+
+/// Gives `command` a session on a terminal of its own, in place of each standard stream that
+/// is a terminal here. Returns this end of it, where to show what is printed there, and the
+/// keyboard, where there is one.
+///
+/// # Errors
+/// When there can be no terminal.
+pub fn instead(command: &mut Command) -> std::io::Result<(OwnedFd, File, Option<Keyboard>)> {
+    let (person, screen) = (stdin(), stdout());
+    let (types, looks) = (person.is_terminal(), screen.is_terminal());
+    let real = if looks {
+        screen.as_fd().try_clone_to_owned()?
+    } else if stderr().is_terminal() {
+        stderr().as_fd().try_clone_to_owned()?
+    } else {
+        person.as_fd().try_clone_to_owned()?
+    };
+    let before = tcgetattr(&real)?;
+    let (ours, theirs) = pair(&real, &before, types && looks)?;
+    for (is_terminal, stream) in [
+        (types, Command::stdin::<Stdio> as fn(&mut Command, Stdio) -> &mut Command),
+        (looks, Command::stdout::<Stdio>),
+        (stderr().is_terminal(), Command::stderr::<Stdio>),
+    ] {
+        if is_terminal {
+            stream(command, Stdio::from(theirs.try_clone()?));
+        }
+    }
+    sandbox::begin_on_terminal(command, theirs);
+    let keyboard = if types {
+        let (from, to) = (person.as_fd().try_clone_to_owned()?, ours.try_clone()?);
+        Some(Keyboard {
+            from,
+            to,
+            before,
+            prints: looks,
+            is_taken: false,
+            typed: Zeroizing::default(),
+        })
+    } else {
+        None
+    };
+    Ok((ours, File::from(real), keyboard))
+}
+
+/// A terminal like `real`: this end and the program's. It makes lines itself if it `prints`;
+/// else the real one does.
+pub fn pair(real: &OwnedFd, before: &Termios, prints: bool) -> std::io::Result<(OwnedFd, OwnedFd)> {
+    let mut modes = before.clone();
+    if !prints {
+        // Bytes come through as they are; the real terminal adds carriage returns.
+        modes.output_flags.remove(OutputFlags::OPOST);
+    }
+    let pty = openpty(None, Some(&modes))?;
+    for end in [&pty.master, &pty.slave] {
+        sys::keep_from_programs(std::os::fd::AsRawFd::as_raw_fd(end));
+    }
+    sys::copy_size(real, &pty.master)?;
+    Ok((pty.master, pty.slave))
+}
+
+/// What a person types, on its way to the program. Only while the terminal is this job's.
+#[derive(Debug)]
+pub struct Keyboard {
+    from: OwnedFd,
+    to: OwnedFd,
+    /// How the person's terminal was set.
+    before: Termios,
+    /// Whether the program's terminal makes the lines.
+    prints: bool,
+    /// Whether the person's terminal leaves everything to the program's.
+    is_taken: bool,
+    /// Typed, and not passed on yet.
+    typed: Zeroizing<Vec<u8>>,
+}
+
+impl Keyboard {
+    /// Whether the shell gave this job the terminal; where no shell does, it is ours.
+    pub fn is_ours(&self) -> bool {
+        tcgetpgrp(&self.from).map_or_else(|errno| errno == Errno::ENOTTY, |job| job == getpgrp())
+    }
+
+    /// Leaves all that is typed to the program's terminal, if the person's is this job's.
+    pub fn take(&mut self) {
+        if self.is_taken || !self.is_ours() {
+            return;
+        }
+        let mut raw = self.before.clone();
+        cfmakeraw(&mut raw);
+        if !self.prints {
+            raw.output_flags = self.before.output_flags;
+        }
+        self.is_taken = tcsetattr(&self.from, SetArg::TCSADRAIN, &raw).is_ok();
+    }
+
+    /// Sets the person's terminal as it was.
+    pub fn give_back(&mut self) {
+        if self.is_taken && self.is_ours() {
+            let _ = tcsetattr(&self.from, SetArg::TCSADRAIN, &self.before);
+        }
+        self.is_taken = false;
+    }
+
+    /// What to wait for.
+    pub fn waits_for(&self) -> (BorrowedFd<'_>, PollFlags) {
+        match self.typed.is_empty() {
+            true if self.is_taken => (self.from.as_fd(), PollFlags::POLLIN),
+            true => (self.from.as_fd(), PollFlags::empty()),
+            false => (self.to.as_fd(), PollFlags::POLLOUT),
+        }
+    }
+
+    /// Passes on what was typed; `false` when nothing more will be. Ctrl-Z stops `program` by
+    /// force: the kernel stops no group that no shell looks after.
+    pub fn pass(&mut self, program: Pid) -> bool {
+        if self.typed.is_empty() {
+            let mut buffer = Zeroizing::new([0; 4096]);
+            match read(&self.from, buffer.as_mut()) {
+                Ok(length @ 1..) => self.typed.extend_from_slice(&buffer[..length]),
+                Err(Errno::EINTR | Errno::EAGAIN) => return true,
+                // The terminal is gone.
+                _ => return false,
+            }
+        }
+        let stop = self.stop_key(program);
+        let before = self.typed.iter().position(|key| Some(*key) == stop);
+        let length = before.unwrap_or(self.typed.len());
+        let passed = match write(&self.to, &self.typed[..length]) {
+            Ok(passed) => passed,
+            Err(Errno::EAGAIN | Errno::EINTR) => 0,
+            // Nobody is there to read it.
+            Err(_) => self.typed.len(),
+        };
+        self.typed.drain(..passed);
+        if before == Some(passed) {
+            self.typed.remove(0);
+            let _ = killpg(program, Signal::SIGSTOP);
+        }
+        true
+    }
+
+    /// The key that stops `program`, if it is in front, and lets its terminal see to that.
+    fn stop_key(&self, program: Pid) -> Option<u8> {
+        let modes = tcgetattr(&self.to).ok()?;
+        let sees = modes.local_flags.contains(LocalFlags::ISIG)
+            && tcgetpgrp(&self.to).is_ok_and(|front| front == program);
+        sees.then(|| modes.control_chars[SpecialCharacterIndices::VSUSP as usize])
+    }
+}
+
+impl Drop for Keyboard {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}

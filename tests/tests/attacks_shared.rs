@@ -1,0 +1,141 @@
+//! From inside of `exec --isolate`, at what is no file: key rings, shared memory, sockets
+//! bound in odd ways, and the terminal. Each attack is first shown to work without a sandbox.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use keyrack_tests::{Prison, Rack, binaries, need};
+
+/// What any process of the user may have without asking, a robot in a sandbox has not.
+#[test]
+fn the_users_ring_is_out_of_reach() {
+    need!("keyctl");
+    let prison = Prison::ordinary();
+    prison
+        .rack()
+        .sh("keyctl add user ticket secret @u; keyrack unlock --quiet --for eve --scope user")
+        .ok();
+    for name in ["ticket", "keyrack:user"] {
+        prison.only_outside(&format!("users_ring {name}"));
+    }
+    // Nor by the number of a key, which it sees. Outside, that is not enough either.
+    for run in [Prison::outside, |prison: &Prison, attack: &str| prison.inside("", attack)] {
+        let done = run(&prison, "read_key_by_number keyrack:user");
+        assert!(done.ok().text().starts_with("refused: "), "{done}");
+    }
+    prison.rack().sh("keyrack get --for eve --key TOKEN; keyctl clear @u").ok().bytes(b"eve-value");
+}
+
+#[test]
+fn the_ring_that_outlives_sessions_is_out_of_reach() {
+    Prison::ordinary().only_outside("persistent_ring");
+}
+
+#[test]
+fn shared_memory_queues_and_semaphores_of_others_are_not_there() {
+    need!("ipcmk");
+    let prison = Prison::ordinary();
+    for (flag, attack) in
+        [("-M 64", "shared_memory"), ("-Q", "message_queue"), ("-S 1", "semaphores")]
+    {
+        let made = prison.rack().sh(&format!("ipcmk {flag} | sed 's/.*: //'"));
+        let number = made.ok().text().trim().to_owned();
+        prison.only_outside(&format!("{attack} {number}"));
+        let remove = flag.split(' ').next().expect("a letter").to_lowercase();
+        prison.rack().sh(&format!("ipcrm {remove} {number}")).ok();
+    }
+}
+
+/// The kernel's table of sockets is a text, and what is in it may hold spaces, or be no
+/// whole path.
+#[test]
+fn sockets_with_odd_paths_are_hidden() {
+    let prison = Prison::ordinary();
+    let (_listener, path) = prison.listener("elsewhere/my agent.sock");
+    let hidden = |path: &str| {
+        let attacker = prison.rack().path("attackers/attack.py");
+        let run = |flags: &str| {
+            prison.rack().sh(&format!(
+                "keyrack exec --quiet --for bot {flags} -- python3 {} connect '{path}'",
+                attacker.display()
+            ))
+        };
+        run("").code(99);
+        assert!(run("--isolate").ok().text().starts_with("refused: "), "{path}");
+    };
+    hidden(&path);
+    let bind = "import socket, time; s = socket.socket(socket.AF_UNIX); s.bind('relative.sock'); s.listen(); print('up', flush=True); time.sleep(60)";
+    let script =
+        format!("cd ~; exec python3 -c \"{bind}\" >{}", prison.rack().path("work/bound").display());
+    let running = prison.rack().script(&script).start();
+    keyrack_tests::daemons::until(|| {
+        std::fs::read(prison.rack().path("work/bound")).is_ok_and(|said| said == b"up\n")
+    });
+    hidden(&prison.rack().home().join("relative.sock").display().to_string());
+    let group = nix::unistd::Pid::from_raw(running.pid() as i32);
+    nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).expect("our script");
+    running.finish();
+}
+
+/// What a person types after a robot has ended, or to another program while it runs, is not
+/// for the robot.
+#[test]
+fn what_is_typed_later_is_not_overheard() {
+    let prison = Prison::ordinary();
+    let attacker = prison.rack().path("attackers/attack.py");
+    let heard = |flags: &str| {
+        let script = format!(
+            "rm -f listening overheard; keyrack exec --quiet --for bot {flags} -- python3 {} overhear ; \
+             echo go; until [ -e overheard ]; do sleep 0.02; done; cat overheard",
+            attacker.display()
+        );
+        let mut terminal = prison.rack().terminal(&script);
+        terminal.expect("go").type_line("open sesame");
+        let (_, screen) = terminal.finish();
+        screen.lines().last().unwrap_or_default().to_owned()
+    };
+    assert_eq!(heard(""), "open sesame");
+    // Its terminal ended with it. What follows is what was typed, for the script.
+    let refused = heard("--isolate");
+    assert!(refused.starts_with("refused: Input/output error"), "{refused}");
+}
+
+/// An operator's terminal is not lent to the user of an owner: it types into no shell of root's.
+#[test]
+fn roots_terminal_is_not_lent_to_another_user() {
+    need!(root);
+    let root = Rack::of_user(0);
+    std::fs::set_permissions(root.root(), std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let program = binaries::repository().join("tests/attackers/attack.py");
+    let program = root.write("attackers/attack.py", std::fs::read(program).expect("it is there"));
+    let user = keyrack_tests::User::with_home("t");
+    root.key("human");
+    root.sh(&format!("keyrack init --for human; keyrack init --for bot --user {}", user.name)).ok();
+    let typed = |owner: &str| {
+        let script = format!(
+            "cd /; keyrack exec --quiet --for {owner} -- python3 {} type_into_terminal ; \
+             echo; read -r -t 1 -n 1 key; echo \"key: $key.\"; keyrack relock --quiet --for {owner}",
+            program.display()
+        );
+        let (_, screen) = root.terminal(&script).finish();
+        screen.lines().find(|line| line.starts_with("key: ")).unwrap_or_default().to_owned()
+    };
+    if std::fs::read_to_string("/proc/sys/dev/tty/legacy_tiocsti").is_ok_and(|on| on.trim() == "1")
+    {
+        assert_eq!(typed("human"), "key: #.", "a program of root's own may");
+    }
+    assert_eq!(typed("bot"), "key: .");
+}
+
+/// And yet it is a terminal of a program, with all that belongs to one.
+#[test]
+fn a_terminal_of_its_own_is_a_terminal() {
+    let prison = Prison::ordinary();
+    let script = "stty rows 33 cols 101; before=$(stty -g); \
+        keyrack exec --quiet --for bot --isolate -- sh -c 'stty size; tty; read -r line; echo \"got $line\"; test -t 1 && exit 7'; \
+        echo \"end $?\"; [ \"$before\" = \"$(stty -g)\" ] && echo as before; \
+        echo piped | keyrack exec --quiet --for bot --isolate -- cat | sed s/^/through-/";
+    let mut terminal = prison.rack().terminal(script);
+    terminal.expect("33 101").expect("/dev/pts/").type_line("a line");
+    terminal.expect("got a line").expect("end 7").expect("as before").expect("through-piped");
+    assert_eq!(terminal.finish().0, 0);
+}
