@@ -80,6 +80,11 @@ def tcp(port):
     socket.create_connection(("127.0.0.1", int(port)), timeout=5)
 
 
+def vsock():
+    """Whoever runs this machine as a virtual one: no network namespace is between."""
+    socket.socket(40, socket.SOCK_STREAM).close()
+
+
 def signal(pid):
     os.kill(int(pid), 0)
 
@@ -343,7 +348,7 @@ def control(path):
 
 ATTACKS = dict(
     read=read, open_only=open_only, open_to_write=open_to_write, follow=follow, list=list_directory, write=write, connect=connect,
-    abstract=abstract, tcp=tcp, signal=signal, freeze=freeze, trace=trace, attach=attach, vm_read=vm("process_vm_readv"), vm_write=vm("process_vm_writev"),
+    abstract=abstract, tcp=tcp, vsock=vsock, signal=signal, freeze=freeze, trace=trace, attach=attach, vm_read=vm("process_vm_readv"), vm_write=vm("process_vm_writev"),
     take_descriptor=take_descriptor, compare_memory=compare_memory, robust_list=robust_list, sample=sample, allow_core=allow_core,
     lock=lock, learn_a_name=learn_a_name, speak_without_a_key=speak_without_a_key, type_into_terminal=terminal(termios.TIOCSTI),
     type_into_terminal_in_64_bits=terminal(termios.TIOCSTI | 1 << 32), console=terminal(0x541C), io_uring=io_uring,

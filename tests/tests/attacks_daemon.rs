@@ -179,6 +179,34 @@ fn no_way_leads_into_a_daemons_memory() {
     closed(&scene, scene.daemon(), true);
 }
 
+/// A command that waits with a value, and one that stays beside a program that has it.
+#[test]
+fn no_way_leads_into_the_memory_of_a_command() {
+    need!("python3");
+    let mut scene = Scene::new();
+    let big = "head -c 300000 /dev/zero | tr '\\0' v | keyrack set --for bot --key BIG";
+    scene.rack.sh(&format!("{big}; {UNLOCK}")).ok();
+    // No pipe holds so much.
+    let get = format!(
+        "{UNLOCK}; (echo $BASHPID >getting; exec keyrack get --for bot --key BIG) | sleep 300"
+    );
+    let exec = format!(
+        "{UNLOCK}; (echo $BASHPID >staying; exec keyrack exec --quiet --for bot --key TOKEN --redact -- sleep 300)"
+    );
+    for (script, file) in [(get, "getting"), (exec, "staying")] {
+        scene.running.push(scene.rack.script(&script).start());
+        daemons::until(|| {
+            scene.pid(file).is_some_and(|pid| {
+                std::fs::read_to_string(format!("/proc/{pid}/comm"))
+                    .is_ok_and(|name| name == "keyrack\n")
+            })
+        });
+        // Past its start, which is another test's.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        closed(&scene, scene.pid(file).expect("it runs"), true);
+    }
+}
+
 #[test]
 fn no_way_leads_another_user_into_a_robots_memory() {
     need!("python3");
@@ -197,6 +225,12 @@ fn looking_into_a_robot_of_ones_own_succeeds_by_design() {
     }
     let environ = scene.rack.sh(&format!("tr '\\0' '\\n' </proc/{}/environ", scene.robot()));
     assert!(environ.text().contains("TOKEN=the-value"), "{environ}");
+    // Nor is a mount namespace any obstacle to who is its user.
+    let files = format!(
+        "{UNLOCK}; keyrack exec --quiet --for bot --files -- sh -c 'echo $TOKEN >path; exec sleep 300' & \
+         until [ -s path ]; do sleep 0.02; done; cat /proc/$!/root/$(cat path); kill $!"
+    );
+    scene.rack.sh(&files).ok().bytes(b"the-value");
 }
 
 /// Everybody may see which processes there are. No value is in a command line.

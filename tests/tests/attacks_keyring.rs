@@ -201,6 +201,27 @@ fn reading_by_the_users_ring_succeeds_by_design() {
     rack.sh("keyctl clear @u").ok();
 }
 
+/// The kernel lets a program replace the key ring of the shell that started it. What is unlocked
+/// there next goes into a ring that the program holds as well. Not from a sandbox, which is
+/// `attacks_sandbox.rs::the_shell_outside_is_given_no_key_ring`.
+#[test]
+fn planting_a_ring_in_its_shell_succeeds_by_design() {
+    let rack = rack();
+    rack.key("eve");
+    let program = binaries::repository().join("tests/attackers/plant.py");
+    rack.write("work/plant.py", std::fs::read(program).expect("it is there"));
+    let script = format!(
+        "keyrack init --for eve; printf x | keyrack set --for eve --key K; rm -f go stolen; \
+         keyrack exec --quiet --for eve -- python3 plant.py {GET} || exit; \
+         {UNLOCK}; touch go; until [ -e stolen ]; do sleep 0.02; done; cat stolen"
+    );
+    rack.sh(&script).ok().bytes(b"value");
+    // A program that the shell did not start itself has no way to it.
+    let script = script.replace("python3 plant.py", "setsid --fork sh -c 'python3 plant.py");
+    let script = script.replace(&format!("{GET} ||"), &format!("{GET}; true' ||"));
+    rack.sh(&script).ok().bytes(b"");
+}
+
 /// Values given in an environment are in `/proc/PID/environ`, whatever Yama says.
 #[test]
 fn reading_a_programs_environment_succeeds_by_design() {

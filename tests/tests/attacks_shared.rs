@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use keyrack_tests::{Prison, Rack, binaries, need};
+use keyrack_tests::{Prison, Rack, User, binaries, need};
 
 /// What any process of the user may have without asking, a robot in a sandbox has not.
 #[test]
@@ -99,24 +99,42 @@ fn what_is_typed_later_is_not_overheard() {
     assert!(refused.starts_with("refused: Input/output error"), "{refused}");
 }
 
+/// Root, with an owner of its own and one under another user, and an attacker that both can run.
+struct Operator {
+    root: Rack,
+    attacker: String,
+    // Removed last.
+    _user: User,
+}
+
+impl Operator {
+    fn new() -> Self {
+        let root = Rack::of_user(0);
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(root.root(), open).expect("ours");
+        let program = binaries::repository().join("tests/attackers/attack.py");
+        let program =
+            root.write("attackers/attack.py", std::fs::read(program).expect("it is there"));
+        let user = User::with_home("t");
+        root.key("human");
+        let make = format!("keyrack init --for human; keyrack init --for bot --user {}", user.name);
+        root.sh(&make).ok();
+        Self { root, attacker: format!("python3 {}", program.display()), _user: user }
+    }
+}
+
 /// An operator's terminal is not lent to the user of an owner: it types into no shell of root's.
 #[test]
 fn roots_terminal_is_not_lent_to_another_user() {
     need!(root);
-    let root = Rack::of_user(0);
-    std::fs::set_permissions(root.root(), std::fs::Permissions::from_mode(0o755)).expect("ours");
-    let program = binaries::repository().join("tests/attackers/attack.py");
-    let program = root.write("attackers/attack.py", std::fs::read(program).expect("it is there"));
-    let user = keyrack_tests::User::with_home("t");
-    root.key("human");
-    root.sh(&format!("keyrack init --for human; keyrack init --for bot --user {}", user.name)).ok();
+    let operator = Operator::new();
     let typed = |owner: &str| {
         let script = format!(
-            "cd /; keyrack exec --quiet --for {owner} -- python3 {} type_into_terminal ; \
+            "cd /; keyrack exec --quiet --for {owner} -- {} type_into_terminal ; \
              echo; read -r -t 1 -n 1 key; echo \"key: $key.\"; keyrack relock --quiet --for {owner}",
-            program.display()
+            operator.attacker
         );
-        let (_, screen) = root.terminal(&script).finish();
+        let (_, screen) = operator.root.terminal(&script).finish();
         screen.lines().find(|line| line.starts_with("key: ")).unwrap_or_default().to_owned()
     };
     if std::fs::read_to_string("/proc/sys/dev/tty/legacy_tiocsti").is_ok_and(|on| on.trim() == "1")
@@ -124,6 +142,22 @@ fn roots_terminal_is_not_lent_to_another_user() {
         assert_eq!(typed("human"), "key: #.", "a program of root's own may");
     }
     assert_eq!(typed("bot"), "key: .");
+}
+
+#[test]
+fn roots_shell_is_given_nothing_by_another_user() {
+    need!(root);
+    let operator = Operator::new();
+    let run = |owner: &str, attack: &str| {
+        operator.root.sh(&format!(
+            "cd /; keyrack exec --quiet --for {owner} -- {} {attack} 9</; code=$?; keyrack relock --quiet --for {owner}; exit $code",
+            operator.attacker
+        ))
+    };
+    for attack in ["session_to_parent", "list /proc/self/fd/9/"] {
+        run("human", attack).code(99);
+        assert!(run("bot", attack).ok().text().starts_with("refused: "), "{attack}");
+    }
 }
 
 /// And yet it is a terminal of a program, with all that belongs to one.

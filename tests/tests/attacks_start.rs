@@ -92,3 +92,46 @@ fn one_that_is_traced_from_its_beginning_does_not_start() {
     let done = rack.sh("strace -f -o trace -e trace=prctl keyrack unlock --for bot");
     assert!(!done.errors().contains("granted"), "{done}");
 }
+
+/// The command closes itself with its first instruction. Before that it is open for a moment,
+/// but where its user cannot read its program.
+#[test]
+fn reading_a_command_while_it_starts_succeeds_by_design() {
+    need!("python3");
+    let rack = rack();
+    attacker(&rack, "race.py");
+    let program = rack.path("bin/keyrack");
+    let copy = rack.path("bin/copy");
+    std::fs::copy(&program, &copy).expect("the binary");
+    std::fs::rename(&copy, &program).expect("ours");
+    let race = |mode: u32| {
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(mode)).expect("ours");
+        // It has started, and waits for the value.
+        let round = "sleep 0.03 | keyrack set --quiet --for bot --key LATER 2>/dev/null";
+        let said = beside(&rack, "race.py keyrack", 40, round);
+        let (seen, read) = said.split_once(' ').expect("two numbers");
+        (seen.parse::<u32>().expect("a number"), read.parse::<u32>().expect("a number"))
+    };
+    let (seen, read) = race(0o111);
+    assert!(seen > 20, "the race was not run: {seen} of 40 seen");
+    assert_eq!(read, 0, "{read} of {seen} commands were read");
+    let any_is_read = (0..5).any(|_| race(0o755).1 > 0);
+    assert!(any_is_read, "what is admitted does not happen");
+}
+
+/// Who may write our programs decides what they do, and is told all that they are told.
+#[test]
+fn replacing_programs_of_ones_own_succeeds_by_design() {
+    let rack = rack();
+    let script = format!(
+        "cp {bin}/keyrack ~/; printf '#!/bin/sh\\nhead -c 64 >%s/caught\\n' ~ >~/keyrackd; chmod 755 ~/keyrackd; \
+         ~/keyrack unlock --for bot 2>/dev/null; wc -c <~/caught",
+        bin = rack.path("bin").display()
+    );
+    rack.sh(&script).ok().stdout("64\n");
+    if rack.uid().is_some() {
+        // Root's are not for others to write.
+        let program = rack.path("bin/keyrackd").display().to_string();
+        rack.sh(&format!("cp ~/keyrackd {program}; mv ~/keyrackd {program}")).code(1);
+    }
+}

@@ -136,6 +136,7 @@ fn run(user: &Account, owner: &Owner, needed: bool) -> Outcome<u8> {
     command.args(std::env::args_os().skip(1)).env_clear().envs(environment(user, owner));
     let groups = accounts::groups(user);
     let (uid, gid) = (user.uid, user.gid);
+    sandbox::keep_pipes_and_files();
     sandbox::begin_as(&mut command, move || become_user(uid, gid, &groups));
     let error = if needed || terminal::is_one() {
         match supervise::run(command, None, On::Own)? {

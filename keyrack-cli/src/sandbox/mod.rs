@@ -32,7 +32,7 @@ mod syscalls;
 use layout::{Layout, Wishes};
 use mounts::Copies;
 pub use mounts::private_directory;
-pub use sys::{begin_as, begin_on_terminal, begin_with_this_mask, in_a_copy};
+pub use sys::{begin_as, begin_on_terminal, begin_with_this_mask, in_a_copy, keep_pipes_and_files};
 
 /// A sandbox that is decided upon and not yet entered.
 #[derive(Debug)]
@@ -166,7 +166,7 @@ impl Sandbox {
             self.lacks(format!("Landlock of Linux 6.12 ({error}): signals, tracing and abstract sockets are not bounded"), LANDLOCK)?;
             let _ = domain::enter(&built.rules, false);
         }
-        if let Err(error) = syscalls::refuse() {
+        if let Err(error) = syscalls::refuse(self.network) {
             self.lacks(error.to_string(), SECCOMP)?;
         }
         sys::keep_pipes_and_files();
@@ -202,7 +202,7 @@ pub fn try_out() -> Outcome {
         let mounts = sys::make_read_only(std::path::Path::new("/"));
         let domain = domain::enter(&domain::Rules::default(), true);
         let parts =
-            [namespaces.is_ok() && mounts.is_ok(), domain.is_ok(), syscalls::refuse().is_ok()];
+            [namespaces.is_ok() && mounts.is_ok(), domain.is_ok(), syscalls::refuse(false).is_ok()];
         parts.iter().enumerate().map(|(n, works)| i32::from(!works) << n).sum()
     })
     .context(doing)?;

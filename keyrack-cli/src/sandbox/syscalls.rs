@@ -12,8 +12,16 @@ use seccompiler::{
 /// Of <linux/keyctl.h>: LINK, SESSION_TO_PARENT, GET_PERSISTENT and MOVE. A key ring is found
 /// by its number, whatever the namespace, and the user's own may be linked by its user.
 const KEY_RINGS: [u64; 4] = [8, 18, 22, 30];
+/// The families of sockets that a network namespace bounds, or that reach nobody by
+/// themselves. Not so VSOCK, which leads to whoever runs this machine as a virtual one.
+const BOUNDED: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 /// Set in the numbers of the x32 way to call a 64-bit kernel.
 const X32: i64 = 0x4000_0000;
+
+#[cfg(target_arch = "x86_64")]
+const SOCKET: &[i64] = &[libc::SYS_socket, X32 | libc::SYS_socket];
+#[cfg(not(target_arch = "x86_64"))]
+const SOCKET: &[i64] = &[libc::SYS_socket];
 
 /// Why there is no filter.
 #[derive(Debug, thiserror::Error)]
@@ -27,15 +35,16 @@ pub enum FilterError {
 }
 
 /// Refuses these calls, to this process and all it starts, with `EPERM`. A program of
-/// another architecture, such as i386, is killed: its calls have other numbers.
+/// another architecture, such as i386, is killed: its calls have other numbers. With a
+/// `network` of its own there are no sockets but those that this bounds.
 ///
 /// # Errors
 /// See [`FilterError`].
-pub fn refuse() -> Result<(), FilterError> {
-    Ok(seccompiler::apply_filter(&filter()?)?)
+pub fn refuse(network: bool) -> Result<(), FilterError> {
+    Ok(seccompiler::apply_filter(&filter(network)?)?)
 }
 
-fn filter() -> Result<BpfProgram, FilterError> {
+fn filter(network: bool) -> Result<BpfProgram, FilterError> {
     // The kernel reads 32 bits of an ioctl's number: a comparison of all 64 is passed by
     // setting one of the others.
     let is = |argument: u8, value: u64| -> Result<SeccompRule, BackendError> {
@@ -60,6 +69,15 @@ fn filter() -> Result<BpfProgram, FilterError> {
         }
         rules.insert(X32 | libc::SYS_io_uring_setup, Vec::new());
     }
+    if network {
+        let is_not = |family: i32| {
+            SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, family as u64)
+        };
+        let unbounded = BOUNDED.into_iter().map(is_not).collect::<Result<Vec<_>, _>>()?;
+        for call in SOCKET {
+            rules.insert(*call, vec![SeccompRule::new(unbounded.clone())?]);
+        }
+    }
     let refuse = SeccompAction::Errno(libc::EPERM as u32);
     let arch = std::env::consts::ARCH.try_into()?;
     Ok(SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch)?.try_into()?)
@@ -69,6 +87,7 @@ fn filter() -> Result<BpfProgram, FilterError> {
 mod tests {
     #[test]
     fn the_filter_is_built() {
-        assert!(super::filter().unwrap().len() > 10);
+        let filter = |network| super::filter(network).unwrap().len();
+        assert!(filter(false) > 10 && filter(true) > filter(false));
     }
 }
