@@ -41,9 +41,10 @@ fn code(error: &VaultError) -> Code {
         | VaultError::Invitation { .. } => Code::Denied,
         VaultError::NoIdentity
         | VaultError::Unopened(OpenError::OtherKey | OpenError::Plugin(_)) => Code::NoIdentity,
-        VaultError::Exists | VaultError::NameTaken { .. } | VaultError::CannotHold { .. } => {
-            Code::Conflict
-        }
+        VaultError::Exists
+        | VaultError::NameTaken { .. }
+        | VaultError::CannotHold { .. }
+        | VaultError::IsOwner { .. } => Code::Conflict,
         VaultError::Unknown { .. } | VaultError::Deleted { .. } => Code::Absent,
         VaultError::TooLong { .. } => Code::Usage,
         VaultError::Busy => Code::TimedOut,

@@ -86,6 +86,12 @@ pub enum VaultError {
         /// Which.
         slug: Slug,
     },
+    /// A credential is given to whom it belongs to.
+    #[error("{slug} is that member's own")]
+    IsOwner {
+        /// Which.
+        slug: Slug,
+    },
     /// The owner has another credential of that name.
     #[error("{slug} is there already")]
     NameTaken {

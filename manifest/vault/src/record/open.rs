@@ -76,15 +76,14 @@ impl Record {
             }
             Visibility::Private => {
                 let own = ring.own.as_ref().ok_or_else(not_held)?;
-                if let Some(granted) = sealed.grants.get(&ring.member) {
+                if self.owner != ring.member {
+                    let granted = sealed.grants.get(&ring.member).ok_or_else(not_held)?;
                     // A grant outlives the compartment until its owner writes again.
-                    ring.epoch
-                        .as_ref()
-                        .and_then(|keys| keys.wrapping(self.compartment))
-                        .ok_or_else(not_held)?;
+                    let keys = ring.epoch.as_ref();
+                    keys.and_then(|keys| keys.wrapping(self.compartment)).ok_or_else(not_held)?;
                     return grant::open(self, ring.member, own, granted);
                 }
-                if self.owner != ring.member || self.generation != Some(own.generation) {
+                if self.generation != Some(own.generation) {
                     return Err(not_held());
                 }
                 own.wrapping(self.compartment)

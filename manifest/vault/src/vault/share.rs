@@ -91,7 +91,7 @@ impl Vault<'_> {
     ///
     /// # Errors
     /// [`VaultError::NotEntitled`]; [`VaultError::CannotHold`] when that member has not the
-    /// compartment, or has published no key.
+    /// compartment, or has published no key; [`VaultError::IsOwner`].
     pub fn grant(
         &mut self,
         cred: &CredId,
@@ -129,7 +129,7 @@ impl Vault<'_> {
     /// offered, and the other takes it with [`Vault::claim`].
     ///
     /// # Errors
-    /// [`VaultError::NotEntitled`] for who does not own it; [`VaultError::CannotHold`].
+    /// [`VaultError::NotEntitled`] for who does not own it; as [`Vault::grant`].
     pub fn transfer(
         &mut self,
         cred: &CredId,
@@ -139,6 +139,7 @@ impl Vault<'_> {
         self.rewrite(cred, now, |vault, record| {
             vault.is_owner(record)?;
             vault.state().active(to).ok_or(VaultError::Unknown { what: "member" })?;
+            is_anothers(record, to)?;
             let next = match record.visibility {
                 Visibility::Shared => record.version,
                 Visibility::Private => {
@@ -334,6 +335,7 @@ impl Vault<'_> {
     }
 
     fn can_be_granted(&self, record: &Record, to: &MemberId) -> Result<(), VaultError> {
+        is_anothers(record, to)?;
         let can = self.state().active(to).is_some_and(|member| {
             member.grant_key.is_some() && member.compartments.contains(&record.compartment)
         });
@@ -343,6 +345,14 @@ impl Vault<'_> {
             Err(VaultError::CannotHold { slug: record.name.clone() })
         }
     }
+}
+
+/// Nothing is given to whom it belongs to.
+fn is_anothers(record: &Record, to: &MemberId) -> Result<(), VaultError> {
+    if record.owner == *to {
+        return Err(VaultError::IsOwner { slug: record.name.clone() });
+    }
+    Ok(())
 }
 
 /// Marks a record: these could read its value.

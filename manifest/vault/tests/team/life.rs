@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use keyrack_manifest::Class;
 use keyrack_vault::{Policy, Refusal, Role, Vault, VaultError, Visibility};
+use serde_json::json;
 
 use crate::rig::{Person, Team, get, now, put, put_as, set};
 
@@ -272,4 +273,20 @@ fn a_manifest_carries_the_keys_and_nobody_is_asked() {
     assert_eq!(get(&vault, &own).unwrap(), "mine");
     let vault = Vault::open(&team.store, &team.id, None, None, nobody).unwrap();
     assert!(matches!(get(&vault, &token), Err(VaultError::NotHeld { .. })));
+}
+
+#[test]
+fn what_is_ones_own_needs_no_grant_and_has_none() {
+    let team = Team::new();
+    let (ann, mut vault) = (team.ann.id(), team.owner());
+    let own = put(&mut vault, "OWN", "mine", Visibility::Private).unwrap();
+    assert!(matches!(vault.grant(&own, &ann, now()), Err(VaultError::IsOwner { .. })));
+    assert!(matches!(vault.transfer(&own, &ann, now()), Err(VaultError::IsOwner { .. })));
+    // There was a time when it was granted all the same, and hid the owner's own wrap.
+    let place = team.place(&own);
+    team.forge_record(&place, &place, &team.ann, |payload| {
+        payload["grantees"] = json!([ann]);
+        payload["sealed"]["grants"] = json!({ ann.to_string(): "AAAA" });
+    });
+    assert_eq!(get(&team.owner(), &own).unwrap(), "mine");
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
+mod acts;
 mod forged;
 mod forged_records;
 mod golden;
