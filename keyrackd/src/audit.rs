@@ -16,7 +16,7 @@ use keyrack_protocol::message::{AuditHead, Protection};
 
 use crate::arena::Arena;
 use crate::harden;
-use crate::queue::Queue;
+use crate::queue::{Pushed, Queue};
 use crate::scrub::scrub;
 use crate::sealed::Sealed;
 
@@ -63,10 +63,18 @@ impl Audit {
     }
 
     /// Hands a line to the writer, or counts it as lost where the disk is too far behind.
-    pub(crate) fn write(&self, line: Line) {
-        if !self.0.waiting.push(line) {
+    /// Says whether the writer has to be called.
+    pub(crate) fn write(&self, line: Line) -> bool {
+        let pushed = self.0.waiting.push(line);
+        if pushed == Pushed::Refused {
             self.0.lost.fetch_add(1, Ordering::Relaxed);
         }
+        pushed == Pushed::Sleeping
+    }
+
+    /// Calls the writer.
+    pub(crate) fn call(&self) {
+        self.0.waiting.call();
     }
 
     /// Where the log on disk ends.
@@ -201,12 +209,18 @@ mod tests {
         (verify(&Key::new([4; 32]), log, AuditHead::default(), each).unwrap(), seen)
     }
 
+    fn write(audit: &Audit, action: &str) {
+        if audit.write(line(action)) {
+            audit.call();
+        }
+    }
+
     #[test]
     fn lines_reach_the_disk_chained_and_in_order() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let audit = start(file.reopen().unwrap());
         for action in ["start", "get", "lock"] {
-            audit.write(line(action));
+            write(&audit, action);
         }
         audit.finish(Duration::from_secs(10));
         let (head, seen) = read(file.path());
@@ -228,7 +242,7 @@ mod tests {
         let full = std::fs::OpenOptions::new().append(true).open("/dev/full").unwrap();
         let audit = start(full);
         assert!(audit.protection().on);
-        audit.write(line("get"));
+        write(&audit, "get");
         eventually(|| !audit.protection().on);
         assert_eq!(audit.head(), AuditHead::default());
         let state = audit.protection().state;
@@ -240,9 +254,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let audit = start(file.reopen().unwrap());
         audit.0.lost.store(3, Ordering::Relaxed);
-        audit.write(line("get"));
+        write(&audit, "get");
         eventually(|| audit.protection().on);
-        audit.write(line("lock"));
+        write(&audit, "lock");
         audit.finish(Duration::from_secs(10));
         assert_eq!(read(file.path()).1, [("get".to_owned(), 3), ("lock".to_owned(), 0)]);
     }

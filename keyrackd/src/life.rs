@@ -168,6 +168,7 @@ fn seal(
         audit,
         protections: protections.into_vec(),
         changed: Notify::new(),
+        noted: Notify::new(),
         ended: Notify::new(),
     })
 }

@@ -98,6 +98,7 @@ impl Watch {
                     }
                 }
                 () = daemon.changed.notified() => {}
+                () = daemon.noted.notified() => daemon.audit.call(),
             }
         }
     }
