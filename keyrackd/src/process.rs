@@ -84,6 +84,10 @@ pub(crate) fn give_up(protections: &mut Protections) -> Result<(), ProcessError>
         return Err(ProcessError::Traced(tracer));
     }
     protections.note("non-dumpable", None);
+    if is_in_user_namespace() {
+        let why = "whoever made it can look into this daemon from outside";
+        protections.note("user namespace", Some(why.to_owned()));
+    }
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     protections.note("no core", None);
     prctl::set_no_new_privs()?;
@@ -100,6 +104,13 @@ pub(crate) fn give_up(protections: &mut Protections) -> Result<(), ProcessError>
     harden::ignore_hangups();
     harden::share_heap();
     Ok(())
+}
+
+/// Who makes a user namespace has every right over what runs in it, and needs no other.
+fn is_in_user_namespace() -> bool {
+    let every_user = ["0", "0", "4294967295"];
+    std::fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_whitespace().ne(every_user))
 }
 
 /// Who traces this process. Looked up after it became unreadable: nobody can begin later.

@@ -89,6 +89,12 @@ def signal(pid):
     os.kill(int(pid), 0)
 
 
+def limit(pid):
+    """Few enough open files, and a program ends by itself."""
+    _, hard = resource.prlimit(int(pid), resource.RLIMIT_NOFILE)
+    resource.prlimit(int(pid), resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def freeze(pid):
     """A stopped process answers nobody, and keeps what it has."""
     os.kill(int(pid), 19)
@@ -348,7 +354,7 @@ def control(path):
 
 ATTACKS = dict(
     read=read, open_only=open_only, open_to_write=open_to_write, follow=follow, list=list_directory, write=write, connect=connect,
-    abstract=abstract, tcp=tcp, vsock=vsock, signal=signal, freeze=freeze, trace=trace, attach=attach, vm_read=vm("process_vm_readv"), vm_write=vm("process_vm_writev"),
+    abstract=abstract, tcp=tcp, vsock=vsock, signal=signal, limit=limit, freeze=freeze, trace=trace, attach=attach, vm_read=vm("process_vm_readv"), vm_write=vm("process_vm_writev"),
     take_descriptor=take_descriptor, compare_memory=compare_memory, robust_list=robust_list, sample=sample, allow_core=allow_core,
     lock=lock, learn_a_name=learn_a_name, speak_without_a_key=speak_without_a_key, type_into_terminal=terminal(termios.TIOCSTI),
     type_into_terminal_in_64_bits=terminal(termios.TIOCSTI | 1 << 32), console=terminal(0x541C), io_uring=io_uring,

@@ -233,6 +233,29 @@ fn looking_into_a_robot_of_ones_own_succeeds_by_design() {
     scene.rack.sh(&files).ok().bytes(b"the-value");
 }
 
+/// The maker of a user namespace, from outside, is master of all that runs in it: a daemon there
+/// says so, in `doctor.rs::root_of_a_user_namespace_is_told_that_its_start_window_is_open`.
+#[test]
+fn looking_into_a_daemon_of_ones_own_namespace_succeeds_by_design() {
+    need!("python3");
+    need!("unshare");
+    let scene = Scene::new();
+    let inside = format!("{UNLOCK}; keyrack daemon list --json >list; touch up; sleep 100");
+    scene.rack.write("work/inside.sh", inside);
+    let script =
+        "mkdir -m 700 other; export KEYRACK_SOCKET_DIR=$PWD/other; exec unshare -Ur bash inside.sh";
+    let running = scene.rack.script(script).start();
+    daemons::until(|| scene.rack.path("work/up").exists());
+    let list = std::fs::read_to_string(scene.rack.path("work/list")).expect("it is there");
+    let pid = list.split("\"pid\":").nth(1).and_then(|rest| rest.split(',').next());
+    let pid = pid.and_then(|pid| pid.parse().ok()).expect("a daemon");
+    scene.succeeds(None, "vm_read PID", pid);
+    scene.refused(None, "vm_read PID", scene.daemon());
+    let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
+    let _ = killpg(Pid::from_raw(running.pid() as i32), Signal::SIGKILL);
+    running.finish();
+}
+
 /// Everybody may see which processes there are. No value is in a command line.
 #[test]
 fn seeing_that_it_lives_succeeds_by_design() {

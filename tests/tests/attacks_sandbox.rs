@@ -146,10 +146,12 @@ fn another_robot_cannot_be_traced_or_read() {
 #[test]
 fn another_robot_and_its_daemon_cannot_be_signalled() {
     let prison = Prison::ordinary();
-    prison.only_outside(&format!("signal {}", prison.robot().expect("it runs")));
-    for pid in prison.rack().daemons() {
+    let pids = prison.robot().into_iter().chain(prison.rack().daemons());
+    for pid in pids {
         prison.only_outside(&format!("signal {pid}"));
+        prison.only_outside(&format!("limit {pid}"));
     }
+    prison.succeeds("", "limit 0");
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn where_memory_may_not_be_executed_it_says_so() {
     );
 }
 
-/// There uid 0 reads every program, so nothing starts closed.
+/// There uid 0 reads every program, so nothing starts closed; and whoever made it is master of it.
 #[test]
 fn root_of_a_user_namespace_is_told_that_its_start_window_is_open() {
     let rack = rack();
@@ -189,7 +189,8 @@ fn root_of_a_user_namespace_is_told_that_its_start_window_is_open() {
     let text = done.ok().text();
     assert!(text.starts_with("value\n"), "{done}");
     assert!(
-        text.contains("bot: not in force: start window: open: uid 0 can read every program"),
+        text.contains("bot: not in force: start window: open: uid 0 can read every program")
+            && text.contains("bot: not in force: user namespace: whoever made it can look into"),
         "{done}"
     );
 }

@@ -19,7 +19,8 @@ use crate::{sandbox, tree, words};
 /// What no level protects from. `docs/THREATS.md` says why, and which test shows it.
 const NEVER: &[&str] = &[
     "root, and the kernel itself",
-    "a process of this user that may ptrace a program holding a value",
+    "a process of this user that may ptrace a program holding a value, or types into its terminal",
+    "a process of this user that puts another program in the place of keyrack",
     "a value after it was handed out: whoever got it can keep it",
     "a process of this user that stops daemons or fills /tmp",
 ];

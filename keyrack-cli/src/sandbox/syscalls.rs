@@ -1,6 +1,7 @@
 //! What neither mounts nor Landlock see: typing into the terminal from inside, a second
-//! way to make system calls, and the key rings of the user outside: giving the shell there
-//! one, and linking one from there, which would give all that is in it.
+//! way to make system calls, limits on processes outside, which end them as a signal does,
+//! and the key rings of the user outside: giving the shell there one, and linking one from
+//! there, which would give all that is in it.
 
 use std::collections::BTreeMap;
 
@@ -55,25 +56,32 @@ fn filter(network: bool) -> Result<BpfProgram, FilterError> {
     let typing = || Ok::<_, BackendError>(vec![is(1, libc::TIOCSTI)?, is(1, libc::TIOCLINUX)?]);
     let linking =
         || KEY_RINGS.into_iter().map(|operation| is(0, operation)).collect::<Result<Vec<_>, _>>();
+    let other = |argument: u8, value: i32| {
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, value as u64)
+    };
+    // A process may limit itself, as 0.
+    let limiting = || Ok::<_, BackendError>(vec![SeccompRule::new(vec![other(0, 0)?])?]);
     let mut rules = BTreeMap::from([
         (libc::SYS_ioctl, typing()?),
         (libc::SYS_keyctl, linking()?),
+        (libc::SYS_prlimit64, limiting()?),
         (libc::SYS_io_uring_setup, Vec::new()),
     ]);
     if cfg!(target_arch = "x86_64") {
         // 514 is the ioctl of x32.
-        for (number, rule) in
-            [(514, typing()?), (libc::SYS_ioctl, typing()?), (libc::SYS_keyctl, linking()?)]
-        {
+        for (number, rule) in [
+            (514, typing()?),
+            (libc::SYS_ioctl, typing()?),
+            (libc::SYS_keyctl, linking()?),
+            (libc::SYS_prlimit64, limiting()?),
+        ] {
             rules.insert(X32 | number, rule);
         }
         rules.insert(X32 | libc::SYS_io_uring_setup, Vec::new());
     }
     if network {
-        let is_not = |family: i32| {
-            SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, family as u64)
-        };
-        let unbounded = BOUNDED.into_iter().map(is_not).collect::<Result<Vec<_>, _>>()?;
+        let unbounded =
+            BOUNDED.into_iter().map(|family| other(0, family)).collect::<Result<Vec<_>, _>>()?;
         for call in SOCKET {
             rules.insert(*call, vec![SeccompRule::new(unbounded.clone())?]);
         }
