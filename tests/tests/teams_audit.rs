@@ -63,6 +63,31 @@ fn edited_cut_and_truncated_logs_are_named() {
 }
 
 #[test]
+fn what_was_witnessed_is_missed_by_everybody() {
+    let team = team(Rack::new());
+    let id = team.sh("keyrack identity show --for bob --json | grep -o 'member\":\"[0-9a-f]*' | cut -d'\"' -f3").text();
+    let cut = format!("sed -i '$d' {LOGS}/{id}/*.log; keyrack vault log verify --for alice");
+    team.sh(&format!("cp -a {LOGS} saved; {cut}")).ok();
+    team.sh(&format!("rm -r {LOGS}; cp -a saved {LOGS}")).ok();
+    let noted = team.sh("keyrack vault log verify --witness --for alice --json").ok().text();
+    assert!(noted.contains("\"witnessed\":2"), "{noted}");
+    team.sh(&format!("rm -r saved; cp -a {LOGS} saved")).ok();
+    for how in [cut, format!("rm -r {LOGS}/{id}; keyrack vault log verify --for alice")] {
+        let done = team.sh(&how);
+        done.code(12);
+        assert!(
+            done.errors().contains("bob's log") && done.errors().contains("its end is cut off"),
+            "{done}"
+        );
+        team.sh(&format!("rm -r {LOGS}; cp -a saved {LOGS}")).ok();
+    }
+    // Nobody fills a chain with what was seen.
+    let again = team.sh("keyrack vault log verify --witness --for alice --json").ok().text();
+    assert!(again.contains("\"witnessed\":0"), "{again}");
+    team.sh("keyrack vault log --witness --for alice").code(2);
+}
+
+#[test]
 fn the_log_says_who_read_whose_and_no_value() {
     let team = team(Rack::new());
     let log = team.sh("keyrack vault log --for alice").ok().text();

@@ -331,6 +331,9 @@ pub struct VaultLog {
     /// What to do with the log
     #[arg(value_enum, default_value = "show")]
     pub act: super::LogAct,
+    /// With verify: note in the vault how far the logs go, so that everybody misses what is cut off later
+    #[arg(long)]
+    pub witness: bool,
     /// Which vault.
     #[command(flatten)]
     pub which: WhichVault,

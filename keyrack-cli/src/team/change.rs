@@ -15,7 +15,9 @@ use crate::settings::Settings;
 pub struct Change<'c, 's> {
     /// The vault.
     pub vault: &'c mut Vault<'s>,
-    /// Where it is.
+    /// Where it is, with its files.
+    pub shelf: &'c Shelf,
+    /// The same, without.
     pub place: &'c Place,
     /// The member's manifest.
     pub opened: &'c mut Opened,
@@ -47,8 +49,13 @@ pub fn change<T>(
 ) -> Outcome<T> {
     let (mut opened, shelf) = place::meant(flag, settings, ui)?;
     let mut vault = shelf.open(&mut opened, settings)?;
-    let mut making =
-        Change { vault: &mut vault, place: &shelf.place, opened: &mut opened, acts: Vec::new() };
+    let mut making = Change {
+        vault: &mut vault,
+        shelf: &shelf,
+        place: &shelf.place,
+        opened: &mut opened,
+        acts: Vec::new(),
+    };
     let made = change(&mut making);
     let acts = std::mem::take(&mut making.acts);
     // Part of it may be in the vault even so; then it is remembered.

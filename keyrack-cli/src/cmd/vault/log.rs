@@ -6,33 +6,42 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use keyrack_manifest::signed::Signed;
 use keyrack_manifest::{DeviceId, MemberId, PublicKey};
 use keyrack_vault::audit::{self, Line, Log};
-use keyrack_vault::{AuditHead, Link, VaultStore, history, names};
+use keyrack_vault::git::Repository;
+use keyrack_vault::{AuditHead, CHECKPOINT_EVERY, Link, Vault, VaultStore, history, names};
 
 use crate::args::{LogAct, VaultLog};
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::team::change::{Look, look};
-use crate::team::{acts, words};
+use crate::team::change::{Look, change, done, look};
+use crate::team::{Place, Shelf, acts, words};
 
 /// Largest link, in bytes.
 const LARGEST_LINK: u64 = 1 << 20;
 
 /// Runs `keyrack vault log`.
 pub fn run(args: &VaultLog, settings: &Settings, ui: &Ui) -> Outcome {
-    look(args.which.vault.as_deref(), settings, ui, |looking| match args.act {
-        LogAct::Show => show(looking, ui),
-        LogAct::Verify => verify(looking, settings, ui),
-    })
+    let which = args.which.vault.as_deref();
+    match (args.act, args.witness) {
+        (LogAct::Show, false) => look(which, settings, ui, |looking| show(looking, ui)),
+        (LogAct::Verify, false) => look(which, settings, ui, |looking| {
+            let found = verify(looking.vault, looking.shelf, settings, ui)?;
+            ui.done(found.words(looking.place), found.object(looking.place))
+        }),
+        (LogAct::Verify, true) => witness(which, settings, ui),
+        (LogAct::Show, true) => Err(Failure::new(Code::Usage, "--witness goes with verify")
+            .hint("keyrack vault log verify --witness")),
+    }
 }
 
 /// The logs that lie in the vault's directory: whose, and of which device.
-fn logs(looking: &Look<'_, '_>) -> Outcome<Vec<Log>> {
-    let store = &looking.shelf.store;
-    let doing = || looking.place.dir.join("audit").display().to_string();
+fn logs(shelf: &Shelf) -> Outcome<Vec<Log>> {
+    let (store, place) = (&shelf.store, &shelf.place);
+    let doing = || place.dir.join("audit").display().to_string();
     let mut logs = Vec::new();
     for folder in store.list("audit").context(doing)? {
         let Some(member) = folder.strip_suffix('/').and_then(|id| id.parse::<MemberId>().ok())
@@ -42,8 +51,8 @@ fn logs(looking: &Look<'_, '_>) -> Outcome<Vec<Log>> {
         for file in store.list(&format!("audit/{member}")).context(doing)? {
             let device = file.strip_suffix(".log").and_then(|id| id.parse::<DeviceId>().ok());
             logs.extend(device.map(|device| Log {
-                dir: looking.place.dir.clone(),
-                vault: looking.place.id,
+                dir: place.dir.clone(),
+                vault: place.id,
                 member,
                 device,
             }));
@@ -62,7 +71,7 @@ fn show(looking: &Look<'_, '_>, ui: &Ui) -> Outcome {
         let by = words::handle(state, &link.author);
         rows.push((link.ts, [format!("{:.0}", link.ts), link.kind.to_string(), by, about]));
     }
-    for log in logs(looking)? {
+    for log in logs(looking.shelf)? {
         let (path, file) = open(&log)?;
         for text in file.lines() {
             let text = text.context(|| path.display().to_string())?;
@@ -91,43 +100,98 @@ fn show(looking: &Look<'_, '_>, ui: &Ui) -> Outcome {
     ui.table(["TIME", "ACT", "BY", "WHAT"], &rows)
 }
 
-fn verify(looking: &Look<'_, '_>, settings: &Settings, ui: &Ui) -> Outcome {
-    let state = looking.vault.state();
-    let keys = keys(looking)?;
-    let (own, left) = acts::own(looking.place, *looking.vault.me(), settings)?;
-    let mut logs = logs(looking)?;
-    // One that is gone as a whole is missed as well.
-    if left.is_some() && !logs.iter().any(|log| log.path() == own.path()) {
-        logs.push(own.clone());
+/// Logs that hold.
+struct Found {
+    logs: usize,
+    lines: usize,
+    /// Where they end that go further than the vault says.
+    heads: BTreeMap<MemberId, BTreeMap<DeviceId, AuditHead>>,
+}
+
+impl Found {
+    fn words(&self, place: &Place) -> String {
+        format!(
+            "{}: {} lines in {} logs, each signed and following",
+            place.name, self.lines, self.logs
+        )
     }
-    let mut lines = 0;
+
+    fn object(&self, place: &Place) -> serde_json::Value {
+        serde_json::json!({
+            "vault": place.name, "logs": self.logs, "lines": self.lines, "verified": true,
+        })
+    }
+}
+
+fn verify(vault: &Vault<'_>, shelf: &Shelf, settings: &Settings, ui: &Ui) -> Outcome<Found> {
+    let state = vault.state();
+    let keys = keys(vault, shelf)?;
+    let (own, left) = acts::own(&shelf.place, *vault.me(), settings)?;
+    let mut logs = logs(shelf)?;
+    // One that is gone as a whole is missed as well: this device's, or one that was witnessed.
+    // Through git come the notes, and no logs of others.
+    let is_clone = Repository::of(&shelf.place.dir, false).ok().flatten().is_some();
+    let witnessed = state.audit_heads.iter().filter(|_| !is_clone).flat_map(|(member, heads)| {
+        heads.keys().map(|device| Log { member: *member, device: *device, ..own.clone() })
+    });
+    for log in left.is_some().then(|| own.clone()).into_iter().chain(witnessed) {
+        if !logs.iter().any(|known| known.path() == log.path()) {
+            logs.push(log);
+        }
+    }
+    let mut found = Found { logs: logs.len(), lines: 0, heads: BTreeMap::new() };
     let mut broken = Vec::new();
     for log in &logs {
-        let mut seen: Option<AuditHead> =
+        let noted =
             state.audit_heads.get(&log.member).and_then(|heads| heads.get(&log.device)).cloned();
-        if log.path() == own.path() && audit::lines(&left) > audit::lines(&seen) {
-            seen.clone_from(&left);
-        }
+        let is_own = log.path() == own.path() && audit::lines(&left) > audit::lines(&noted);
+        let seen = if is_own { &left } else { &noted };
         let none = Vec::new();
         let (path, file) = open(log)?;
-        let checked =
-            audit::verify(log, file, keys.get(&log.member).unwrap_or(&none), &seen, |_| lines += 1);
-        if let Err(error) = checked {
-            let whose = words::handle(state, &log.member);
-            broken.push(format!("{whose}'s log {}: {error}", path.display()));
+        let keys = keys.get(&log.member).unwrap_or(&none);
+        match audit::verify(log, file, keys, seen, |_| found.lines += 1) {
+            Ok(Some(head)) if noted.is_none_or(|noted| noted.seq < head.seq) => {
+                found.heads.entry(log.member).or_default().insert(log.device, head);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let whose = words::handle(state, &log.member);
+                broken.push(format!("{whose}'s log {}: {error}", path.display()));
+            }
         }
     }
-    let name = &looking.place.name;
-    if let [first, others @ ..] = &broken[..] {
-        others.iter().for_each(|what| ui.warn(what));
-        return Err(Failure::new(Code::Tampered, first.clone()));
+    match &broken[..] {
+        [] => Ok(found),
+        [first, others @ ..] => {
+            others.iter().for_each(|what| ui.warn(what));
+            Err(Failure::new(Code::Tampered, first.clone()))
+        }
     }
-    let object =
-        serde_json::json!({ "vault": name, "logs": logs.len(), "lines": lines, "verified": true });
-    ui.done(
-        format!("{name}: {lines} lines in {} logs, each signed and following", logs.len()),
-        object,
-    )
+}
+
+/// Verifies, and notes in the vault's chain where the logs end.
+fn witness(which: Option<&str>, settings: &Settings, ui: &Ui) -> Outcome {
+    let (found, noted, place) = change(which, settings, ui, |making| {
+        let found = verify(making.vault, making.shelf, settings, ui)?;
+        let last = making.vault.state().checkpoints.get(making.vault.me());
+        // Whoever noted them lately waits: a chain is not to be filled with notes.
+        let is_due =
+            last.is_none_or(|last| making.vault.chain().seq() + 1 >= last + CHECKPOINT_EVERY);
+        let noted = if is_due { found.heads.values().map(BTreeMap::len).sum() } else { 0 };
+        if noted > 0 && !settings.dry_run {
+            let done = making.vault.checkpoint(&found.heads, Timestamp::now());
+            making.fail(done)?;
+            making.note(acts::act("checkpoint"));
+        }
+        Ok((found, noted, making.place.clone()))
+    })?;
+    let mut object = found.object(&place);
+    object["witnessed"] = noted.into();
+    let words = match noted {
+        0 => format!("{}; that was noted lately", found.words(&place)),
+        _ => format!("{}; noted in the vault", found.words(&place)),
+    };
+    done(words, object, &place, settings, ui)
 }
 
 /// A log that is not there has no lines.
@@ -141,13 +205,13 @@ fn open(log: &Log) -> Outcome<(PathBuf, Box<dyn io::BufRead>)> {
 }
 
 /// Every key that a member ever signed with, by the chain.
-fn keys(looking: &Look<'_, '_>) -> Outcome<BTreeMap<MemberId, Vec<PublicKey>>> {
+fn keys(vault: &Vault<'_>, shelf: &Shelf) -> Outcome<BTreeMap<MemberId, Vec<PublicKey>>> {
     let mut keys: BTreeMap<MemberId, Vec<PublicKey>> = BTreeMap::new();
-    for seq in 0..=looking.vault.chain().seq() {
-        let read = looking.shelf.store.get(&names::link(seq), LARGEST_LINK);
-        let bytes = read.context(|| looking.place.dir.display().to_string())?.unwrap_or_default();
+    for seq in 0..=vault.chain().seq() {
+        let read = shelf.store.get(&names::link(seq), LARGEST_LINK);
+        let bytes = read.context(|| shelf.place.dir.display().to_string())?.unwrap_or_default();
         // Verified when the vault was opened; what was put in its place since is no key.
-        let expected = looking.vault.chain().digests().get(seq as usize);
+        let expected = vault.chain().digests().get(seq as usize);
         let link = Signed::split(&bytes).ok().filter(|link| Some(&link.digest()) == expected);
         let Some(link) = link.and_then(|link| link.read::<Link>().ok()) else { continue };
         for member in link.state.members {
