@@ -104,7 +104,7 @@ struct Operator {
     root: Rack,
     attacker: String,
     // Removed last.
-    _user: User,
+    user: User,
 }
 
 impl Operator {
@@ -119,7 +119,7 @@ impl Operator {
         root.key("human");
         let make = format!("keyrack init --for human; keyrack init --for bot --user {}", user.name);
         root.sh(&make).ok();
-        Self { root, attacker: format!("python3 {}", program.display()), _user: user }
+        Self { root, attacker: format!("python3 {}", program.display()), user }
     }
 }
 
@@ -171,5 +171,54 @@ fn a_terminal_of_its_own_is_a_terminal() {
     let mut terminal = prison.rack().terminal(script);
     terminal.expect("33 101").expect("/dev/pts/").type_line("a line");
     terminal.expect("got a line").expect("end 7").expect("as before").expect("through-piped");
+    assert_eq!(terminal.finish().0, 0);
+}
+
+/// What is behind the pipe may be what a person types for.
+#[test]
+fn in_front_of_a_pipe_it_has_no_terminal() {
+    let prison = Prison::ordinary();
+    let program = "import os, sys\n\
+        try:\n os.open('/dev/tty', os.O_RDWR); print('a terminal')\n\
+        except OSError as error:\n print('none:', error.strerror)\n\
+        print('read', repr(sys.stdin.read()), 'on', sys.stderr.isatty())\n";
+    prison.rack().write("work/program.py", program);
+    let script = "keyrack exec --quiet --for bot --isolate -- python3 program.py | (read -r first; echo \"$first\"; cat; \
+        read -r typed </dev/tty; echo \"typed $typed\")";
+    let mut terminal = prison.rack().terminal(script);
+    terminal.expect("none: No such device or address").expect("read '' on True").type_line("keys");
+    terminal.expect("typed keys");
+    assert_eq!(terminal.finish().0, 0);
+    // Behind one, it has.
+    let script = "echo piped | keyrack exec --quiet --for bot --isolate -- bash -c 'read -r a; echo up; read -r b </dev/tty; echo \"$a and $b\"'";
+    let mut terminal = prison.rack().terminal(script);
+    terminal.expect("up").type_line("keys");
+    terminal.expect("piped and keys");
+    assert_eq!(terminal.finish().0, 0);
+}
+
+/// And a person who is asked by root's command can answer, whatever its input is.
+#[test]
+fn root_is_asked_for_another_users_passphrase() {
+    need!(root);
+    let operator = Operator::new();
+    let user = &operator.user;
+    let key = user.home.join(".ssh/id_ed25519_bot");
+    operator
+        .root
+        .sh(&format!(
+            "ssh-keygen -q -p -N 'open sesame' -P '' -f {0}; chown {1}: {0}",
+            key.display(),
+            user.name
+        ))
+        .ok();
+    let set = "printf value | keyrack set --quiet --for bot --key TOKEN";
+    let mut terminal = operator.root.terminal(set);
+    terminal.expect("passphrase for ").type_hidden("open sesame");
+    assert_eq!(terminal.finish().0, 0);
+    let exec = "cd /; keyrack relock --quiet --for bot; echo in | keyrack exec --quiet --for bot -- sh -c 'cat; echo $TOKEN'; keyrack relock --quiet --for bot";
+    let mut terminal = operator.root.terminal(exec);
+    terminal.expect("passphrase for ").type_hidden("open sesame");
+    terminal.expect("in").expect("value");
     assert_eq!(terminal.finish().0, 0);
 }

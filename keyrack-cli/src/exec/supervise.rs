@@ -70,9 +70,11 @@ pub fn run(
     let mut keyboard = None;
     let is_apart = on == On::Own && terminal::is_one();
     if is_apart {
-        let (from, to, typed) = terminal::instead(&mut command).context(doing)?;
-        let values = redacted.unwrap_or(&none);
-        streams.push(Stream::new(from, to, true, values).context(doing)?);
+        let (shown, typed) = terminal::instead(&mut command).context(doing)?;
+        if let Some((from, to)) = shown {
+            let values = redacted.unwrap_or(&none);
+            streams.push(Stream::new(from, to, true, values).context(doing)?);
+        }
         keyboard = typed;
     }
     if let Some(values) = redacted {
@@ -118,7 +120,7 @@ impl Watch<'_> {
                 stream.pass();
             }
             while let Ok(Some(signal)) = signals.read_signal() {
-                let is_terminals = signal.ssi_code == SI_KERNEL && !self.is_apart;
+                let is_terminals = signal.ssi_code == SI_KERNEL;
                 match Signal::try_from(signal.ssi_signo as i32) {
                     Ok(Signal::SIGWINCH) => {
                         self.streams.iter().for_each(Stream::resize);
@@ -128,6 +130,10 @@ impl Watch<'_> {
                     // As by the key: see [`Keyboard::pass`].
                     Ok(Signal::SIGTSTP) if self.is_apart => {
                         let _ = killpg(self.pid, Signal::SIGSTOP);
+                    }
+                    // The person's terminal does not know it.
+                    Ok(signal) if FORWARDED.contains(&signal) && is_terminals && self.is_apart => {
+                        let _ = killpg(self.pid, signal);
                     }
                     Ok(signal) if FORWARDED.contains(&signal) && !is_terminals => {
                         let _ = kill(self.pid, signal);

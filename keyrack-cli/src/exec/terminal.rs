@@ -26,48 +26,47 @@ pub fn is_one() -> bool {
     stdin().is_terminal() || stdout().is_terminal() || stderr().is_terminal()
 }
 
-/// Gives `command` a session on a terminal of its own, in place of each standard stream that
-/// is a terminal here. Returns this end of it, where to show what is printed there, and the
-/// keyboard, where there is one.
+/// What a program that is kept apart has of a terminal: where to read what it prints there, and
+/// where to show that; and the keyboard.
+pub type Apart = (Option<(OwnedFd, File)>, Option<Keyboard>);
+
+/// Gives `command` a session of its own, on a terminal of its own where it prints on one here.
+/// Where it does not, as in front of a pipe, it has none: whatever is behind the pipe may be
+/// what the person types for.
 ///
 /// # Errors
 /// When there can be no terminal.
-pub fn instead(command: &mut Command) -> std::io::Result<(OwnedFd, File, Option<Keyboard>)> {
-    let (person, screen) = (stdin(), stdout());
-    let (types, looks) = (person.is_terminal(), screen.is_terminal());
-    let real = if looks {
-        screen.as_fd().try_clone_to_owned()?
-    } else if stderr().is_terminal() {
-        stderr().as_fd().try_clone_to_owned()?
-    } else {
-        person.as_fd().try_clone_to_owned()?
-    };
-    let before = tcgetattr(&real)?;
-    let (ours, theirs) = pair(&real, &before, types && looks)?;
-    for (is_terminal, stream) in [
-        (types, Command::stdin::<Stdio> as fn(&mut Command, Stdio) -> &mut Command),
-        (looks, Command::stdout::<Stdio>),
-        (stderr().is_terminal(), Command::stderr::<Stdio>),
-    ] {
-        if is_terminal {
-            stream(command, Stdio::from(theirs.try_clone()?));
+pub fn instead(command: &mut Command) -> std::io::Result<Apart> {
+    let (types, looks) = (stdin().is_terminal(), stdout().is_terminal());
+    let mut shown = None;
+    if !looks {
+        if types {
+            command.stdin(Stdio::null());
         }
+        if stderr().is_terminal() {
+            let real = stderr().as_fd().try_clone_to_owned()?;
+            let (ours, theirs) = pair(&real, &tcgetattr(&real)?, false)?;
+            command.stderr(Stdio::from(theirs));
+            shown = Some((ours, File::from(real)));
+        }
+        sandbox::begin_apart(command, None);
+        return Ok((shown, None));
     }
-    sandbox::begin_on_terminal(command, theirs);
-    let keyboard = if types {
-        let (from, to) = (person.as_fd().try_clone_to_owned()?, ours.try_clone()?);
-        Some(Keyboard {
-            from,
-            to,
-            before,
-            prints: looks,
-            is_taken: false,
-            typed: Zeroizing::default(),
-        })
-    } else {
-        None
-    };
-    Ok((ours, File::from(real), keyboard))
+    let real = stdout().as_fd().try_clone_to_owned()?;
+    let before = tcgetattr(&real)?;
+    let (ours, theirs) = pair(&real, &before, true)?;
+    command.stdout(Stdio::from(theirs.try_clone()?));
+    if types {
+        command.stdin(Stdio::from(theirs.try_clone()?));
+    }
+    if stderr().is_terminal() {
+        command.stderr(Stdio::from(theirs.try_clone()?));
+    }
+    sandbox::begin_apart(command, Some(theirs));
+    let from = if types { stdin().as_fd().try_clone_to_owned() } else { real.try_clone() }?;
+    let (to, typed) = (ours.try_clone()?, Zeroizing::default());
+    let keyboard = Keyboard { from, to, before, is_taken: false, typed };
+    Ok((Some((ours, File::from(real))), Some(keyboard)))
 }
 
 /// A terminal like `real`: this end and the program's. It makes lines itself if it `prints`;
@@ -93,8 +92,6 @@ pub struct Keyboard {
     to: OwnedFd,
     /// How the person's terminal was set.
     before: Termios,
-    /// Whether the program's terminal makes the lines.
-    prints: bool,
     /// Whether the person's terminal leaves everything to the program's.
     is_taken: bool,
     /// Typed, and not passed on yet.
@@ -114,9 +111,6 @@ impl Keyboard {
         }
         let mut raw = self.before.clone();
         cfmakeraw(&mut raw);
-        if !self.prints {
-            raw.output_flags = self.before.output_flags;
-        }
         self.is_taken = tcsetattr(&self.from, SetArg::TCSADRAIN, &raw).is_ok();
     }
 

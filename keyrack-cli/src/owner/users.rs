@@ -78,7 +78,9 @@ pub fn elsewhere(command: &Command, settings: &Settings) -> Outcome<Option<ExitS
     let user = find(&name)?;
     // Only these change where the owner lives, and only when they succeed.
     let changes = matches!(command, Command::Init(_) | Command::Destroy(_));
-    let status = run(&user, owner, changes)?;
+    // A program of that user's on root's own terminal could type into root's shell.
+    let on = if matches!(command, Command::Exec(_)) { On::Own } else { On::Callers };
+    let status = run(&user, owner, changes, on)?;
     match command {
         Command::Init(_) if status == 0 && known.is_none() && !settings.dry_run => {
             kept.write(&name)?
@@ -126,10 +128,9 @@ fn find(name: &str) -> Outcome<Account> {
     }
 }
 
-/// Runs this very command as `user`. Root's own terminal is nothing for another user: who
-/// holds it may type into root's shell. Where there is none, and this process is not `needed`
-/// afterwards, the command takes its place. Gives its status.
-fn run(user: &Account, owner: &Owner, needed: bool) -> Outcome<u8> {
+/// Runs this very command as `user`, and gives its status. It takes this process's place where
+/// that is not `needed`, neither afterwards nor behind a terminal.
+fn run(user: &Account, owner: &Owner, needed: bool, on: On) -> Outcome<u8> {
     let doing = || "finding the keyrack command itself".to_owned();
     let program = std::env::current_exe().context(doing)?;
     let mut command = Program::new(&program);
@@ -137,9 +138,15 @@ fn run(user: &Account, owner: &Owner, needed: bool) -> Outcome<u8> {
     let groups = accounts::groups(user);
     let (uid, gid) = (user.uid, user.gid);
     sandbox::keep_pipes_and_files();
-    sandbox::begin_as(&mut command, move || become_user(uid, gid, &groups));
-    let error = if needed || terminal::is_one() {
-        match supervise::run(command, None, On::Own)? {
+    let is_apart = on == On::Own && terminal::is_one();
+    sandbox::begin_as(&mut command, move || {
+        if is_apart {
+            give_terminals(uid)?;
+        }
+        become_user(uid, gid, &groups)
+    });
+    let error = if needed || is_apart {
+        match supervise::run(command, None, on)? {
             Ok(status) => return Ok(status),
             Err(error) => error,
         }
@@ -153,14 +160,16 @@ fn run(user: &Account, owner: &Owner, needed: bool) -> Outcome<u8> {
     .hint("install keyrack and keyrackd where every user can run them, such as /usr/local/bin"))
 }
 
-/// Becomes a user for good: groups, ids, and a session that holds no key of root's. The
-/// terminal, which root made for it, is that user's as well.
+/// Gives the terminals that root made for a program to its user, who may open them by name.
+fn give_terminals(uid: Uid) -> nix::Result<()> {
+    [stdin().as_fd(), stdout().as_fd(), stderr().as_fd()]
+        .into_iter()
+        .filter(IsTerminal::is_terminal)
+        .try_for_each(|stream| fchown(stream, Some(uid), None))
+}
+
+/// Becomes a user for good: groups, ids, and a session that holds no key of root's.
 fn become_user(uid: Uid, gid: Gid, groups: &[Gid]) -> nix::Result<()> {
-    for stream in [stdin().as_fd(), stdout().as_fd(), stderr().as_fd()] {
-        if stream.is_terminal() {
-            fchown(stream, Some(uid), None)?;
-        }
-    }
     setgroups(groups)?;
     setresgid(gid, gid, gid)?;
     setresuid(uid, uid, uid)?;

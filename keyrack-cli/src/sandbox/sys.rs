@@ -184,11 +184,13 @@ pub fn begin_as(
 }
 
 /// Lets the program begin in a session of its own, with `terminal` as its terminal.
-pub fn begin_on_terminal(program: &mut Command, terminal: OwnedFd) {
+pub fn begin_apart(program: &mut Command, terminal: Option<OwnedFd>) {
     let begin = move || {
         nix::unistd::setsid()?;
-        // SAFETY: only numbers are read; the descriptor is this closure's own.
-        Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) })?;
+        if let Some(terminal) = &terminal {
+            // SAFETY: only numbers are read; the descriptor is this closure's own.
+            Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) })?;
+        }
         Ok(())
     };
     // SAFETY: two system calls are all that is done between fork and exec, and safe there.
