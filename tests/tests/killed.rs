@@ -1,73 +1,10 @@
 //! `kill -9` at every single system call that changes a file: what is left is the old
 //! state or the new one, it opens, and the next command goes on from there.
 //!
-//! `strace` delivers the signal at the N-th call of one kind, for every kind and every N
-//! until a run gets through.
+//! What becomes of a team's vault is in `killed_teams.rs`.
 
-use std::fs;
-use std::process::Command;
-
+use keyrack_tests::kill::{CHANGES, kill_at};
 use keyrack_tests::{Rack, need};
-
-/// Every call by which a file, a name or a directory comes, changes or goes.
-const CHANGES: &[&str] = &[
-    "openat",
-    "write",
-    "pwrite64",
-    "writev",
-    "fsync",
-    "fdatasync",
-    "rename",
-    "renameat",
-    "renameat2",
-    "link",
-    "linkat",
-    "unlink",
-    "unlinkat",
-    "ftruncate",
-    "mkdir",
-    "mkdirat",
-    "fchmod",
-    "flock",
-    "fallocate",
-    "copy_file_range",
-    "close",
-];
-/// More calls of one kind than any command makes.
-const MANY: usize = 400;
-
-/// Kills `command` at every change; after each, `check` sees the sandbox. Returns how often
-/// it was killed.
-fn kill_everywhere(rack: &Rack, command: &str, check: impl Fn(&Rack, &str)) -> usize {
-    let save = |from: &str, to: &str| {
-        let copied = Command::new("cp").arg("-a").arg(rack.path(from)).arg(rack.path(to)).status();
-        assert!(copied.is_ok_and(|s| s.success()), "cp {from} {to}");
-    };
-    save("home", "saved");
-    let mut kills = 0;
-    for call in CHANGES {
-        let mut through = false;
-        for n in 1..MANY {
-            fs::remove_dir_all(rack.path("home")).expect("our sandbox");
-            save("saved", "home");
-            let strace = format!(
-                "strace -f -qq -o /dev/null -e trace={call} -e signal=none \
-                 -e inject={call}:signal=SIGKILL:when={n} {command}"
-            );
-            let done = rack.script(&strace).stdin("new value").run();
-            let place = format!("{command}: killed at {call} {n}");
-            check(rack, &place);
-            if done.code != 137 {
-                done.ok();
-                through = true;
-                break;
-            }
-            kills += 1;
-        }
-        assert!(through, "{command} makes more than {MANY} calls of {call}");
-    }
-    kills
-}
 
 fn rack() -> Rack {
     let rack = Rack::new();
@@ -103,7 +40,7 @@ fn whole(rack: &Rack, place: &str, values: &[(&str, &[&str])]) {
 fn set_leaves_the_old_or_the_new() {
     need!("strace");
     let rack = rack();
-    let kills = kill_everywhere(&rack, "keyrack set --for bot --key NEW", |rack, place| {
+    let kills = kill_at(CHANGES, &rack, "keyrack set --for bot --key NEW", |rack, place| {
         whole(rack, place, &[("OLD", &["old"]), ("NEW", &["new value"])]);
     });
     assert!(kills > 10, "only {kills} kills");
@@ -113,7 +50,7 @@ fn set_leaves_the_old_or_the_new() {
 fn set_over_a_value_leaves_the_old_or_the_new() {
     need!("strace");
     let rack = rack();
-    let kills = kill_everywhere(&rack, "keyrack set --for bot --key OLD", |rack, place| {
+    let kills = kill_at(CHANGES, &rack, "keyrack set --for bot --key OLD", |rack, place| {
         let listed = rack.sh("keyrack list --for bot --json");
         assert!(String::from_utf8_lossy(&listed.stdout).contains("all.OLD\""), "{place}: {listed}");
         whole(rack, place, &[("OLD", &["old", "new value"])]);
@@ -136,7 +73,7 @@ fn init_with_a_new_key_leaves_nothing_or_an_owner() {
 }
 
 fn init_everywhere(rack: &Rack) {
-    let kills = kill_everywhere(rack, "keyrack init --for bot", |rack, place| {
+    let kills = kill_at(CHANGES, rack, "keyrack init --for bot", |rack, place| {
         let again = rack.sh("keyrack init --for bot");
         assert_eq!(again.code, 0, "{place}: {again}");
         whole(rack, place, &[]);
@@ -149,7 +86,7 @@ fn recipient_add_leaves_the_old_or_the_new() {
     need!("strace");
     let rack = rack();
     let add = "keyrack recipient add --for bot ../home/.ssh/id_ed25519_backup.pub --label backup";
-    let kills = kill_everywhere(&rack, add, |rack, place| {
+    let kills = kill_at(CHANGES, &rack, add, |rack, place| {
         whole(rack, place, &[("OLD", &["old"])]);
         let again = rack.sh(&format!("{add}; keyrack get --unlock --for bot --key OLD --identity ~/.ssh/id_ed25519_backup; keyrack relock --quiet --for bot"));
         assert_eq!(again.stdout, b"old", "{place}: {again}");
@@ -163,7 +100,7 @@ fn recipient_remove_leaves_the_old_or_the_new() {
     let rack = rack();
     rack.sh("keyrack recipient add --for bot ~/.ssh/id_ed25519_backup.pub --label backup").ok();
     let remove = "keyrack recipient remove --for bot backup";
-    let kills = kill_everywhere(&rack, remove, |rack, place| {
+    let kills = kill_at(CHANGES, &rack, remove, |rack, place| {
         whole(rack, place, &[("OLD", &["old"])]);
         rack.sh(remove);
         let opened = "for f in $(find ~/.local/share/keyrack -name '*.age*'); do \
@@ -178,7 +115,7 @@ fn del_leaves_the_old_or_the_new() {
     need!("strace");
     let rack = rack();
     rack.sh("printf gone | keyrack set --for bot --key GONE").ok();
-    let kills = kill_everywhere(&rack, "keyrack del --for bot --key GONE", |rack, place| {
+    let kills = kill_at(CHANGES, &rack, "keyrack del --for bot --key GONE", |rack, place| {
         whole(rack, place, &[("OLD", &["old"]), ("GONE", &["gone"])]);
     });
     assert!(kills > 10, "only {kills} kills");
@@ -214,7 +151,7 @@ fn a_vault_of_before_is_left_as_it_was_or_made_anew() {
     let rack = home_of_before();
     holds_what_was_there(&rack, "before");
     let set = "keyrack set --for golden --key NEW";
-    let kills = kill_everywhere(&rack, set, |rack, place| {
+    let kills = kill_at(CHANGES, &rack, set, |rack, place| {
         holds_what_was_there(rack, place);
         let file = rack.manifest("golden").display().to_string();
         // Whatever is the backup now holds all of it as well.

@@ -35,6 +35,19 @@ fn twenty_parallel_unlocks_leave_one_daemon() {
     rack.sh("keyrack get --for bot --key OLD").ok().stdout("old");
 }
 
+/// A host has one key that it makes owners with, so that each knows its drops.
+#[test]
+fn parallel_inits_on_a_new_host_pin_one_provisioner() {
+    let rack = Rack::new();
+    rack.key("bot");
+    rack.parallel(12, "keyrack init --for a$i --provisioner --pubkey ~/.ssh/id_ed25519_bot.pub")
+        .ok();
+    let pinned = rack.sh("for i in $(seq 12); do
+             age -d -i ~/.ssh/id_ed25519_bot ~/.local/share/keyrack/host.a$i.yml.age
+         done | grep sigKey | sort | uniq -c | awk '{ print $1 }'");
+    assert_eq!(pinned.ok().text(), "12");
+}
+
 /// Who reads a record while another command replaces it, and the keys it is under, reads
 /// the manifest again instead of calling it tampering.
 #[test]

@@ -14,7 +14,9 @@ use crate::team::change::{change, look};
 pub fn run(args: &VaultPolicy, settings: &Settings, ui: &Ui) -> Outcome {
     let which = args.which.vault.as_deref();
     if args.max_ttl.is_none() && args.forbid.is_empty() && args.allow.is_empty() {
-        return look(which, settings, ui, |looking| show(&looking.vault.state().policy, ui));
+        return look(which, settings, ui, |looking| {
+            show(&looking.vault.state().policy, settings, ui)
+        });
     }
     let policy = change(which, settings, ui, |making| {
         let mut policy = making.vault.state().policy.clone();
@@ -28,19 +30,22 @@ pub fn run(args: &VaultPolicy, settings: &Settings, ui: &Ui) -> Outcome {
         }
         Ok(policy)
     })?;
-    if settings.dry_run {
-        ui.say("nothing was done");
-    }
-    show(&policy, ui)
+    show(&policy, settings, ui)
 }
 
-fn show(policy: &Policy, ui: &Ui) -> Outcome {
+fn show(policy: &Policy, settings: &Settings, ui: &Ui) -> Outcome {
     let max_ttl = policy.max_ttl.map(|span| span.to_string());
     let forbid: Vec<&str> = policy.forbid.iter().map(|class| class.as_str()).collect();
+    let object = serde_json::json!({
+        "maxTtl": max_ttl, "forbid": forbid, "privateByDefault": policy.private_by_default,
+    });
+    if settings.dry_run {
+        ui.would("nothing was done", object)?;
+    } else if ui.json {
+        ui.object(&object)?;
+    }
     if ui.json {
-        return ui.object(&serde_json::json!({
-            "maxTtl": max_ttl, "forbid": forbid, "privateByDefault": policy.private_by_default,
-        }));
+        return Ok(());
     }
     let row = |name: &str, value: String| [name.to_owned(), value];
     ui.table(

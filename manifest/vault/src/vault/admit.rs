@@ -26,7 +26,8 @@ pub(super) fn compartments(role: Role, password: bool) -> BTreeSet<Compartment> 
 
 impl<'s> Vault<'s> {
     /// Invites whoever the card is of: its fingerprint was compared. The vault's keys are
-    /// wrapped for it at once; until it accepts, programs refuse it.
+    /// wrapped for it at once; until it accepts, programs refuse it. Whoever is invited and
+    /// has not accepted is invited by the same invitation once more, if for the same role.
     ///
     /// # Errors
     /// [`VaultError::Refused`]; when the keys cannot be wrapped for it.
@@ -39,8 +40,14 @@ impl<'s> Vault<'s> {
     ) -> Result<Invitation, VaultError> {
         let _guard = self.store.lock()?;
         self.refresh()?;
+        let (id, held) = (card.member_id(), compartments(role, password));
+        let is_invited = self.state().member(&id).is_some_and(|member| {
+            (member.status, member.role, &member.compartments) == (Status::Invited, role, &held)
+        });
+        if is_invited {
+            return Ok(self.invitation(invite_of(&id), None));
+        }
         self.rotate_if_due(now)?;
-        let id = card.member_id();
         self.commit(now, |vault, _| {
             let newcomer = Member {
                 member_id: id,
@@ -50,7 +57,7 @@ impl<'s> Vault<'s> {
                 sig_key: card.card.sig_key,
                 recipients: card.card.recipients.clone(),
                 card_fp: card.digest(),
-                compartments: compartments(role, password),
+                compartments: held.clone(),
                 grant_key: None,
                 since_seq: vault.chain.seq() + 1,
             };
