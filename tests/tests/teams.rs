@@ -292,10 +292,18 @@ fn exec_gives_a_program_what_is_shared() {
 }
 
 #[test]
-fn two_rotations_and_many_writers_at_once_lose_nothing() {
+fn rotations_newcomers_and_many_writers_at_once_lose_nothing() {
     let team = Team::of(&["alice", "bob"]);
     team.sh("keyrack vault members role bob admin --for alice").ok();
-    team.sh("for n in 1 2 3 4; do
+    let accepts = ["carol", "frank"].map(|newcomer| {
+        team.key(newcomer);
+        team.sh(&format!("keyrack init --quiet --for {newcomer}")).ok();
+        let invitation = team.invite(newcomer, "");
+        format!("keyrack vault accept --quiet '{invitation}' --for {newcomer} & pids+=($!)")
+    });
+    team.sh(&format!(
+        "{}
+         for n in 1 2 3 4; do
            printf a$n | keyrack set --quiet --for alice --vault team --key A$n & pids+=($!)
            printf b$n | keyrack set --quiet --for bob --vault team --key B$n & pids+=($!)
          done
@@ -303,11 +311,15 @@ fn two_rotations_and_many_writers_at_once_lose_nothing() {
          keyrack vault rotate --quiet --for bob & pids+=($!)
          keyrack vault invite dave --one-time-code --quiet --for alice >/dev/null & pids+=($!)
          keyrack vault invite erin --one-time-code --quiet --for bob >/dev/null & pids+=($!)
-         for pid in \"${pids[@]}\"; do wait $pid || exit 1; done")
-        .ok();
+         for pid in \"${{pids[@]}}\"; do wait $pid || exit 1; done",
+        accepts.join("\n")
+    ))
+    .ok();
     team.sh("keyrack vault verify --for alice").ok();
     for n in 1..=4 {
         assert_eq!(team.get("bob", &format!("A{n}")), format!("a{n}"));
+        assert_eq!(team.get("carol", &format!("B{n}")), format!("b{n}"));
+        assert_eq!(team.get("frank", &format!("A{n}")), format!("a{n}"));
         assert_eq!(team.get("alice", &format!("B{n}")), format!("b{n}"));
     }
     let invites = field(&team.sh("keyrack vault invites --for alice --json"), "/invites");
