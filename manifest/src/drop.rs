@@ -6,16 +6,14 @@ use std::io;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use keyrack_names::{Owner, Secret, Slug};
+use keyrack_names::{Owner, RackId, Secret, Slug};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::disk::atomic::{self, FileError};
 use crate::key::seal::{self, OpenError, SealError};
 use crate::signed::{self, Proof, Signed, SignedError};
-use crate::{
-    Class, Digest, DropId, Identity, Namespace, Places, PublicKey, RackId, Recipient, SigningKey,
-};
+use crate::{Class, Digest, DropId, Identity, Namespace, Places, PublicKey, Recipient, SigningKey};
 
 /// Largest drop, in bytes: a value of 1 MiB in base64, and what stands around it.
 pub const LARGEST: usize = 2 << 20;

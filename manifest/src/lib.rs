@@ -18,9 +18,7 @@ pub use card::{Card, SignedCard};
 pub use content::backups::BackupError;
 pub use content::document::{Backup, Manifest, OnOff, OwnerInfo, Provisioner, Rack, Signing};
 pub use content::entry::{Class, ClassError, Entry};
-pub use content::id::{
-    CredId, DeviceId, Digest, DropId, IdError, InviteId, MemberId, RackId, VaultId,
-};
+pub use content::id::{CredId, DeviceId, Digest, DropId, InviteId, MemberId, VaultId};
 pub use content::lifetime::{Lifetime, LifetimeError};
 pub use content::text::{TextError, VERSION};
 pub use content::unique;

@@ -100,8 +100,9 @@ fn for_github(values: &[Granted], path: Option<&Path>, text: &[u8], ui: &Ui) -> 
 
 /// A line that no value can guess.
 fn delimiter() -> Outcome<String> {
-    let id = keyrack_protocol::RackId::random().context(|| "random numbers".to_owned())?;
-    Ok(format!("KEYRACK_{id}"))
+    let mut bytes = [0; 16];
+    keyrack_protocol::random::fill(&mut bytes).context(|| "random numbers".to_owned())?;
+    Ok(format!("KEYRACK_{}", hex::lower::encode_string(&bytes)))
 }
 
 fn refused(error: &deliver::DeliverError, one: &Granted, settings: &Settings) -> Failure {

@@ -248,8 +248,7 @@ pub fn pin(settings: &Settings, owner: &Owner) -> Outcome<Option<Pin>> {
 
 /// Which rack this device remembers for `owner`.
 pub fn pinned_rack(settings: &Settings, owner: &Owner) -> Option<RackId> {
-    let pin = pin(settings, owner).ok()??;
-    Some(RackId::from_bytes(*pin.rack_id.as_bytes()))
+    Some(pin(settings, owner).ok()??.rack_id)
 }
 
 /// Whom a value for `owner` is sealed to when the manifest cannot be opened.
@@ -288,7 +287,7 @@ pub fn rack(owner: &Owner, manifest: &Manifest) -> Rack {
     secret.copy_from_slice(manifest.rack.secret.expose());
     Rack {
         owner: owner.clone(),
-        id: RackId::from_bytes(*manifest.rack.id.as_bytes()),
+        id: manifest.rack.id,
         secret: RackSecret::new(Key::new(secret)),
         self_proof: manifest.self_proof == keyrack_manifest::OnOff::On,
     }

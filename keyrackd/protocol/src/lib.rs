@@ -31,8 +31,9 @@ pub mod paths;
 pub mod peer;
 pub mod random;
 
-pub use id::{CapabilityId, RackId};
+pub use id::CapabilityId;
 pub use keyrack_names as names;
+pub use keyrack_names::RackId;
 
 /// The protocol versions this build speaks, best first: its own and the one before, so that
 /// a daemon outlives an upgrade of the command and serves until its grants end.

@@ -106,7 +106,7 @@ impl Rig {
             dirs: vec![dir.path().to_owned()],
             dir,
             owner: "seaturtle".parse().unwrap(),
-            rack: RackId::random().unwrap(),
+            rack: RackId::from_bytes(*b"a rack of a test"),
             secret: RackSecret::new(Key::random().unwrap()),
             self_proof: true,
             binary: binary(),

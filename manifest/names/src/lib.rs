@@ -5,12 +5,14 @@
 //! Nothing here reads a file, a clock or the environment.
 
 mod ask;
+pub mod id;
 mod name;
 mod owner;
 mod secret;
 mod slug;
 
 pub use ask::{Ask, AskError};
+pub use id::{IdError, RackId};
 pub use name::NameError;
 pub use owner::Owner;
 pub use secret::Secret;

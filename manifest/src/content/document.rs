@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use keyrack_names::{Owner, Secret, Slug};
+use keyrack_names::{Owner, RackId, Secret, Slug};
 use serde::{Deserialize, Serialize};
 
 use crate::content::unique::{unique_map, unique_set};
 use crate::{
-    DropId, Entry, MemberId, PublicKey, RackId, Recipient, SigningKey, VaultId, VaultRef, Via, Word,
+    DropId, Entry, MemberId, PublicKey, Recipient, SigningKey, VaultId, VaultRef, Via, Word,
 };
 
 /// Everything an owner has, but the values.
@@ -94,9 +94,10 @@ impl Rack {
     /// # Errors
     /// When the operating system gives no random numbers.
     pub fn generate() -> Result<Self, getrandom::Error> {
-        let mut secret = vec![0; 32];
+        let (mut id, mut secret) = ([0; 16], vec![0; 32]);
+        getrandom::fill(&mut id)?;
         getrandom::fill(&mut secret)?;
-        Ok(Self { id: RackId::random()?, secret: Secret::new(secret) })
+        Ok(Self { id: RackId::from_bytes(id), secret: Secret::new(secret) })
     }
 }
 

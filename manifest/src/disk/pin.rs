@@ -3,12 +3,12 @@
 
 use std::path::PathBuf;
 
-use keyrack_names::Owner;
+use keyrack_names::{Owner, RackId};
 use keyrack_piv::{PinPolicy, TouchPolicy};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::atomic::{self, FileError, Staged};
-use crate::{Manifest, MemberId, Places, PublicKey, RackId, Recipient, Tampered, Via};
+use crate::{Manifest, MemberId, Places, PublicKey, Recipient, Tampered, Via};
 
 /// Largest pin, in bytes.
 const LARGEST: u64 = 1 << 20;
