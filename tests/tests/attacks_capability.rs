@@ -248,6 +248,21 @@ fn after_a_relock_it_is_worth_nothing() {
     assert!(tree.open().is_err() && program.open().is_err());
 }
 
+/// Locking always wins: over who takes every seat there is, too.
+#[test]
+fn taking_every_seat_keeps_off_no_relock() {
+    need!("keyctl");
+    let scene = Scene::new();
+    let program = scene.program();
+    let seats: Vec<Session> = std::iter::from_fn(|| program.open().ok()).take(600).collect();
+    assert!(seats.len() < 600, "there is no end to the seats");
+    scene.rack.sh("keyrack get --for bot --key ONE").code(7);
+    let done = scene.rack.sh("keyrack relock --for bot");
+    assert!(done.ok().errors().contains("did not answer, and was ended"), "{done}");
+    scene.rack.no_daemon();
+    drop(seats);
+}
+
 /// The same, where command, daemon and attacker are an ordinary user's.
 #[test]
 fn all_of_it_as_an_ordinary_user() {
