@@ -2,26 +2,21 @@
 //! of the user could open a daemon's memory. It is shut by executing a file that its user
 //! cannot read: then the kernel starts the process closed.
 //!
-//! A binary installed so (0111, or 0711 of root) is used as it is. Any other one copies
-//! itself into a sealed file in memory, takes away the right to read it, and executes that.
+//! A binary installed so (0111, or 0711 of root) is used as it is. Of any other one the command
+//! makes a sealed copy in memory, which nobody can read, and executes that. One that comes
+//! to life open all the same does so itself, and has only lost what it was given before.
 
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::fs::{self, File, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
-use keyrack_protocol::peer;
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use keyrack_protocol::{peer, sealed_copy};
 use nix::unistd::fexecve;
 
 use crate::args::SECOND_STAGE;
 use crate::harden;
-
-/// How often another copy is made for one that is held.
-const COPY_AGAIN: u32 = 10;
 
 /// How the start window of this process stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,16 +51,7 @@ pub(crate) fn shut_window(nonce: Option<&str>) -> Result<Window, Tampered> {
             None => Err(Tampered),
         };
     }
-    // The kernel seals no copy of which anything, such as its own compaction, holds a page:
-    // another copy lies elsewhere.
-    let mut made = execute_copy();
-    for _ in 0..COPY_AGAIN {
-        match made {
-            Err(e) if e.raw_os_error() == Some(Errno::EBUSY as i32) => made = execute_copy(),
-            _ => break,
-        }
-    }
-    match made {
+    match execute_copy() {
         Ok(never) => match never {},
         Err(e) => Ok(Window::Open(format!("no sealed copy could be executed: {e}"))),
     }
@@ -85,25 +71,10 @@ fn execute_copy() -> io::Result<Infallible> {
     let mut random = [0; 8];
     keyrack_protocol::random::fill(&mut random).map_err(io::Error::other)?;
     let nonce = hex::lower::encode_string(&random);
-    let mut copy = executable_memory(&name(&nonce))?;
-    io::copy(&mut File::open("/proc/self/exe")?, &mut copy)?;
-    copy.set_permissions(Permissions::from_mode(0o111))?;
-    let all = SealFlag::F_SEAL_WRITE
-        | SealFlag::F_SEAL_SHRINK
-        | SealFlag::F_SEAL_GROW
-        | SealFlag::F_SEAL_SEAL;
-    fcntl(&copy, FcntlArg::F_ADD_SEALS(all))?;
+    let copy = sealed_copy::of(Path::new("/proc/self/exe"), &name(&nonce))?;
     let args = [c"keyrackd".to_owned(), CString::new(format!("{SECOND_STAGE}{nonce}"))?];
     let environment: [CString; 0] = [];
     Ok(fexecve(&copy, &args, &environment)?)
-}
-
-fn executable_memory(name: &str) -> io::Result<File> {
-    const MFD_EXEC: MFdFlags = MFdFlags::from_bits_retain(0x10);
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    // Before Linux 6.3 there is no such flag, and all of them are executable.
-    let memory = memfd_create(name, flags | MFD_EXEC).or_else(|_| memfd_create(name, flags))?;
-    Ok(File::from(memory))
 }
 
 /// Why a process that executes an unreadable file may be open all the same.

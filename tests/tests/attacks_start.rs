@@ -61,6 +61,30 @@ fn of_two_hundred_starts_none_is_read() {
     assert!(read > 0, "the attack does not work: {seen} seen, none read");
 }
 
+/// What a daemon is handed at its start opens it for ever. Who has its standard input from its
+/// first moment hears that, whatever it closes afterwards.
+#[test]
+fn what_a_daemon_is_handed_is_heard_by_nobody() {
+    need!("python3");
+    let rack = rack();
+    attacker(&rack, "steal.py");
+    let steal = |name: &str, round: &str| -> (u32, u32) {
+        let said = beside(&rack, &format!("steal.py {name}"), 60, round);
+        let (seen, heard) = said.split_once(' ').expect("two numbers");
+        (seen.parse().expect("a number"), heard.parse().expect("a number"))
+    };
+    let (seen, heard) = steal("keyrackd", START);
+    assert!(seen > 30, "the race was not run: {seen} of 60 seen");
+    assert_eq!(heard, 0, "{heard} of {seen} daemons were overheard");
+    let other = "import socket, subprocess\n\
+        ours, theirs = socket.socketpair()\n\
+        child = subprocess.Popen(['sleep', '0.05'], stdin=theirs)\n\
+        ours.sendall(b'secret')\nchild.wait()\n";
+    rack.write("work/other.py", other);
+    let (seen, heard) = steal("sleep", "python3 other.py");
+    assert!(heard > 0, "the attack does not work: {seen} seen, none heard");
+}
+
 /// Whatever the umask says, and however quickly somebody looks.
 #[test]
 fn a_socket_is_never_open_to_others_not_for_a_moment() {
@@ -71,8 +95,8 @@ fn a_socket_is_never_open_to_others_not_for_a_moment() {
     assert_eq!(beside(&rack, &attack, 30, &format!("umask 0; {START}")), "600");
     // A socket that is bound as most programs do it has such a moment.
     let common = "umask 0; rm -f other; python3 -c 'import os, socket; socket.socket(socket.AF_UNIX).bind(\"other\"); os.chmod(\"other\", 0o600)'; sleep 0.01";
-    let seen = beside(&rack, "window.py other", 10, common);
-    assert!(seen.contains("777"), "the attack does not work: {seen}");
+    let any_is_seen = (0..5).any(|_| beside(&rack, "window.py other", 10, common).contains("777"));
+    assert!(any_is_seen, "the attack does not work");
 }
 
 /// Who traces a daemon sees all that it is given. So it is given nothing.

@@ -5,7 +5,6 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use jiff::Timestamp;
 use keyrack_manifest::atomic;
@@ -19,7 +18,7 @@ use crate::settings::Settings;
 
 /// `owner`'s log opened for appending, and where its chain stands. Where it cannot be
 /// opened, the daemon runs without, and the person is told.
-pub fn open(settings: &Settings, owner: &Owner, ui: &Ui) -> (Stdio, AuditHead) {
+pub fn open(settings: &Settings, owner: &Owner, ui: &Ui) -> (Option<File>, AuditHead) {
     let path = settings.places.audit(owner);
     let opened = open_private(&path).and_then(|file| {
         let (head, whole) = audit_chain::tail(&file).map_err(io::Error::other)?;
@@ -30,11 +29,11 @@ pub fn open(settings: &Settings, owner: &Owner, ui: &Ui) -> (Stdio, AuditHead) {
             ui.warn(format!("{}: it has {} lines, and had {seen}", path.display(), head.seq));
             ui.hint(format!("keyrack log verify --for {owner}"));
         }
-        Ok((file.into(), head))
+        Ok((Some(file), head))
     });
     opened.unwrap_or_else(|error| {
         ui.warn(format!("{}: {error}: what is read will not be logged", path.display()));
-        (Stdio::null(), AuditHead::default())
+        (None, AuditHead::default())
     })
 }
 

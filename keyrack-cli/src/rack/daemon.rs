@@ -1,9 +1,12 @@
 //! Starting an owner's daemon, and talking to it as whoever opened the manifest.
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use keyrack_names::Owner;
@@ -11,7 +14,7 @@ use keyrack_protocol::client::{self, ClientError, Session, Target};
 use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::keys::RackSecret;
 use keyrack_protocol::message::{Refusal, Start, Started, decode, encode};
-use keyrack_protocol::{RackId, frame, handover};
+use keyrack_protocol::{RackId, frame, handover, peer, sealed_copy};
 
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::person::ui::Ui;
@@ -115,14 +118,16 @@ impl Rack {
         let (mut ours, theirs) = UnixStream::pair().context(doing)?;
         ours.set_read_timeout(Some(START_DEADLINE)).context(doing)?;
         let program = helper("keyrackd")?;
-        Command::new(&program)
-            .env_clear()
-            .current_dir("/")
-            .stdin(OwnedFd::from(theirs))
-            .stdout(audit)
-            .stderr(Stdio::null())
-            .spawn()
-            .context(|| program.display().to_string())?;
+        let streams = |command: &mut Command| {
+            let log = audit.as_ref().map(File::try_clone).transpose()?;
+            command
+                .stdin(OwnedFd::from(theirs.try_clone()?))
+                .stdout(log.map_or_else(Stdio::null, Stdio::from))
+                .stderr(Stdio::null());
+            Ok(())
+        };
+        spawn_closed(&program, streams).context(|| program.display().to_string())?;
+        drop(theirs);
         let exchange = handover::send(&ours, &encode(&start), anchor.map(Anchor::descriptor))
             .and_then(|()| frame::read(&mut ours));
         let started = exchange.map_err(|e| {
@@ -160,6 +165,34 @@ pub fn helper(name: &str) -> Outcome<PathBuf> {
         )
         .hint(format!("install {name} into {}", dir.display()))
     })
+}
+
+/// Starts a program of ours, which is about to be told secrets, without an environment. It starts
+/// closed: one that its user can read would be open for a moment, in which another process
+/// of the user could take a descriptor of it, and so hear all that it is told later.
+///
+/// # Errors
+/// When it cannot be run.
+pub fn spawn_closed(
+    program: &Path,
+    streams: impl Fn(&mut Command) -> io::Result<()>,
+) -> io::Result<Child> {
+    let start = |path: &Path| {
+        let mut command = Command::new(path);
+        command.arg0(program.file_name().unwrap_or_default()).env_clear().current_dir("/");
+        streams(&mut command)?;
+        command.spawn()
+    };
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    // Nothing is closed to root. What cannot be read needs no copy; where there can be none,
+    // the program goes on as it is, and `status` and `doctor` say so.
+    if peer::own_uid() != 0
+        && let Ok(copy) = sealed_copy::of(program, &name)
+        && let Ok(child) = start(Path::new(&format!("/proc/self/fd/{}", copy.as_raw_fd())))
+    {
+        return Ok(child);
+    }
+    start(program)
 }
 
 /// What it means for a person that a daemon gave no answer.

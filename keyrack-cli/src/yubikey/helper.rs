@@ -113,14 +113,15 @@ impl Helper {
     fn start(&self) -> Result<Process, PivError> {
         let failed = |why: String| PivError::NoService { why };
         let program = daemon::helper(PROGRAM).map_err(|failure| failed(failure.message))?;
-        let mut child = Command::new(&program)
-            .env_clear()
-            .envs(self.environment.iter().map(|(name, value)| (*name, value)))
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
+        let streams = |command: &mut Command| {
+            command
+                .envs(self.environment.iter().map(|(name, value)| (*name, value)))
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null());
+            Ok(())
+        };
+        let mut child = daemon::spawn_closed(&program, streams)
             .map_err(|e| failed(format!("{}: {e}", program.display())))?;
         match (child.stdin.take(), child.stdout.take()) {
             (to @ Some(_), Some(from)) => Ok(Process { child, to, from: BufReader::new(from) }),

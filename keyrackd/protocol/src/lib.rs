@@ -12,9 +12,10 @@
 //! | [`dirs`] | who may write beside a socket, and the lock on it |
 //! | [`paths`] | where a daemon's sockets lie |
 //! | [`client`] | a blocking client for the command |
+//! | [`sealed_copy`] | a program that starts closed |
 //! | [`random`] | random numbers by system call alone |
 //!
-//! No async runtime, no file but sockets, and no secret that outlives its use.
+//! No async runtime, no file but sockets and that copy, and no secret that outlives its use.
 
 pub mod audit_chain;
 pub mod channel;
@@ -30,6 +31,7 @@ pub mod message;
 pub mod paths;
 pub mod peer;
 pub mod random;
+pub mod sealed_copy;
 
 pub use id::CapabilityId;
 pub use keyrack_names as names;
