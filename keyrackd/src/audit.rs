@@ -7,12 +7,13 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use keyrack_protocol::audit_chain::{Line, chain};
 use keyrack_protocol::message::{AuditHead, Protection};
+use keyrack_protocol::names::Slug;
 
 use crate::arena::Arena;
 use crate::harden;
@@ -25,6 +26,9 @@ pub(crate) const KEY: &str = "audit key";
 /// How many lines may wait for the disk: tens of milliseconds of a daemon that does nothing
 /// but answer.
 const WAITING: usize = 4096;
+/// What they may take together, in bytes: one caller can have a line name thousands of
+/// credentials.
+const LARGEST: usize = 4 << 20;
 /// How long lines are collected that follow one another.
 const LINGER: Duration = Duration::from_micros(500);
 /// What a line may take before its memory goes back to the system.
@@ -37,6 +41,8 @@ pub(crate) struct Audit(Arc<State>);
 
 struct State {
     waiting: Queue<Line>,
+    /// What the lines take that are not on disk.
+    bytes: AtomicUsize,
     lost: AtomicU64,
     errno: AtomicI32,
     head: Mutex<AuditHead>,
@@ -50,6 +56,7 @@ impl Audit {
     pub(crate) fn start(log: File, key: Sealed, arena: Arena, head: AuditHead) -> io::Result<Self> {
         let state = Arc::new(State {
             waiting: Queue::new(WAITING, LINGER),
+            bytes: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
             errno: AtomicI32::new(0),
             head: Mutex::new(head),
@@ -65,8 +72,12 @@ impl Audit {
     /// Hands a line to the writer, or counts it as lost where the disk is too far behind.
     /// Says whether the writer has to be called.
     pub(crate) fn write(&self, line: Line) -> bool {
-        let pushed = self.0.waiting.push(line);
+        let size = size(&line);
+        let before = self.0.bytes.fetch_add(size, Ordering::Relaxed);
+        let has_room = before + size <= LARGEST;
+        let pushed = if has_room { self.0.waiting.push(line) } else { Pushed::Refused };
         if pushed == Pushed::Refused {
+            self.0.bytes.fetch_sub(size, Ordering::Relaxed);
             self.0.lost.fetch_add(1, Ordering::Relaxed);
         }
         pushed == Pushed::Sleeping
@@ -110,7 +121,9 @@ struct Writer {
 
 impl Writer {
     fn write(&self, lines: Vec<Line>) {
+        let bytes = lines.iter().map(size).sum();
         let longest = self.chain_and_append(lines);
+        self.state.bytes.fetch_sub(bytes, Ordering::Relaxed);
         scrub();
         if longest > LONG {
             harden::trim_heap();
@@ -144,6 +157,14 @@ impl Writer {
         }
         longest
     }
+}
+
+/// About what a line takes in memory.
+fn size(line: &Line) -> usize {
+    let names =
+        |slug: &Slug| slug.org.as_str().len() + slug.env.as_str().len() + slug.key.as_str().len();
+    let slugs = line.slugs.iter().map(|slug| size_of::<Slug>() + names(slug)).sum::<usize>();
+    size_of::<Line>() + slugs + line.caller.len() + line.channel.len()
 }
 
 /// Appends the whole of `text` or nothing: half a line would end the chain.
@@ -247,6 +268,24 @@ mod tests {
         assert_eq!(audit.head(), AuditHead::default());
         let state = audit.protection().state;
         assert!(state.starts_with("1 lines lost: No space left"), "{state}");
+    }
+
+    /// A pipe that nobody reads from stands for a disk that hangs.
+    #[test]
+    fn a_disk_that_hangs_is_waited_for_with_little_memory() {
+        let (from, to) = std::io::pipe().unwrap();
+        let audit = start(File::from(std::os::fd::OwnedFd::from(to)));
+        let slug: Slug = "@all.all.TOKEN".parse().unwrap();
+        let long = || Line { slugs: vec![slug.clone(); 5000], ..line("get") };
+        for _ in 0..100 {
+            if audit.write(long()) {
+                audit.call();
+            }
+        }
+        assert!(audit.0.bytes.load(Ordering::Relaxed) <= LARGEST);
+        let lost = audit.0.lost.load(Ordering::Relaxed);
+        assert!(lost > 50, "{lost} lost");
+        drop(from);
     }
 
     #[test]
