@@ -27,9 +27,15 @@ impl NameError {
         Self { kind, shown: None, rule }
     }
 
-    /// What kind of name was asked for: `owner`, `org`, `env`, `key` or `slug`.
-    pub fn kind(&self) -> &'static str {
-        self.kind
+    /// The same of a part of a slug, which is not shown: with two dots in it, a value that
+    /// stands in the wrong place looks like one.
+    pub(crate) fn in_slug(self) -> Self {
+        let kind = match self.kind {
+            "org" => "org in ORG.ENV.KEY",
+            "env" => "env in ORG.ENV.KEY",
+            _ => "key in ORG.ENV.KEY",
+        };
+        Self { kind, shown: None, rule: self.rule }
     }
 }
 

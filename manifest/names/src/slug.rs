@@ -123,7 +123,10 @@ impl FromStr for Slug {
         let mut parts = text.splitn(3, '.');
         match (parts.next(), parts.next(), parts.next()) {
             (Some(org), Some(env), Some(key)) => {
-                Ok(Self { org: org.parse()?, env: env.parse()?, key: key.parse()? })
+                let org = org.parse().map_err(NameError::in_slug)?;
+                let env = env.parse().map_err(NameError::in_slug)?;
+                let key = key.parse().map_err(NameError::in_slug)?;
+                Ok(Self { org, env, key })
             }
             _ => Err(NameError::hiding("slug", "use ORG.ENV.KEY")),
         }
@@ -134,6 +137,17 @@ impl FromStr for Slug {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_no_slug_is_not_shown() {
+        for text in
+            ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2VjcmV0", "sec ret.all.K", "a.b.s-t"]
+        {
+            let said = text.parse::<Slug>().unwrap_err().to_string();
+            assert!(said.contains("in ORG.ENV.KEY: use "), "{said}");
+            assert!(text.split('.').all(|part| part.len() < 4 || !said.contains(part)), "{said}");
+        }
+    }
 
     #[test]
     fn parses_and_shows_the_same_text() {
