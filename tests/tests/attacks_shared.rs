@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use keyrack_tests::skip::{Missing, skip};
 use keyrack_tests::{Prison, Rack, User, binaries, need};
 
 /// What any process of the user may have without asking, a robot in a sandbox has not.
@@ -27,7 +28,11 @@ fn the_users_ring_is_out_of_reach() {
 
 #[test]
 fn the_ring_that_outlives_sessions_is_out_of_reach() {
-    Prison::ordinary().only_outside("persistent_ring");
+    let prison = Prison::ordinary();
+    if prison.outside("persistent_ring").code == 0 {
+        return skip("attacks_shared.rs", Missing::Here("this kernel has no persistent key rings"));
+    }
+    prison.only_outside("persistent_ring");
 }
 
 #[test]
@@ -63,17 +68,22 @@ fn sockets_with_odd_paths_are_hidden() {
         assert!(run("--isolate").ok().text().starts_with("refused: "), "{path}");
     };
     hidden(&path);
+    let path = prison.rack().home().join("relative.sock").display().to_string();
     let bind = "import socket, time; s = socket.socket(socket.AF_UNIX); s.bind('relative.sock'); s.listen(); print('up', flush=True); time.sleep(60)";
-    let script =
-        format!("cd ~; exec python3 -c \"{bind}\" >{}", prison.rack().path("work/bound").display());
-    let running = prison.rack().script(&script).start();
-    keyrack_tests::daemons::until(|| {
-        std::fs::read(prison.rack().path("work/bound")).is_ok_and(|said| said == b"up\n")
-    });
-    hidden(&prison.rack().home().join("relative.sock").display().to_string());
-    let group = nix::unistd::Pid::from_raw(running.pid() as i32);
-    nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).expect("our script");
-    running.finish();
+    for space in ["", "unshare -rn"] {
+        let bound = prison.rack().path("work/bound");
+        let script = format!(
+            "cd ~; rm -f relative.sock; exec {space} python3 -c \"{bind}\" >{}",
+            bound.display()
+        );
+        let running = prison.rack().script(&script).start();
+        keyrack_tests::daemons::until(|| std::fs::read(&bound).is_ok_and(|said| said == b"up\n"));
+        hidden(&path);
+        let group = nix::unistd::Pid::from_raw(running.pid() as i32);
+        nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).expect("our script");
+        running.finish();
+        std::fs::remove_file(bound).expect("ours");
+    }
 }
 
 /// What a person types after a robot has ended, or to another program while it runs, is not

@@ -1,7 +1,7 @@
 //! What a sandbox hides on this machine: keys, other owners' files, and every socket by
 //! which somebody could be asked to do what the sandboxed program may not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
@@ -173,14 +173,14 @@ fn sockets_of(environment: &BTreeMap<OsString, OsString>) -> Vec<PathBuf> {
     paths
 }
 
-/// Every socket of this network namespace that has a path. A relative one is looked for
-/// where programs are at work: the kernel does not say where it was bound.
+/// Every socket that has a path, of each network namespace: files are common to them. A relative
+/// one is looked for where programs are at work: the kernel does not say where it was bound.
 fn listening() -> Vec<PathBuf> {
-    let table = fs::read("/proc/net/unix").unwrap_or_default();
-    let table = String::from_utf8_lossy(&table);
-    let paths = table.lines().skip(1).filter_map(bound_path).map(Path::new);
+    let tables = socket_tables();
+    let lines = tables.iter().flat_map(|table| table.lines().skip(1));
+    let paths = lines.filter_map(bound_path).map(Path::new);
     let (absolute, relative): (Vec<&Path>, Vec<&Path>) = paths.partition(|path| path.is_absolute());
-    let dirs = if relative.is_empty() { Vec::new() } else { working_directories() };
+    let dirs = if relative.is_empty() { Vec::new() } else { real(of_processes("cwd")) };
     let relative = dirs.iter().flat_map(|dir| relative.iter().map(|path| dir.join(path)));
     let mut found = real(absolute.into_iter().map(Path::to_owned).chain(relative));
     found.retain(|path| path.metadata().is_ok_and(|found| found.file_type().is_socket()));
@@ -198,10 +198,20 @@ fn bound_path(line: &str) -> Option<&str> {
     rest.get(1..).filter(|path| !path.is_empty() && !path.starts_with('@'))
 }
 
-/// Where the programs of this user are at work, each once.
-fn working_directories() -> Vec<PathBuf> {
+/// The table of this process's network namespace, and those of other processes of this user.
+fn socket_tables() -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let is_new = |path: &PathBuf| fs::read_link(path).is_ok_and(|space| seen.insert(space));
+    let own = PathBuf::from("/proc/self/ns/net");
+    let spaces = [own].into_iter().chain(of_processes("ns/net")).filter(is_new);
+    let table = |space: PathBuf| fs::read(space.parent()?.parent()?.join("net/unix")).ok();
+    spaces.filter_map(table).map(|table| String::from_utf8_lossy(&table).into_owned()).collect()
+}
+
+/// The file of that name of each process.
+fn of_processes(name: &str) -> impl Iterator<Item = PathBuf> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    real(processes.map(|process| process.path().join("cwd")))
+    processes.map(move |process| process.path().join(name))
 }
 
 #[cfg(test)]
