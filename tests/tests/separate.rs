@@ -108,3 +108,18 @@ fn another_users_file_on_the_first_path_is_stepped_around() {
     let own = |path: &std::path::Path| path.to_string_lossy().contains(&owner);
     assert_eq!(daemons::kill(own), [] as [std::path::PathBuf; 0]);
 }
+
+#[test]
+fn a_daemon_is_listed_by_the_path_that_everybody_expects() {
+    let owner = unique("listed");
+    let rack = Rack::new().with_real_sockets();
+    rack.key(&owner);
+    rack.sh(&format!(
+        "keyrack init --for {owner}; printf v | keyrack set --for {owner} --key K
+         keyrack unlock --for {owner}"
+    ))
+    .ok();
+    let listed = rack.sh(&format!("keyrack daemon list | grep '^{owner}\t' | cut -f 4")).text();
+    rack.sh(&format!("keyrack relock --for {owner}")).ok();
+    assert_eq!(listed, format!("/tmp/keyrack-daemon.{owner}.sock"));
+}

@@ -63,7 +63,8 @@ impl Server {
     }
 }
 
-/// Every socket of ours in the socket directories, sorted by path.
+/// Every socket of ours in the socket directories, sorted by name; of one name, that in the
+/// better directory first.
 pub fn find(settings: &Settings) -> Vec<Found> {
     let mut found: Vec<Found> = settings
         .sockets
@@ -74,7 +75,7 @@ pub fn find(settings: &Settings) -> Vec<Found> {
         .filter(|path| is_daemon_socket(path))
         .map(|path| Found { server: Server::of(&path), path })
         .collect();
-    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found.sort_by(|a, b| a.path.file_name().cmp(&b.path.file_name()));
     found
 }
 
