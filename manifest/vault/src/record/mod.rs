@@ -21,7 +21,7 @@ use crate::keys::{Compartment, Keys};
 use crate::own_key::OwnKey;
 
 pub(crate) use open::Unverified;
-pub(crate) use transfer::{line_of_owners, statement};
+pub(crate) use transfer::{comes_from, offered_to, statement};
 pub(crate) use write::{Draft, Written};
 
 /// The longest value, in bytes.

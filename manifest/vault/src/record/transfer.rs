@@ -35,33 +35,39 @@ pub(crate) fn statement(record: &Record, version: u64, to: MemberId, key: &Signi
     String::from_utf8_lossy(&signed::sign(&payload, Namespace::Cred, key)).into_owned()
 }
 
-/// Everybody a record belonged to, first to last; `None` when a statement does not hold.
-/// The last one is the record's owner, or was offered it.
-pub(crate) fn line_of_owners(record: &Record, state: &State) -> Option<Vec<MemberId>> {
-    if record.transfers.is_empty() {
-        return Some(vec![record.owner]);
+/// Whom its owner offers a record to, who has not taken it yet.
+pub(crate) fn offered_to(record: &Record, state: &State) -> Option<MemberId> {
+    let given = read(record.transfers.last()?, record, state)?;
+    let is_open = given.from == record.owner && given.version > record.version;
+    is_open.then_some(given.to)
+}
+
+/// Whether a record is `owner`'s, or came from it by statements of the one who gave each. Who
+/// was still the owner at the version `at` gave nothing before. A statement that does not
+/// hold, by a key that was replaced or to whom never took it, proves nothing, and hides nothing.
+pub(crate) fn comes_from(record: &Record, state: &State, owner: &MemberId, at: u64) -> bool {
+    if record.owner == *owner {
+        return true;
     }
-    let mut line: Vec<MemberId> = Vec::new();
-    let mut version = 0;
-    for text in &record.transfers {
-        let signed = Signed::split(text.as_bytes()).ok()?;
-        let given: Transfer = signed.read().ok()?;
-        signed.verify(Namespace::Cred, &state.member(&given.from)?.sig_key).ok()?;
-        let is_here = (given.v, given.vault_id, given.cred_id)
-            == (1, record.vault_id, record.cred_id)
-            && given.version > version;
-        let follows = line.last().is_none_or(|last| *last == given.from);
-        if !is_here || !follows {
-            return None;
+    let (mut holder, mut before) = (record.owner, record.version + 1);
+    let statements = record.transfers.iter().rev().filter_map(|text| read(text, record, state));
+    for given in statements {
+        if given.to != holder || given.version >= before {
+            continue;
         }
-        if line.is_empty() {
-            line.push(given.from);
+        if given.from == *owner {
+            return given.version > at;
         }
-        line.push(given.to);
-        version = given.version;
+        (holder, before) = (given.from, given.version);
     }
-    // Offered, and not taken yet: the last of the line is to come.
-    let offered = version > record.version;
-    let owner = if offered { line.len().checked_sub(2) } else { line.len().checked_sub(1) };
-    (line.get(owner?) == Some(&record.owner)).then_some(line)
+    false
+}
+
+/// A statement about this credential, signed by the one who gave.
+fn read(text: &str, record: &Record, state: &State) -> Option<Transfer> {
+    let signed = Signed::split(text.as_bytes()).ok()?;
+    let given: Transfer = signed.read().ok()?;
+    let is_here = (given.v, given.vault_id, given.cred_id) == (1, record.vault_id, record.cred_id);
+    signed.verify(Namespace::Cred, &state.member(&given.from)?.sig_key).ok()?;
+    is_here.then_some(given)
 }

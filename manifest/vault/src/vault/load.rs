@@ -13,7 +13,7 @@ use crate::chain::{Chain, Member, SeenRecord, State, Status};
 use crate::engine::VaultStore;
 use crate::error::VaultError;
 use crate::names;
-use crate::record::{LARGEST, Record, Unverified, Visibility, line_of_owners};
+use crate::record::{LARGEST, Record, Unverified, Visibility, comes_from};
 use crate::roll::Roll;
 
 /// A record that is believed.
@@ -323,17 +323,17 @@ impl Reader<'_> {
     }
 
     /// Nobody takes a credential by writing under its id: it belongs to whom it belonged,
-    /// or to whom that one gave it.
-    fn is_its_owners(&self, record: &Record, owner: Option<MemberId>) -> bool {
-        let line = line_of_owners(record, self.chain.state());
-        line.is_some_and(|line| owner.is_none_or(|owner| line.contains(&owner)))
+    /// or to whom that one gave it since.
+    fn is_its_owners(&self, record: &Record, owner: Option<(MemberId, u64)>) -> bool {
+        owner.is_none_or(|(owner, at)| comes_from(record, self.chain.state(), &owner, at))
     }
 
-    /// Whose a credential was: as it was seen, or as the chain lists it; else, where several
-    /// folders have it, by the shared one, by one's own, by the member that came first.
-    fn owner(&self, cred: &CredId, candidates: &[Candidate]) -> Option<MemberId> {
-        let seen = self.seen.get(cred).map(|seen| seen.owner);
-        let listed = self.roll.0.get(cred).map(|listed| listed.owner);
+    /// Whose a credential was, and at which version: as it was seen, or as the chain lists it;
+    /// else, where several folders have it, by the shared one, by one's own, by the member
+    /// that came first.
+    fn owner(&self, cred: &CredId, candidates: &[Candidate]) -> Option<(MemberId, u64)> {
+        let seen = self.seen.get(cred).map(|seen| (seen.owner, seen.version));
+        let listed = self.roll.0.get(cred).map(|listed| (listed.owner, listed.version));
         if let Some(owner) = seen.or(listed) {
             return Some(owner);
         }
@@ -349,7 +349,8 @@ impl Reader<'_> {
         let by_admin = by_admin.map(|record| record.owner).next();
         let has = |owner: &MemberId| candidates.iter().any(|c| c.place == Place::Private(*owner));
         let members = self.chain.state().members.iter().map(|member| member.member_id);
-        by_admin.or_else(|| std::iter::once(*self.me).chain(members).find(has))
+        let owner = by_admin.or_else(|| std::iter::once(*self.me).chain(members).find(has));
+        owner.map(|owner| (owner, 0))
     }
 
     /// Whether the file's digest is known from before, or from the chain: then its

@@ -12,7 +12,9 @@ use super::{TRIES, Vault};
 use crate::engine::VaultStore;
 use crate::error::VaultError;
 use crate::keys::Compartment;
-use crate::record::{Draft, Keyring, Record, RecordMeta, Visibility, Written};
+use crate::record::{
+    Draft, Keyring, Record, RecordMeta, Visibility, Written, offered_to, statement,
+};
 
 /// A value to be written.
 #[derive(Debug, Clone)]
@@ -136,6 +138,7 @@ impl Vault<'_> {
     pub(super) fn stamp(&self, record: &mut Record) {
         let state = self.state();
         let shared = record.visibility == Visibility::Shared;
+        let offered = offered_to(record, state);
         record.version = self.loaded.next_version(&record.cred_id);
         record.author = self.me;
         record.link_seq = self.chain.seq();
@@ -153,6 +156,19 @@ impl Vault<'_> {
         if shared {
             record.grantees.clear();
         }
+        if let Some(to) = offered {
+            record.transfers.pop();
+            // It stands while whoever it was made to can read what it would take.
+            if record.grantees.contains(&to) {
+                self.offer(record, to);
+            }
+        }
+    }
+
+    /// Says that a private record is another's from the version on which that one writes.
+    pub(super) fn offer(&self, record: &mut Record, to: MemberId) {
+        let taken = self.loaded.next_version(&record.cred_id) + 1;
+        record.transfers.push(statement(record, taken, to, &self.actor.key));
     }
 
     pub(super) fn may_write(&self, record: &Record) -> Result<(), VaultError> {

@@ -9,7 +9,7 @@ use keyrack_names::Slug;
 
 use super::Vault;
 use crate::error::VaultError;
-use crate::record::{LARGEST, Mark, Record, Unverified, Visibility, line_of_owners, statement};
+use crate::record::{LARGEST, Mark, Record, Unverified, Visibility, offered_to, statement};
 
 /// A credential that needs a new value: somebody could read it who no longer is meant to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +126,8 @@ impl Vault<'_> {
     }
 
     /// Gives a credential to another member. A shared one is its at once; a private one is
-    /// offered, and the other takes it with [`Vault::claim`].
+    /// offered, and the other takes it with [`Vault::claim`]. The last offer is the one that
+    /// stands, until it is taken or the grant that came with it is taken back.
     ///
     /// # Errors
     /// [`VaultError::NotEntitled`] for who does not own it; as [`Vault::grant`].
@@ -140,17 +141,20 @@ impl Vault<'_> {
             vault.is_owner(record)?;
             vault.state().active(to).ok_or(VaultError::Unknown { what: "member" })?;
             is_anothers(record, to)?;
-            let next = match record.visibility {
-                Visibility::Shared => record.version,
+            match record.visibility {
+                Visibility::Shared => {
+                    let now = vault.loaded.next_version(&record.cred_id);
+                    record.transfers.push(statement(record, now, *to, &vault.actor.key));
+                    record.owner = *to;
+                }
                 Visibility::Private => {
                     vault.can_be_granted(record, to)?;
                     record.grantees.insert(*to);
-                    record.version + 1
+                    if offered_to(record, vault.state()).is_some() {
+                        record.transfers.pop();
+                    }
+                    vault.offer(record, *to);
                 }
-            };
-            record.transfers.push(statement(record, next, *to, &vault.actor.key));
-            if record.visibility == Visibility::Shared {
-                record.owner = *to;
             }
             Ok(())
         })
@@ -311,11 +315,8 @@ impl Vault<'_> {
             let mut record = vault.record(cred)?.clone();
             record.prev = vault.digest(cred);
             record.updated_at = now;
-            record.version = vault.loaded.next_version(cred);
             change(vault, &mut record)?;
-            let owner = record.owner;
             vault.stamp(&mut record);
-            record.owner = owner;
             vault.may_write(&record)?;
             Ok(vec![vault.seal(record, Some(&value))?])
         })
@@ -330,8 +331,7 @@ impl Vault<'_> {
     }
 
     fn is_offered(&self, record: &Record) -> bool {
-        let line = line_of_owners(record, self.state()).unwrap_or_default();
-        record.owner != self.me && line.last() == Some(&self.me)
+        offered_to(record, self.state()) == Some(self.me)
     }
 
     fn can_be_granted(&self, record: &Record, to: &MemberId) -> Result<(), VaultError> {

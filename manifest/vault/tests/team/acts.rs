@@ -17,6 +17,8 @@ pub enum Act {
     Unshare { cred: usize },
     Grant { cred: usize, who: usize },
     TakeBack { cred: usize, who: usize },
+    Transfer { cred: usize, who: usize },
+    Claim { cred: usize },
 }
 
 fn role() -> impl Strategy<Value = Role> {
@@ -44,7 +46,9 @@ pub fn acts(count: usize) -> impl Strategy<Value = Vec<(usize, Act)>> {
         3 => cred.clone().prop_map(|cred| Act::Share { cred }),
         2 => cred.clone().prop_map(|cred| Act::Unshare { cred }),
         4 => (cred.clone(), who.clone()).prop_map(|(cred, who)| Act::Grant { cred, who }),
-        2 => (cred, who.clone()).prop_map(|(cred, who)| Act::TakeBack { cred, who }),
+        2 => (cred.clone(), who.clone()).prop_map(|(cred, who)| Act::TakeBack { cred, who }),
+        3 => (cred.clone(), who.clone()).prop_map(|(cred, who)| Act::Transfer { cred, who }),
+        4 => cred.prop_map(|cred| Act::Claim { cred }),
     ];
     prop::collection::vec((who, act), count)
 }

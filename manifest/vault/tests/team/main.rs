@@ -6,6 +6,7 @@
 mod acts;
 mod forged;
 mod forged_records;
+mod given;
 mod golden;
 mod hostile;
 mod killed;
@@ -13,3 +14,4 @@ mod life;
 mod model;
 mod race;
 mod rig;
+mod rules;

@@ -7,13 +7,14 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use keyrack_manifest::{Class, CredId, VaultRef};
-use keyrack_vault::{Role, Seen, Vault, VaultError, Visibility};
+use keyrack_manifest::Class;
+use keyrack_vault::{Role, Vault, VaultError, Visibility};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use crate::acts::{Act, acts};
 use crate::rig::{Person, Team, get, now, put_as, set};
+use crate::rules::{Model, ModelCred, ModelMember};
 
 /// Acts of one run, and runs of each of the four tests.
 const ACTS: usize = 150;
@@ -21,82 +22,7 @@ const RUNS: u32 = 21;
 /// Acts that were done, or rightly refused, in each: more than ten thousand together.
 const DONE: usize = 2_500;
 
-struct ModelMember {
-    person: Person,
-    role: Role,
-    password: bool,
-    active: bool,
-    /// What its manifest and its device remember.
-    remembered: Option<(VaultRef, Seen)>,
-}
-
-struct ModelCred {
-    id: CredId,
-    owner: usize,
-    password: bool,
-    shared: bool,
-    grantees: BTreeSet<usize>,
-    value: String,
-    /// Who could read the value that is there and cannot any more.
-    exposed: BTreeSet<usize>,
-}
-
-struct Model {
-    team: Team,
-    members: Vec<ModelMember>,
-    creds: Vec<ModelCred>,
-    count: usize,
-}
-
 impl Model {
-    fn reads(&self, who: usize, cred: &ModelCred) -> bool {
-        let member = &self.members[who];
-        let compartment = !cred.password || member.password;
-        if !member.active {
-            return false;
-        }
-        if cred.shared {
-            return compartment;
-        }
-        cred.owner == who || (cred.grantees.contains(&who) && compartment)
-    }
-
-    fn writes(&self, who: usize, cred: &ModelCred) -> bool {
-        if cred.shared { self.members[who].role.writes_shared() } else { cred.owner == who }
-    }
-
-    /// Whose reading ended with what was just done: they know the value.
-    fn expose(&mut self, before: &[BTreeSet<usize>]) {
-        let now: Vec<BTreeSet<usize>> = self.creds.iter().map(|cred| self.readers(cred)).collect();
-        for ((cred, before), now) in self.creds.iter_mut().zip(before).zip(&now) {
-            cred.exposed.extend(before.difference(now));
-        }
-    }
-
-    fn readers(&self, cred: &ModelCred) -> BTreeSet<usize> {
-        (0..self.members.len()).filter(|who| self.reads(*who, cred)).collect()
-    }
-
-    /// A new version is wrapped for those who may have it now.
-    fn prune(&mut self, at: usize) {
-        let may = |who: &usize| {
-            let member = &self.members[*who];
-            member.active && (member.password || !self.creds[at].password)
-        };
-        let grantees = self.creds[at].grantees.iter().copied().filter(may).collect();
-        self.creds[at].grantees = grantees;
-    }
-
-    fn owners(&self) -> usize {
-        self.members.iter().filter(|m| m.active && m.role == Role::Owner).count()
-    }
-
-    fn open(&self, who: usize) -> Result<Vault<'_>, VaultError> {
-        let member = &self.members[who];
-        let (carried, seen) = member.remembered.as_ref().map(|(c, s)| (c, s)).unzip();
-        Vault::open(&self.team.store, &self.team.id, seen, carried, member.person.actor())
-    }
-
     /// Does it, and says whether it should have been done and whether it was; nothing where
     /// there is no such credential.
     fn act(&mut self, actor: usize, act: &Act) -> Option<(bool, Result<(), VaultError>)> {
@@ -195,6 +121,7 @@ impl Model {
                             password,
                             shared,
                             grantees,
+                            offered: None,
                             value,
                             exposed,
                         });
@@ -241,6 +168,7 @@ impl Model {
                     self.creds[at].shared = shares;
                     if shares {
                         self.creds[at].grantees.clear();
+                        self.creds[at].offered = None;
                     }
                     self.expose(&before);
                 }
@@ -266,6 +194,41 @@ impl Model {
                         true => self.creds[at].grantees.insert(who),
                         false => self.creds[at].grantees.remove(&who),
                     };
+                    self.keep_offer(at);
+                    self.expose(&before);
+                }
+                (may, result)
+            }
+            Act::Transfer { cred, who } => {
+                let (at, who) = (cred_of(*cred, &self.creds)?, who % self.members.len());
+                let (cred, target) = (&self.creds[at], &self.members[who]);
+                let holds = target.active && (cred.shared || target.password || !cred.password);
+                let may = cred.owner == actor
+                    && self.reads(actor, cred)
+                    && self.writes(actor, cred)
+                    && holds
+                    && who != actor;
+                let result = vault.transfer(&cred.id, &target.person.id(), now());
+                drop(vault);
+                if may && cred.shared {
+                    self.creds[at].owner = who;
+                } else if may {
+                    self.prune(at);
+                    self.creds[at].grantees.insert(who);
+                    self.creds[at].offered = Some(who);
+                }
+                (may, result)
+            }
+            Act::Claim { cred } => {
+                let at = cred_of(*cred, &self.creds)?;
+                let cred = &self.creds[at];
+                let may = cred.offered == Some(actor) && self.reads(actor, cred);
+                let result = vault.claim(&cred.id, now());
+                drop(vault);
+                if may {
+                    let cred = &mut self.creds[at];
+                    (cred.owner, cred.offered) = (actor, None);
+                    cred.grantees.clear();
                     self.expose(&before);
                 }
                 (may, result)
