@@ -1,7 +1,7 @@
 //! From inside of `exec --isolate`, at what is no file: key rings, shared memory, sockets
 //! bound in odd ways, and the terminal. Each attack is first shown to work without a sandbox.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use keyrack_tests::skip::{Missing, skip};
 use keyrack_tests::{Prison, Rack, User, binaries, need};
@@ -152,6 +152,35 @@ fn roots_terminal_is_not_lent_to_another_user() {
         assert_eq!(typed("human"), "key: #.", "a program of root's own may");
     }
     assert_eq!(typed("bot"), "key: .");
+}
+
+/// Nor to our own command, which the user's other processes may catch while it starts.
+#[test]
+fn roots_terminal_is_not_lent_to_a_command_for_another_user() {
+    need!(root);
+    let operator = Operator::new();
+    let mut terminal =
+        operator.root.terminal("echo on $(tty) now; keyrack set --for bot --key TOKEN");
+    terminal.expect("value");
+    let processes = std::fs::read_dir("/proc").expect("Linux has it").flatten();
+    let of_user: Vec<_> = processes
+        .map(|process| process.path())
+        .filter(|path| path.metadata().is_ok_and(|found| found.uid() == operator.user.uid))
+        .collect();
+    assert_eq!(of_user.len(), 1, "the command waits");
+    let theirs: Vec<_> = std::fs::read_dir(of_user[0].join("fd"))
+        .expect("root may")
+        .flatten()
+        .filter_map(|fd| fd.path().read_link().ok())
+        .filter(|to| to.starts_with("/dev/pts"))
+        .collect();
+    assert!(!theirs.is_empty(), "it is on a terminal");
+    terminal.type_hidden("a value");
+    let (code, screen) = terminal.finish();
+    assert_eq!(code, 0, "{screen}");
+    let roots = screen.split("on ").nth(1).and_then(|rest| rest.split(' ').next());
+    let roots = std::path::PathBuf::from(roots.expect("it said so"));
+    assert!(roots.starts_with("/dev/pts") && !theirs.contains(&roots), "{theirs:?} {screen}");
 }
 
 #[test]

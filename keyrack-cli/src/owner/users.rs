@@ -78,9 +78,7 @@ pub fn elsewhere(command: &Command, settings: &Settings) -> Outcome<Option<ExitS
     let user = find(&name)?;
     // Only these change where the owner lives, and only when they succeed.
     let changes = matches!(command, Command::Init(_) | Command::Destroy(_));
-    // A program of that user's on root's own terminal could type into root's shell.
-    let on = if matches!(command, Command::Exec(_)) { On::Own } else { On::Callers };
-    let status = run(&user, owner, changes, on)?;
+    let status = run(&user, owner, changes)?;
     match command {
         Command::Init(_) if status == 0 && known.is_none() && !settings.dry_run => {
             kept.write(&name)?
@@ -128,9 +126,11 @@ fn find(name: &str) -> Outcome<Account> {
     }
 }
 
-/// Runs this very command as `user`, and gives its status. It takes this process's place where
-/// that is not `needed`, neither afterwards nor behind a terminal.
-fn run(user: &Account, owner: &Owner, needed: bool, on: On) -> Outcome<u8> {
+/// Runs this very command as `user`, and gives its status. Root's own terminal is nothing for
+/// another user, not even our own command's: who takes that over while it starts would type
+/// into root's shell. Where there is none, and this process is not `needed` afterwards, the
+/// command takes its place.
+fn run(user: &Account, owner: &Owner, needed: bool) -> Outcome<u8> {
     let doing = || "finding the keyrack command itself".to_owned();
     let program = std::env::current_exe().context(doing)?;
     let mut command = Program::new(&program);
@@ -138,7 +138,7 @@ fn run(user: &Account, owner: &Owner, needed: bool, on: On) -> Outcome<u8> {
     let groups = accounts::groups(user);
     let (uid, gid) = (user.uid, user.gid);
     sandbox::keep_pipes_and_files();
-    let is_apart = on == On::Own && terminal::is_one();
+    let is_apart = terminal::is_one();
     sandbox::begin_as(&mut command, move || {
         if is_apart {
             give_terminals(uid)?;
@@ -146,7 +146,7 @@ fn run(user: &Account, owner: &Owner, needed: bool, on: On) -> Outcome<u8> {
         become_user(uid, gid, &groups)
     });
     let error = if needed || is_apart {
-        match supervise::run(command, None, on)? {
+        match supervise::run(command, None, On::Own)? {
             Ok(status) => return Ok(status),
             Err(error) => error,
         }
