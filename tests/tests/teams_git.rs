@@ -272,3 +272,32 @@ fn a_difference_is_shown_in_words_without_what_is_sealed() {
     let committed = hub.alice.sh("cd ~/team && git ls-files | grep -c '^audit/' || true").text();
     assert_eq!(committed, "0");
 }
+
+/// As `git init --bare` makes it where its default is another than the clone's.
+#[test]
+fn a_remote_that_does_not_say_which_branch_is_meant() {
+    let hub = Hub::new();
+    let url = hub.url();
+    let invitation = hub.invite("");
+    hub.sync_alice();
+    hub.alice.sh(&format!("git -C {url} symbolic-ref HEAD refs/heads/master")).ok();
+    hub.bob.sh(&format!("keyrack vault accept '{invitation}' --for bob")).ok();
+    hub.bob.sh("keyrack vault sync --for bob").ok();
+    hub.sync_alice();
+    let members = field(&hub.alice.sh("keyrack vault members list --for alice --json"), "/members");
+    assert_eq!(members[1]["status"], "active");
+}
+
+#[test]
+fn a_remote_without_a_vault_is_named() {
+    let hub = Hub::new();
+    let invitation = hub.invite("");
+    hub.sync_alice();
+    let refused = hub.bob.sh(&format!(
+        "git init -q --bare ../empty.git
+         keyrack vault accept '{invitation}' --for bob --at $PWD/../empty.git"
+    ));
+    refused.code(4);
+    assert!(refused.errors().contains("there is no vault at "), "{refused}");
+    assert_eq!(hub.bob.sh("ls ~/.local/share/keyrack/vaults").text(), "@bob");
+}

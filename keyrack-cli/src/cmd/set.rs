@@ -86,10 +86,21 @@ fn with_item(args: &Set, mut entry: Entry, owner: &Owner) -> Outcome<Entry> {
         return Err(Failure::new(Code::Usage, "--private is for a vault with several members"));
     }
     if entry.exid.is_none() {
+        // A vault's name that is mistyped would record it elsewhere, without its value.
+        if !BACKENDS.contains(&entry.vault.as_str()) {
+            let message = format!("{owner} is in no vault called {}", entry.vault);
+            return Err(Failure::new(Code::Absent, message)
+                .hint(format!("keyrack vault list --for {owner}"))
+                .hint("or say with --exid which item it is in a vault service"));
+        }
         entry.exid = Some(item(&usual_item(owner, &entry.slug))?);
     }
     Ok(entry)
 }
+
+/// The vault services whose names are known.
+const BACKENDS: &[&str] =
+    &["1password", "openbao", "aws.secrets", "aws.params", "os.keyring", "os.envvar", "memory"];
 
 /// What a backend calls a credential, where nothing else was said.
 pub fn usual_item(owner: &Owner, slug: &Slug) -> String {

@@ -96,7 +96,9 @@ impl Found {
         let usual = usual.join(format!(".{}~new.tmp", invitation.vault_id.short()));
         let clone = |url: &str, dir: PathBuf| {
             create::clone(url, &dir, ui)?;
-            Ok(Self { dir, cloned: true })
+            let found = Self { dir, cloned: true };
+            let checked = found.has_a_vault(&url, invitation);
+            checked.inspect_err(|_| found.undo()).map(|()| found)
         };
         match location {
             Location::Remote(url) => clone(url, usual),
@@ -108,18 +110,23 @@ impl Found {
                     Some(Ok(Location::Directory(from))) if is_bare(&from) => {
                         clone(&from.display().to_string(), dir.clone())
                     }
-                    _ => Err(nothing_at(dir)),
+                    _ => Err(nothing_at(&dir.display())),
                 }
             }
             Location::Directory(dir) => {
                 catch_up(dir, ui)?;
                 let found = Self { dir: dir.clone(), cloned: false };
-                let there = create::first_link(&FileStore::at(dir));
-                match there.map_err(|e| words::vault(e.into(), &found.unnamed(invitation)))? {
-                    Some(_) => Ok(found),
-                    None => Err(nothing_at(dir)),
-                }
+                found.has_a_vault(&dir.display(), invitation)?;
+                Ok(found)
             }
+        }
+    }
+
+    fn has_a_vault(&self, place: &dyn std::fmt::Display, invitation: &Invitation) -> Outcome {
+        let there = create::first_link(&FileStore::at(&self.dir));
+        match there.map_err(|e| words::vault(e.into(), &self.unnamed(invitation)))? {
+            Some(_) => Ok(()),
+            None => Err(nothing_at(place)),
         }
     }
 
@@ -141,8 +148,8 @@ impl Found {
     }
 }
 
-fn nothing_at(dir: &Path) -> Failure {
-    Failure::new(Code::Absent, format!("there is no vault at {}", dir.display()))
+fn nothing_at(place: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Code::Absent, format!("there is no vault at {place}"))
         .hint("add --at LOCATION, where this owner can reach it")
 }
 

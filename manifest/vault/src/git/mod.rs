@@ -82,7 +82,8 @@ impl Repository {
         Ok(Some(Self { top: top.into(), prefix, may_ask }))
     }
 
-    /// Clones `url` into `dir`, which is not there yet.
+    /// Clones `url` into `dir`, which is not there yet. Where the remote does not say which
+    /// of its branches is meant, and has one, it is that one.
     ///
     /// # Errors
     /// [`GitError`].
@@ -92,7 +93,15 @@ impl Repository {
         let clone: [&OsStr; 5] =
             ["clone".as_ref(), "--quiet".as_ref(), "--".as_ref(), url.as_ref(), dir.as_os_str()];
         at.run(clone, None)?;
-        Ok(Self { top: dir.to_owned(), prefix: String::new(), may_ask })
+        let cloned = Self { top: dir.to_owned(), prefix: String::new(), may_ask };
+        if cloned.head().is_none() {
+            let format = "--format=%(refname:strip=3)";
+            let branches = cloned.text(&["for-each-ref", format, "refs/remotes/origin"])?;
+            if let [only] = branches.lines().collect::<Vec<_>>()[..] {
+                cloned.text(&["checkout", "--quiet", "-B", only, &format!("origin/{only}")])?;
+            }
+        }
+        Ok(cloned)
     }
 
     /// Whether the vault is all there is in the work tree.
