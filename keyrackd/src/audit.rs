@@ -17,7 +17,7 @@ use keyrack_protocol::names::Slug;
 
 use crate::arena::Arena;
 use crate::harden;
-use crate::queue::{Pushed, Queue};
+use crate::queue::Queue;
 use crate::scrub::scrub;
 use crate::sealed::Sealed;
 
@@ -70,22 +70,13 @@ impl Audit {
     }
 
     /// Hands a line to the writer, or counts it as lost where the disk is too far behind.
-    /// Says whether the writer has to be called.
-    pub(crate) fn write(&self, line: Line) -> bool {
+    pub(crate) fn write(&self, line: Line) {
         let size = size(&line);
         let before = self.0.bytes.fetch_add(size, Ordering::Relaxed);
-        let has_room = before + size <= LARGEST;
-        let pushed = if has_room { self.0.waiting.push(line) } else { Pushed::Refused };
-        if pushed == Pushed::Refused {
+        if before + size > LARGEST || !self.0.waiting.push(line) {
             self.0.bytes.fetch_sub(size, Ordering::Relaxed);
             self.0.lost.fetch_add(1, Ordering::Relaxed);
         }
-        pushed == Pushed::Sleeping
-    }
-
-    /// Calls the writer.
-    pub(crate) fn call(&self) {
-        self.0.waiting.call();
     }
 
     /// Where the log on disk ends.
@@ -230,18 +221,12 @@ mod tests {
         (verify(&Key::new([4; 32]), log, AuditHead::default(), each).unwrap(), seen)
     }
 
-    fn write(audit: &Audit, action: &str) {
-        if audit.write(line(action)) {
-            audit.call();
-        }
-    }
-
     #[test]
     fn lines_reach_the_disk_chained_and_in_order() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let audit = start(file.reopen().unwrap());
         for action in ["start", "get", "lock"] {
-            write(&audit, action);
+            audit.write(line(action));
         }
         audit.finish(Duration::from_secs(10));
         let (head, seen) = read(file.path());
@@ -263,7 +248,7 @@ mod tests {
         let full = std::fs::OpenOptions::new().append(true).open("/dev/full").unwrap();
         let audit = start(full);
         assert!(audit.protection().on);
-        write(&audit, "get");
+        audit.write(line("get"));
         eventually(|| !audit.protection().on);
         assert_eq!(audit.head(), AuditHead::default());
         let state = audit.protection().state;
@@ -278,9 +263,7 @@ mod tests {
         let slug: Slug = "@all.all.TOKEN".parse().unwrap();
         let long = || Line { slugs: vec![slug.clone(); 5000], ..line("get") };
         for _ in 0..100 {
-            if audit.write(long()) {
-                audit.call();
-            }
+            audit.write(long());
         }
         assert!(audit.0.bytes.load(Ordering::Relaxed) <= LARGEST);
         let lost = audit.0.lost.load(Ordering::Relaxed);
@@ -293,9 +276,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let audit = start(file.reopen().unwrap());
         audit.0.lost.store(3, Ordering::Relaxed);
-        write(&audit, "get");
+        audit.write(line("get"));
         eventually(|| audit.protection().on);
-        write(&audit, "lock");
+        audit.write(line("lock"));
         audit.finish(Duration::from_secs(10));
         assert_eq!(read(file.path()).1, [("get".to_owned(), 3), ("lock".to_owned(), 0)]);
     }

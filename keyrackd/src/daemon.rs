@@ -70,8 +70,6 @@ pub(crate) struct Daemon {
     pub(crate) ends_with: Option<Process>,
     /// Who is connected, or until when something is held, is not what it was.
     pub(crate) changed: Notify,
-    /// A line waits for the log's writer, who sleeps.
-    pub(crate) noted: Notify,
     /// The end was asked for and answered.
     pub(crate) ended: Notify,
 }
@@ -140,7 +138,7 @@ impl Daemon {
     pub(crate) fn note(&self, act: Act, by: Seen, channel: String) {
         let Act { action, slugs, outcome, caller } = act;
         let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-        let to_be_called = self.audit.write(Line {
+        self.audit.write(Line {
             v: 1,
             seq: 0,
             boot_ms: clock::now(),
@@ -156,10 +154,6 @@ impl Daemon {
             channel,
             lost: 0,
         });
-        // Not at once: the answer goes first.
-        if to_be_called {
-            self.noted.notify_one();
-        }
     }
 }
 

@@ -168,7 +168,6 @@ fn seal(
         audit,
         protections: protections.into_vec(),
         changed: Notify::new(),
-        noted: Notify::new(),
         ended: Notify::new(),
     })
 }

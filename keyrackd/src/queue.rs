@@ -1,5 +1,5 @@
 //! A bounded queue from the one who must not wait to the one who may: a push into a full
-//! queue is refused at once, and a worker who sleeps is woken when there is time for it.
+//! queue is refused at once, and wakes nobody who will look by himself.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,17 +31,6 @@ enum Worker {
     Gone,
 }
 
-/// What became of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pushed {
-    /// There was no room for it.
-    Refused,
-    /// The worker will see it by himself.
-    Taken,
-    /// The worker sleeps, and will see it after a [`Queue::call`].
-    Sleeping,
-}
-
 impl<T> Queue<T> {
     /// An empty queue for at most `capacity` items, whose worker lets more come for
     /// `linger` after it has worked.
@@ -50,24 +39,24 @@ impl<T> Queue<T> {
         Self { state: Mutex::new(state), changed: Condvar::new(), capacity, linger }
     }
 
-    /// Takes `item` where there is room. Wakes nobody: that takes as long as an answer.
-    pub(crate) fn push(&self, item: T) -> Pushed {
+    /// Takes `item`, or says `false` where there is no room.
+    pub(crate) fn push(&self, item: T) -> bool {
         let mut state = self.lock();
-        if state.items.len() >= self.capacity {
-            return Pushed::Refused;
-        }
-        state.items.push(item);
-        match state.worker {
-            Worker::Waiting => Pushed::Sleeping,
+        let has_room = state.items.len() < self.capacity;
+        if has_room {
+            state.items.push(item);
             // Whoever lingers is called where it would grow late.
-            Worker::Lingering if state.items.len() == self.capacity / 4 => Pushed::Sleeping,
-            _ => Pushed::Taken,
+            let calls = match state.worker {
+                Worker::Waiting => true,
+                Worker::Lingering => state.items.len() == self.capacity / 4,
+                Worker::Absent | Worker::Working | Worker::Gone => false,
+            };
+            drop(state);
+            if calls {
+                self.changed.notify_all();
+            }
         }
-    }
-
-    /// Wakes the worker.
-    pub(crate) fn call(&self) {
-        self.changed.notify_all();
+        has_room
     }
 
     /// The worker: hands to `work` what is there, all of it at once, until the queue is
@@ -138,13 +127,6 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(100);
 
-    fn push(queue: &Queue<u32>, item: u32) {
-        match queue.push(item) {
-            Pushed::Sleeping => queue.call(),
-            other => assert_eq!(other, Pushed::Taken),
-        }
-    }
-
     #[test]
     fn items_arrive_in_order_and_the_last_before_the_end() {
         let queue = Queue::new(1000, Duration::from_micros(100));
@@ -152,7 +134,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| queue.work(|items: Vec<u32>| seen.extend(items)));
             queue.await_worker();
-            (0..100).for_each(|item| push(&queue, item));
+            assert!((0..100).all(|item| queue.push(item)));
             queue.close(LONG);
         });
         assert_eq!(seen, (0..100).collect::<Vec<_>>());
@@ -167,15 +149,13 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| queue.work(|items: Vec<u32>| tell.send(items).unwrap()));
             queue.await_worker();
-            assert_eq!(queue.push(0), Pushed::Sleeping);
-            assert!(told.try_recv().is_err(), "nobody is woken by a push");
-            queue.call();
+            assert!(queue.push(0));
             assert_eq!(told.recv().unwrap(), [0], "after a silence nothing is held back");
-            (1..=9).for_each(|item| push(&queue, item));
+            assert!((1..=9).all(|item| queue.push(item)));
             // A quarter of the room is taken: it does not linger on.
-            push(&queue, 10);
+            assert!(queue.push(10));
             assert_eq!(told.recv().unwrap(), (1..=10).collect::<Vec<_>>());
-            push(&queue, 11);
+            assert!(queue.push(11));
             queue.close(LONG);
             assert_eq!(told.recv().unwrap(), [11], "the end waits for no lingering");
         });
@@ -185,10 +165,7 @@ mod tests {
     #[test]
     fn a_full_queue_and_a_stuck_worker_hold_nobody_up() {
         let queue = Queue::new(2, LONG);
-        assert_eq!(
-            [1, 2, 3].map(|item| queue.push(item)),
-            [Pushed::Taken, Pushed::Taken, Pushed::Refused]
-        );
+        assert!(queue.push(1) && queue.push(2) && !queue.push(3));
         let begun = Instant::now();
         queue.close(Duration::from_millis(20));
         assert!(begun.elapsed() < LONG);

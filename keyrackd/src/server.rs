@@ -98,7 +98,6 @@ impl Watch {
                     }
                 }
                 () = daemon.changed.notified() => {}
-                () = daemon.noted.notified() => daemon.audit.call(),
             }
         }
     }
