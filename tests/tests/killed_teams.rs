@@ -85,3 +85,37 @@ fn an_invitation_is_accepted_or_is_not() {
     let get = "keyrack get --unlock --for carol --key SHARED; keyrack relock --quiet --for carol";
     kill_and_repeat(&team, &act, &[0], &[(get, "s3cret"), (GET, "s3cret")]);
 }
+
+/// From the manifest's own vault into the shared one: it is in one of them, and at last shared.
+#[test]
+fn a_personal_credential_is_shared_or_still_personal() {
+    need!("strace");
+    let team = team();
+    team.sh("printf moved | keyrack set --quiet --for alice --key TOKEN").ok();
+    let act = "keyrack vault share --quiet --for alice --key TOKEN";
+    let get = |who| {
+        format!("keyrack get --unlock --for {who} --key TOKEN; keyrack relock --quiet --for {who}")
+    };
+    let (alice, bob) = (get("alice"), get("bob"));
+    kill_and_repeat(&team, act, &[0], &[(&alice, "moved"), (&bob, "moved")]);
+}
+
+const GIVE: &str = "keyrack vault transfer --quiet --for bob --key OWN --to alice";
+const TAKE: &str = "keyrack vault claim --quiet --for alice --key OWN";
+const GET_TAKEN: &str =
+    "keyrack get --unlock --for alice --key OWN && keyrack relock --quiet --for alice";
+
+#[test]
+fn a_credential_is_offered_or_is_not() {
+    need!("strace");
+    kill_and_repeat(&team(), GIVE, &[0], &[(GET_OWN, "mine"), (TAKE, ""), (GET_TAKEN, "mine")]);
+}
+
+#[test]
+fn a_credential_is_taken_or_is_not() {
+    need!("strace");
+    let team = team();
+    team.sh(GIVE).ok();
+    // Taken already: nobody offers it any more.
+    kill_and_repeat(&team, TAKE, &[0, 4], &[(GET_TAKEN, "mine")]);
+}

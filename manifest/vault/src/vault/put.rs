@@ -258,7 +258,8 @@ impl Vault<'_> {
         Err(VaultError::Busy)
     }
 
-    /// Writes records where none are.
+    /// Writes records where none are. Each is there whole or not at all: others read them
+    /// without asking anybody.
     ///
     /// # Errors
     /// [`VaultError::Busy`] when one is there.
@@ -267,23 +268,13 @@ impl Vault<'_> {
         written: Vec<Written>,
     ) -> Result<Vec<Known>, VaultError> {
         let mut placed = Vec::with_capacity(written.len());
-        // A credential that is new has a name nobody else can have.
-        let (first, later): (Vec<Written>, Vec<Written>) =
-            written.into_iter().partition(|written| written.record.version == 1);
-        let name = |record: &Record| Place::of(record).name(&record.cred_id, record.version);
-        let known = |Written { record, digest, .. }: Written| Known { record, digest };
-        for new in later {
-            if !store.create(&name(&new.record), &new.bytes)? {
+        for Written { record, bytes, digest } in written {
+            let name = Place::of(&record).name(&record.cred_id, record.version);
+            if !store.create(&name, &bytes)? {
                 return Err(VaultError::Busy);
             }
-            placed.push(known(new));
+            placed.push(Known { record, digest });
         }
-        let objects: Vec<(String, Vec<u8>)> =
-            first.iter().map(|new| (name(&new.record), new.bytes.clone())).collect();
-        if !objects.is_empty() {
-            store.stage(&objects)?;
-        }
-        placed.extend(first.into_iter().map(known));
         Ok(placed)
     }
 

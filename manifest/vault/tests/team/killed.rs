@@ -149,6 +149,21 @@ fn a_set_leaves_the_old_value_or_the_new() {
 }
 
 #[test]
+fn a_new_credential_is_there_or_not() {
+    let team = Team::new();
+    let check = |vault: &Vault<'_>| {
+        for record in vault.records() {
+            assert_eq!(get(vault, &record.cred_id).unwrap(), "new");
+        }
+    };
+    let act = |vault: &mut Vault<'_>| {
+        put(vault, "A", "new", Visibility::Shared).is_ok()
+            && put(vault, "OWN", "new", Visibility::Private).is_ok()
+    };
+    at_every_step(&team, act, check);
+}
+
+#[test]
 fn a_new_signing_key_is_there_or_not() {
     let team = Team::new();
     let cred = team.share("A", "a");
