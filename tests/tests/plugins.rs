@@ -94,6 +94,20 @@ fn nobody_there_is_told_from_a_plugin_that_fails() {
     assert!(!rack.home().join("toy.env").exists());
 }
 
+/// Nobody is there who would end it, and nothing is left of it.
+#[test]
+fn a_plugin_that_asks_for_ever_is_given_up() {
+    need!("python3");
+    let rack = rack_with(3);
+    rack.sh(&format!("{}{INIT}", path())).ok();
+    let unlock = "timeout 20 keyrack unlock --for robot --no-input; echo $? >code; sleep 0.3";
+    let done = rack.sh(&format!("{}{unlock}; pgrep -s 0 -f age-plugin-toy", path()));
+    assert_eq!(done.text(), "", "{done}");
+    let said = done.errors();
+    assert!(said.contains("it asked more than 64 times"), "{done}");
+    assert_ne!(std::fs::read_to_string(rack.path("work/code")).expect("told"), "124\n");
+}
+
 /// It is the plugin's doing, and never the manifest's.
 #[test]
 fn a_plugin_that_dies_or_says_nonsense_is_not_taken_for_a_damaged_manifest() {

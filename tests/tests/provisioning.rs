@@ -235,6 +235,19 @@ fn a_loop_over_fifty_owners_leaves_nothing() {
     assert_eq!(text("work/remembered").trim(), "1", "and it remembers no owner");
 }
 
+/// Its daemon ended before: nobody relocks it any more, and it is forgotten all the same.
+#[test]
+fn an_owner_whose_daemon_ended_leaves_nothing() {
+    let rack = Rack::new();
+    rack.sh(
+        "keyrack init --via age --for agent && printf v | keyrack set --for agent --key TOKEN \\
+             && keyrack unlock --for agent && keyrack daemon stop --all; exit $?",
+    )
+    .ok();
+    rack.sh("keyrack destroy --yes --for agent").ok();
+    nothing_is_left(&rack);
+}
+
 #[test]
 fn fifty_owners_in_one_file_leave_nothing_either() {
     let rack = Rack::new();

@@ -13,7 +13,7 @@ use crate::args::Destroy;
 use crate::error::{Code, Failure, Outcome};
 use crate::owner::{keeper, opened};
 use crate::person::ui::Ui;
-use crate::rack::{access, sockets, whereabouts};
+use crate::rack::{access, sleeping, sockets, whereabouts};
 use crate::settings::Settings;
 use crate::team::farewell;
 use crate::{tree, words};
@@ -91,6 +91,7 @@ fn one(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<G
     }
     farewell::take(args, owner, settings, ui)?;
     whereabouts::forget(settings, owner);
+    sleeping::forget(settings, owner);
     tree::forget(owner, &settings.home_tag());
     let removed = opened::store(settings).destroy(owner).map_err(|e| words::store(e, owner))?;
     sockets::sweep(&sockets);

@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::disk::atomic::FileError;
 use crate::key::identity::AgeIdentity;
-use crate::key::prompter::{Callbacks, passphrase_text};
+use crate::key::plugin::Plugin;
+use crate::key::prompter::passphrase_text;
 use crate::key::remember::Remembering;
 use crate::key::stub::Stub;
 use crate::{Header, Identity, IdentityError, Means, Prompter, Recipient, RecipientError};
@@ -167,11 +168,9 @@ impl IdentityFile {
         key: &age::plugin::Identity,
         prompter: &Arc<dyn Prompter>,
     ) -> Result<AgeIdentity, IdentityError> {
-        let keys = std::slice::from_ref(key);
-        let callbacks = Callbacks(prompter.clone());
-        match age::plugin::IdentityPluginV1::new(key.plugin(), keys, callbacks) {
-            Ok(plugin) => Ok(Arc::new(Remembering::new(plugin))),
-            Err(_) => Err(IdentityError::PluginMissing {
+        match Plugin::find(key, prompter.clone()) {
+            Some(plugin) => Ok(Arc::new(Remembering::new(plugin))),
+            None => Err(IdentityError::PluginMissing {
                 path: self.path.clone(),
                 program: format!("age-plugin-{}", key.plugin()),
             }),

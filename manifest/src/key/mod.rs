@@ -5,6 +5,7 @@ pub mod header;
 pub mod identity;
 pub mod identity_file;
 pub mod piv;
+pub mod plugin;
 pub mod prompter;
 pub mod recipient;
 pub mod remember;

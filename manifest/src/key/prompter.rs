@@ -49,29 +49,6 @@ pub enum PromptError {
     Failed(String),
 }
 
-/// A [`Prompter`] as the age library calls it.
-#[derive(Clone)]
-pub(crate) struct Callbacks(pub(crate) Arc<dyn Prompter>);
-
-impl age::Callbacks for Callbacks {
-    fn display_message(&self, message: &str) {
-        self.0.notice(message);
-    }
-
-    fn confirm(&self, message: &str, yes: &str, no: Option<&str>) -> Option<bool> {
-        self.0.agrees(message, yes, no)
-    }
-
-    fn request_public_string(&self, description: &str) -> Option<String> {
-        self.0.line(description)
-    }
-
-    fn request_passphrase(&self, description: &str) -> Option<age::secrecy::SecretString> {
-        let secret = self.0.passphrase(description).ok()??;
-        passphrase_text(&secret)
-    }
-}
-
 /// A passphrase as age takes it; `None` if it is not UTF-8.
 pub(crate) fn passphrase_text(secret: &Secret) -> Option<age::secrecy::SecretString> {
     std::str::from_utf8(secret.expose()).ok().map(age::secrecy::SecretString::from)

@@ -54,7 +54,7 @@ fn copy(key: &FileKey) -> FileKey {
     FileKey::init_with_mut(|bytes| bytes.copy_from_slice(key.expose_secret()))
 }
 
-fn copy_of(stanza: &Stanza) -> Stanza {
+pub(crate) fn copy_of(stanza: &Stanza) -> Stanza {
     Stanza { tag: stanza.tag.clone(), args: stanza.args.clone(), body: stanza.body.clone() }
 }
 
