@@ -31,6 +31,8 @@ pub struct Settings {
     pub sockets: SocketDirs,
     /// The owners named, or the default one.
     owners: Vec<Owner>,
+    /// Whether flags name them.
+    owners_are_named: bool,
     /// Where to look for private keys.
     pub search: Search,
     /// How long to unlock for.
@@ -117,6 +119,7 @@ impl Settings {
                 .any(|name| variable(name).is_some()),
             sockets,
             owners: owners(global)?,
+            owners_are_named: !global.owner.is_empty(),
             search: Search {
                 flag: global.identity.clone(),
                 env: path("KEYRACK_IDENTITY"),
@@ -176,6 +179,11 @@ impl Settings {
     /// All owners named; for the commands that take several.
     pub fn owners(&self) -> &[Owner] {
         &self.owners
+    }
+
+    /// Whether flags name them, and not the environment or nobody.
+    pub fn owners_are_named(&self) -> bool {
+        self.owners_are_named
     }
 
     /// Says on stderr what is tried, where `KEYRACK_LOG` asks for it. Never a value.

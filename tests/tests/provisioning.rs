@@ -125,6 +125,8 @@ fn what_the_file_does_not_know_is_refused_before_anything_is_done() {
         "{done}"
     );
     assert!(said.contains("at line 7 column 10"), "{done}");
+    let both = rack.sh("keyrack --for one init --from agents.yml; exit $?");
+    assert!(both.code(2).errors().contains("--for cannot be used with --from"), "{both}");
     assert!(!rack.manifest("one").exists());
     rack.write("work/agents.yml", AGENTS);
     let script = "keyrack init --from agents.yml; exit $?";

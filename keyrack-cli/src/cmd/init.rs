@@ -15,6 +15,12 @@ use crate::team::joining;
 /// Runs `keyrack init`.
 pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
     let members = match &args.from {
+        Some(_) if settings.owners_are_named() => {
+            return Err(Failure::new(
+                Code::Usage,
+                "--for cannot be used with --from, whose file names the owners",
+            ));
+        }
         Some(file) => roster::read(file, Timestamp::now())?,
         None => members(args, settings)?,
     };

@@ -83,10 +83,16 @@ impl age::Identity for Plugin {
         let ended = self.talk.begin();
         let held =
             std::thread::Builder::new().spawn(move || talk.finish(inner.unwrap_stanzas(&stanzas)));
-        match held {
-            Ok(_) => ended.recv().ok().flatten(),
-            Err(error) => Some(Err(age::DecryptError::Io(error))),
+        let held = match held {
+            Ok(held) => held,
+            Err(error) => return Some(Err(age::DecryptError::Io(error))),
+        };
+        let opened = ended.recv().ok().flatten();
+        if self.talk.asked.load(Ordering::Relaxed) <= MOST {
+            // It is at its end, and what the command does next may want to be alone.
+            held.join().ok();
         }
+        opened
     }
 }
 
