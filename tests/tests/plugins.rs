@@ -101,7 +101,7 @@ fn a_plugin_that_asks_for_ever_is_given_up() {
     let rack = rack_with(3);
     rack.sh(&format!("{}{INIT}", path())).ok();
     let unlock = "timeout 20 keyrack unlock --for robot --no-input; echo $? >code; sleep 0.3";
-    let done = rack.sh(&format!("{}{unlock}; pgrep -s 0 -f age-plugin-toy", path()));
+    let done = rack.sh(&format!("{}{unlock}; pgrep -s 0 -f [a]ge-plugin-toy", path()));
     assert_eq!(done.text(), "", "{done}");
     let said = done.errors();
     assert!(said.contains("it asked more than 64 times"), "{done}");
