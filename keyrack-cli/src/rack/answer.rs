@@ -70,7 +70,11 @@ pub fn described(ask: &Ask) -> String {
     }
 }
 
+/// A whole slug stays whole: a bare name would take the org of the nearest keyrack.yml.
 fn set_hint(owner: &Owner, ask: &Ask) -> String {
+    if ask.exact {
+        return format!("keyrack set --for {owner} --key {}", described(ask));
+    }
     let env = ask.env.as_ref().map(|env| format!(" --env {env}")).unwrap_or_default();
     let org = if ask.org == keyrack_names::Org::all() {
         String::new()
@@ -118,6 +122,20 @@ mod tests {
         ] {
             assert_eq!(said(Some("sudo"), answer), (code, message.into(), vec![hint.into()]));
         }
+    }
+
+    #[test]
+    fn a_whole_slug_that_is_absent_is_set_by_its_whole_slug() {
+        let owner: Owner = "seaturtle".parse().unwrap();
+        let ask = Ask {
+            org: keyrack_names::Org::all(),
+            env: Some("all".parse().unwrap()),
+            key: "T".parse().unwrap(),
+            exact: true,
+        };
+        let failure = granted(&owner, &ask, Answer::Absent).unwrap_err();
+        assert_eq!(failure.message, "seaturtle has no @all.all.T");
+        assert_eq!(failure.hints, ["keyrack set --for seaturtle --key @all.all.T"]);
     }
 
     #[test]
