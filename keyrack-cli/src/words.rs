@@ -36,7 +36,10 @@ pub fn store(error: StoreError, owner: &Owner) -> Failure {
         StoreError::Tampered { .. } => {
             (Code::Tampered, Some(format!("keyrack doctor --for {owner} --fix")))
         }
-        StoreError::Newer { .. } => (Code::Tampered, Some("install a newer keyrack".to_owned())),
+        StoreError::Newer { .. } => {
+            let failure = Failure::new(Code::Tampered, message).hint("install a newer keyrack");
+            return failure.hint(format!("keyrack doctor --for {owner} --fix"));
+        }
         StoreError::Busy { .. } => (Code::TimedOut, None),
         StoreError::Conflict { conflict: Conflict::OtherBackups { .. }, .. } => {
             (Code::Conflict, Some(format!("keyrack recipient add --for {owner} RECIPIENT")))

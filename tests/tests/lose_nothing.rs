@@ -164,7 +164,46 @@ fn another_owners_manifest_in_its_place_is_explained_and_repaired() {
 }
 
 #[test]
-fn a_manifest_of_a_future_version_is_left_alone() {
+fn a_manifest_sealed_to_another_key_in_its_place_is_explained_and_repaired() {
+    for via in ["ssh", "age"] {
+        let rack = Rack::new();
+        rack.sh(&format!(
+            "keyrack init --for bot --via {via}; keyrack init --for other --via {via}; \
+             printf old | keyrack set --for bot --key OLD; \
+             printf more | keyrack set --for bot --key MORE"
+        ))
+        .ok();
+        let bytes = fs::read(rack.manifest("other")).expect("a manifest");
+        damaged(&rack, &bytes, "it is not sealed to bot's key");
+    }
+}
+
+#[test]
+fn without_the_key_another_owners_manifest_is_still_told() {
+    let rack = twice_written();
+    rack.sh("keyrack init --for other && mv ~/.ssh/id_ed25519_bot .").ok();
+    fs::copy(rack.manifest("other"), rack.manifest("bot")).expect("our sandbox");
+    let failed = rack.sh("keyrack unlock --for bot");
+    let told = failed.errors().contains("it is not sealed to bot's key");
+    assert!(failed.code == 12 && told, "{failed}");
+}
+
+#[test]
+fn a_damaged_manifest_without_a_backup_is_no_dead_end() {
+    let rack = twice_written();
+    fs::write(rack.manifest("bot"), "this is no age file\n").expect("our sandbox");
+    fs::remove_file(rack.data().join("host.bot.yml.age.bak")).expect("our sandbox");
+    rack.sh("keyrack doctor --for bot --fix --yes").code(12).stderr(
+        "keyrack: error: /home/you/.local/share/keyrack/host.bot.yml.age: it is not an age file; \
+         there is no backup at /home/you/.local/share/keyrack/host.bot.yml.age.bak\n\
+         keyrack: hint: put back a copy of your own; or, to begin anew:\n\
+         keyrack: hint: keyrack destroy --for bot\n",
+    );
+    rack.sh("keyrack destroy --for bot --yes && keyrack init --for bot").ok();
+}
+
+#[test]
+fn a_manifest_of_a_future_version_is_left_alone_until_the_backup_is_asked_for() {
     let rack = twice_written();
     let file = rack.manifest("bot").display().to_string();
     let newer = format!(
@@ -173,7 +212,7 @@ fn a_manifest_of_a_future_version_is_left_alone() {
     );
     rack.sh(&newer).ok();
     let before = fs::read(&file).expect("a manifest");
-    for command in ["list", "unlock", "doctor", "doctor --fix --yes"] {
+    for command in ["list", "unlock", "doctor"] {
         let failed = rack.sh(&format!("keyrack {command} --for bot"));
         let said = failed.errors() + &failed.text();
         let both = said.contains("has version 99; this keyrack reads up to 1");
@@ -181,7 +220,11 @@ fn a_manifest_of_a_future_version_is_left_alone() {
     }
     let set = rack.script("keyrack set --for bot --key NEW");
     set.stdin("new").run().code(12).bytes(b"");
+    rack.sh("keyrack doctor --fix --no-input --for bot").code(8);
     assert_eq!(fs::read(&file).expect("still there"), before);
+    rack.sh("keyrack doctor --fix --yes --for bot && keyrack get --unlock --for bot --key OLD")
+        .ok();
+    assert_eq!(fs::read(format!("{file}~damaged")).expect("kept"), before);
 }
 
 /// Runs `script` in a mount namespace of its own, where a disk can be made small or

@@ -48,7 +48,7 @@ pub fn run(args: &Doctor, settings: &Settings, ui: &Ui) -> Outcome {
         && fixes
         && failure.hints.iter().any(|hint| hint.ends_with("--fix"))
     {
-        fix(owner, settings, ui)?;
+        fix(owner, &failure.message, settings, ui)?;
         checks.push(Check::of("manifest", Ok("restored from its backup".to_owned())));
     } else {
         let vault = manifest.as_ref().ok().map(|manifest| vault(manifest, fixes, settings));
@@ -140,22 +140,19 @@ fn vault(manifest: &Manifest, fixes: bool, settings: &Settings) -> Option<Check>
 }
 
 /// Puts the backup in the place of a manifest that cannot be read, after the person
-/// agreed. The damaged file is kept.
-fn fix(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
+/// agreed. What was there is kept.
+fn fix(owner: &Owner, why: &str, settings: &Settings, ui: &Ui) -> Outcome {
     let backup = settings.places.backup(owner);
     if !backup.exists() {
-        return Err(Failure::new(
-            Code::Tampered,
-            format!("{owner}: there is no backup at {}", backup.display()),
-        ));
+        let message = format!("{why}; there is no backup at {}", backup.display());
+        return Err(Failure::new(Code::Tampered, message)
+            .hint("put back a copy of your own; or, to begin anew:")
+            .hint(format!("keyrack destroy --for {owner}")));
     }
-    if !ui
-        .asker
-        .agrees(&format!("put {} in the place of {owner}'s damaged manifest?", backup.display()))?
-    {
+    if !ui.asker.agrees(&format!("{why}. Put {} in its place?", backup.display()))? {
         return Err(Failure::new(Code::NeedsPerson, "nothing was changed"));
     }
-    let identity = opened::key(settings, ui, owner)?;
+    let identity = opened::backup_key(settings, ui, owner)?;
     let Restored { aside, lost } = opened::store(settings)
         .restore_backup(owner, &identity)
         .map_err(|e| words::store(e, owner))?;
@@ -164,7 +161,7 @@ fn fix(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
         lost => ui.warn(format!("{owner}: the backup is back, and lacks the last {lost} writes")),
     }
     if let Some(aside) = aside {
-        ui.say(format!("{owner}: the damaged one is kept as {}", aside.display()));
+        ui.say(format!("{owner}: what was there is kept as {}", aside.display()));
     }
     Ok(())
 }

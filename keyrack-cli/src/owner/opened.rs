@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use keyrack_manifest::{
-    Identity, IdentityFile, Manifest, Pin, Recipient, Store, StoreError, Updated, Via,
+    Header, Identity, IdentityFile, Manifest, Pin, Recipient, Store, StoreError, Tampered, Updated,
+    Via,
 };
 use keyrack_names::Owner;
 use keyrack_protocol::RackId;
@@ -150,7 +151,8 @@ pub fn manifest_without_person(settings: &Settings, owner: &Owner) -> Option<Man
 
 /// As [`manifest_without_person`], with what opened it.
 pub fn opened_without_person(settings: &Settings, owner: &Owner) -> Option<Opened> {
-    let identity = unlocking::silently(settings, owner).ok()?;
+    let sealed = store(settings).sealed(owner).ok()?;
+    let identity = unlocking::silently(settings, owner, Some(&sealed)).ok()?;
     let manifest = store(settings).open(owner, &identity).ok()?.manifest;
     let is_own = !manifest.signing.provisional;
     is_own.then(|| Opened { owner: owner.clone(), manifest, identity })
@@ -170,21 +172,50 @@ pub fn identity(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity
             true => words::backup_only(owner, &path, &backup),
         });
     }
-    key(settings, ui, owner)
+    let sealed = store(settings).sealed(owner).ok();
+    key(settings, ui, owner, sealed.as_deref()).map_err(|failure| {
+        match failure.code == Code::NoIdentity && is_for_others(settings, owner, sealed.as_deref())
+        {
+            true => {
+                let kind = Tampered::ForOthers { expected: owner.clone() };
+                words::store(StoreError::Tampered { path, kind }, owner)
+            }
+            false => failure,
+        }
+    })
 }
 
-/// As [`identity`], whether the manifest is there or not.
+/// Whether what lies in the place of `owner`'s manifest is sealed to none of the keys that
+/// this device knows, or does not open with the owner's own.
+fn is_for_others(settings: &Settings, owner: &Owner, sealed: Option<&[u8]>) -> bool {
+    let recipients = pinned_recipients(settings, owner);
+    let (Some(header), Some(own)) = (sealed.and_then(Header::read), recipients.first()) else {
+        return false;
+    };
+    let is_own = |file: &IdentityFile| file.publics().iter().any(|public| public.same_key(own));
+    recipients.iter().all(|recipient| header.sealed_to(recipient) == Some(false))
+        || key_files(settings, owner).iter().any(is_own)
+}
+
+/// The identity that opens the backup of `owner`'s manifest.
 ///
 /// # Errors
 /// As [`identity`].
-pub fn key(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity> {
+pub fn backup_key(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity> {
+    let sealed = store(settings).sealed_backup(owner).ok();
+    key(settings, ui, owner, sealed.as_deref())
+}
+
+fn key(settings: &Settings, ui: &Ui, owner: &Owner, sealed: Option<&[u8]>) -> Outcome<Identity> {
     if let Some(keeper) = pin(settings, owner)?.and_then(|pin| pin.kept_by)
         && settings.search.flag.is_none()
     {
         return keeper::identity(settings, ui, owner, &keeper);
     }
-    match unlocking::silently(settings, owner) {
-        Err(failure) if failure.code == Code::NeedsPerson => unlocking::asking(settings, ui, owner),
+    match unlocking::silently(settings, owner, sealed) {
+        Err(failure) if failure.code == Code::NeedsPerson => {
+            unlocking::asking(settings, ui, owner, sealed)
+        }
         other => other,
     }
 }

@@ -1,5 +1,5 @@
-//! Which private key opens an owner's manifest: a file's, or one on a YubiKey; without a
-//! person where that is possible, else with one.
+//! Which private key opens an owner's manifest, or its backup: a file's, or one on a YubiKey;
+//! without a person where that is possible, else with one.
 
 use std::sync::Arc;
 
@@ -22,13 +22,13 @@ pub fn no_means() -> Means {
     Means { prompter: Arc::new(Asker::for_nobody()), hardware: None }
 }
 
-/// The identity that opens `owner`'s manifest, where that asks nobody and waits for no
-/// hardware.
+/// The identity that opens what is `sealed` to `owner`, where that asks nobody and waits for
+/// no hardware.
 ///
 /// # Errors
 /// [`Code::NeedsPerson`] where a person could; [`Code::NoIdentity`].
-pub fn silently(settings: &Settings, owner: &Owner) -> Outcome<Identity> {
-    let known = Known::of(settings, owner)?;
+pub fn silently(settings: &Settings, owner: &Owner, sealed: Option<&[u8]>) -> Outcome<Identity> {
+    let known = Known::of(settings, owner, sealed)?;
     match (known.file(&no_means()), &known.keys) {
         (Err(failure), Some(keys)) if failure.code == Code::NoIdentity && known.may_look() => {
             Err(keys.needs_person())
@@ -41,8 +41,13 @@ pub fn silently(settings: &Settings, owner: &Owner) -> Outcome<Identity> {
 ///
 /// # Errors
 /// As [`silently`]; and why a YubiKey does not open it.
-pub fn asking(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity> {
-    let known = Known::of(settings, owner)?;
+pub fn asking(
+    settings: &Settings,
+    ui: &Ui,
+    owner: &Owner,
+    sealed: Option<&[u8]>,
+) -> Outcome<Identity> {
+    let known = Known::of(settings, owner, sealed)?;
     for other in pending::list(settings, owner) {
         ui.say(format!("{owner}: {other}, too"));
     }
@@ -83,15 +88,14 @@ struct Known<'a> {
     settings: &'a Settings,
     owner: &'a Owner,
     pin: Option<Pin>,
-    sealed: Option<Vec<u8>>,
+    sealed: Option<&'a [u8]>,
     keys: Option<Keys>,
 }
 
 impl<'a> Known<'a> {
-    fn of(settings: &'a Settings, owner: &'a Owner) -> Outcome<Self> {
+    fn of(settings: &'a Settings, owner: &'a Owner, sealed: Option<&'a [u8]>) -> Outcome<Self> {
         let pin = opened::pin(settings, owner)?;
-        let sealed = opened::store(settings).sealed(owner).ok();
-        let keys = Keys::of(owner, pin.as_ref(), sealed.as_deref());
+        let keys = Keys::of(owner, pin.as_ref(), sealed);
         Ok(Self { settings, owner, pin, sealed, keys })
     }
 
@@ -121,7 +125,7 @@ impl<'a> Known<'a> {
         let candidates = settings.search.candidates(owner, self.pin.as_ref(), &settings.places);
         let recipients: &[Recipient] =
             self.pin.as_ref().map(|pin| pin.recipients.as_slice()).unwrap_or_default();
-        let target = Target { recipients, sealed: self.sealed.as_deref() };
+        let target = Target { recipients, sealed: self.sealed };
         let unlocked = unlock_for(&target, &candidates, means);
         settings.log(|| match &unlocked {
             Ok(identity) => {

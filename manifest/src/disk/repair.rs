@@ -10,7 +10,7 @@ use keyrack_names::Owner;
 
 use crate::card::{self, Card};
 use crate::disk::atomic::{self, FileError};
-use crate::disk::store::{LARGEST_FILE, decode};
+use crate::disk::store::decode;
 use crate::disk::update::Old;
 use crate::{Identity, Manifest, Pin, Store, StoreError};
 
@@ -57,8 +57,7 @@ impl Store<'_> {
     ) -> Result<Restored, StoreError> {
         let _lock = self.lock(owner)?;
         let backup = self.places.backup(owner);
-        let sealed = atomic::read_limited(&backup, LARGEST_FILE)?
-            .ok_or_else(|| StoreError::Absent { owner: owner.clone(), path: backup.clone() })?;
+        let sealed = self.sealed_backup(owner)?;
         let mut manifest = decode(&backup, &sealed, owner, identity)?;
         let pin = self.pin_if_whole(owner)?;
         if let Some(pin) = &pin {

@@ -59,6 +59,16 @@ impl<'a> Store<'a> {
             .ok_or_else(|| StoreError::Absent { owner: owner.clone(), path })
     }
 
+    /// The sealed bytes of `owner`'s manifest before the last write.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] or [`StoreError::File`].
+    pub fn sealed_backup(&self, owner: &Owner) -> Result<Vec<u8>, StoreError> {
+        let path = self.places.backup(owner);
+        atomic::read_limited(&path, LARGEST_FILE)?
+            .ok_or_else(|| StoreError::Absent { owner: owner.clone(), path })
+    }
+
     /// Opens `owner`'s manifest and holds it against what this device remembers. What was
     /// seen for the first time, or is newer, is remembered.
     ///
@@ -151,7 +161,17 @@ impl<'a> Store<'a> {
         identity: &Identity,
     ) -> Result<Manifest, StoreError> {
         let path = self.places.manifest(owner);
-        let manifest = decode(&path, &self.sealed(owner)?, owner, identity)?;
+        let is_own = |pin: &Pin| {
+            let own = pin.recipients.first();
+            own.is_some_and(|own| identity.publics().iter().any(|public| public.same_key(own)))
+        };
+        let manifest = match decode(&path, &self.sealed(owner)?, owner, identity) {
+            Err(StoreError::WrongKey { path }) if pin.is_some_and(is_own) => {
+                let kind = Tampered::ForOthers { expected: owner.clone() };
+                return Err(StoreError::Tampered { path, kind });
+            }
+            decoded => decoded?,
+        };
         match pin.map(|pin| pin.check(&manifest)) {
             Some(Err(kind)) => Err(StoreError::Tampered { path, kind }),
             None | Some(Ok(())) => Ok(manifest),

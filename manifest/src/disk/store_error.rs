@@ -134,6 +134,12 @@ pub enum Tampered {
         /// Whose it should be.
         expected: Owner,
     },
+    /// It is sealed to others: their file, or one that nobody here can open.
+    #[error("it is not sealed to {expected}'s key: another file was put in its place")]
+    ForOthers {
+        /// Whose it should be.
+        expected: Owner,
+    },
     /// It is older than what was seen here.
     #[error("it is an old copy: write {seen}, where {pinned} was seen before")]
     Rollback {
