@@ -154,6 +154,70 @@ fn a_one_time_code_over_a_remote() {
 }
 
 #[test]
+fn a_repository_without_a_work_tree_is_cloned_and_not_written_into() {
+    let hub = Hub::new();
+    let other = hub.dir.path().join("other.git");
+    let other = other.display();
+    hub.alice
+        .sh(&format!(
+            "git init -q --bare -b main {other}
+             keyrack vault create -q other --for alice --at {other}
+             keyrack vault sync -q --for alice --vault other"
+        ))
+        .ok();
+    let files = hub.alice.sh(&format!("git -C {other} ls-tree --name-only main; ls {other}"));
+    let files = files.ok().text();
+    assert!(files.contains("KEYRACK-VAULT\nchain\nepochs\n"), "{files}");
+    assert_eq!(files.matches("chain").count(), 1, "{files}");
+}
+
+#[test]
+fn what_is_damaged_here_is_taken_from_the_remote_and_not_pushed() {
+    let hub = Hub::joined();
+    hub.alice.sh("printf s3cret | keyrack set -q --for alice --vault team --key TOKEN").ok();
+    hub.sync_alice();
+    for damage in [
+        "printf X | dd of=chain/0000000001.link bs=1 seek=9 conv=notrunc status=none",
+        "rm chain/0000000002.link",
+        "rm epochs/*/creds/*.cred",
+    ] {
+        let damaged = hub.alice.sh(&format!("cd ~/team && {damage}"));
+        damaged.ok();
+        let synced = hub.alice.sh("keyrack vault sync --for alice");
+        assert!(synced.ok().errors().contains("what was here did not hold: team: "), "{synced}");
+        hub.alice.sh("keyrack vault verify --for alice").ok();
+        assert_eq!(Hub::get(&hub.alice, "alice", "TOKEN"), "s3cret");
+        hub.sync_bob();
+        hub.bob.sh("keyrack vault verify --for bob").ok();
+    }
+}
+
+#[test]
+fn robots_of_one_home_share_one_clone() {
+    let hub = Hub::joined();
+    hub.alice.sh("printf s3cret | keyrack set -q --for alice --vault team --key TOKEN").ok();
+    let invited = hub.alice.sh("keyrack vault invite carol --one-time-code -q --for alice");
+    let invitation = invited.ok().text();
+    let accept = format!("keyrack vault accept '{invitation}' --for carol");
+    hub.bob.key("carol");
+    // What was not pushed yet is not known to who accepts.
+    let early = hub.bob.sh(&format!("keyrack init -q --for carol; {accept}"));
+    let said = "the invitation cannot be used: it is not open";
+    assert!(early.code(5).errors().contains(said), "{early}");
+    hub.sync_alice();
+    hub.bob.sh(&accept).ok();
+    let fingerprint = hub.bob.sh("keyrack identity fingerprint --for carol | head -1").ok().text();
+    hub.sync_alice();
+    hub.alice
+        .sh(&format!("keyrack vault confirm carol --for alice --fingerprint {fingerprint}"))
+        .ok();
+    hub.sync_alice();
+    hub.bob.sh(&accept).ok();
+    assert_eq!(Hub::get(&hub.bob, "carol", "TOKEN"), "s3cret");
+    assert_eq!(hub.bob.sh("cd $KEYRACK_HOME/vaults && ls | grep -v @").ok().text(), "team");
+}
+
+#[test]
 fn who_pushes_later_writes_its_part_anew_under_the_new_keys() {
     let hub = Hub::joined();
     hub.alice.sh("keyrack vault members role bob admin --for alice").ok();

@@ -62,8 +62,15 @@ impl Exchange<'_> {
         let mut done = Exchanged::default();
         for _ in 0..TRIES {
             let holds = self.shelf.open(self.opened, self.settings);
+            let damage = holds.as_ref().ok().and_then(|vault| damage(vault, self.shelf));
             let who = self.opened.manifest.owner.handle.clone();
-            self.repository.commit_all("keyrack vault", who.as_str()).map_err(failed)?;
+            let changed =
+                self.repository.commit_all("keyrack vault", who.as_str()).map_err(failed)?;
+            // What the remote still has whole is taken from there, and never pushed over it.
+            let holds = match damage {
+                Some(failure) if changed && !done.pulled => Err(failure),
+                _ => holds,
+            };
             let news = self.repository.fetch(&branch).map_err(failed)?;
             let head = self.repository.head();
             match (holds, head, news) {
@@ -251,6 +258,14 @@ impl Exchange<'_> {
             daemons::drop_vault(&owner, &place.id, self.settings);
         }
     }
+}
+
+/// What is damaged here of what this device has seen whole: opening believes old links
+/// unread, and sets records aside.
+fn damage(vault: &Vault<'_>, shelf: &Shelf) -> Option<Failure> {
+    let chain = Chain::verify(&shelf.store, &shelf.place.id, None).err();
+    let error = chain.or_else(|| vault.lost().next().map(|(_, why)| why))?;
+    Some(words::vault(error, &shelf.place))
 }
 
 /// What git says, for a person.

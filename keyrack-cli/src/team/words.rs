@@ -1,9 +1,11 @@
 //! What the errors of a shared vault mean for one of its members: the exit code, and what to
 //! type next.
 
+use std::path::Path;
+
 use keyrack_manifest::{MemberId, OpenError};
 use keyrack_names::Owner;
-use keyrack_vault::{Member, Refusal, Role, State, VaultError};
+use keyrack_vault::{Member, Refusal, Role, State, Status, VaultError};
 
 use super::Place;
 use crate::error::{Code, Failure, Outcome};
@@ -25,6 +27,11 @@ pub fn vault(error: VaultError, place: &Place) -> Failure {
         (_, Code::Tampered) => failure.hint(place.command("verify")),
         _ => failure,
     }
+}
+
+/// The same, where the vault has no name yet.
+pub fn at(error: &VaultError, dir: &Path) -> Failure {
+    Failure::new(code(error), format!("{}: {error}", dir.display()))
 }
 
 fn code(error: &VaultError) -> Code {
@@ -70,6 +77,21 @@ pub fn member<'s>(state: &'s State, handle: &Owner, place: &Place) -> Outcome<&'
         Failure::new(Code::Absent, format!("{} has no member {handle}", place.name))
             .hint(place.command("members list"))
     })
+}
+
+/// The same, if it is a member now.
+///
+/// # Errors
+/// [`Code::Absent`] for whom it is not, and what can be done about an invitation.
+pub fn active<'s>(state: &'s State, handle: &Owner, place: &Place) -> Outcome<&'s Member> {
+    let member = member(state, handle, place)?;
+    let absent = |words| Failure::new(Code::Absent, format!("{handle} {words} {}", place.name));
+    match member.status {
+        Status::Active => Ok(member),
+        Status::Invited => Err(absent("is invited and has not accepted yet:")
+            .hint(place.command(&format!("cancel {handle}")))),
+        Status::Left | Status::Removed => Err(absent("is no member any more of")),
+    }
 }
 
 /// A member's handle, for people.

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use keyrack_manifest::VaultName;
 use keyrack_names::Owner;
 use keyrack_vault::git::Repository;
 use keyrack_vault::{Chain, FileStore, Invitation, Location, Vault};
@@ -92,52 +91,41 @@ impl Found {
         settings: &Settings,
         ui: &Ui,
     ) -> Outcome<Self> {
-        let usual = settings.places.home.join("vaults");
-        let usual = usual.join(format!(".{}~new.tmp", invitation.vault_id.short()));
+        if let Some(dir) = here(args, invitation, settings) {
+            catch_up(&dir, ui)?;
+            return Ok(Self { dir, cloned: false });
+        }
         let clone = |url: &str, dir: PathBuf| {
             create::clone(url, &dir, ui)?;
             let found = Self { dir, cloned: true };
-            let checked = found.has_a_vault(&url, invitation);
+            let checked = found.has_a_vault(&url);
             checked.inspect_err(|_| found.undo()).map(|()| found)
         };
-        match location {
-            Location::Remote(url) => clone(url, usual),
-            Location::Directory(dir) if is_bare(dir) => clone(&dir.display().to_string(), usual),
-            // A clone is to be made there of what the invitation names.
-            Location::Directory(dir) if !dir.exists() => {
-                match args.at.as_ref().and(invitation.location.as_deref()).map(str::parse) {
-                    Some(Ok(Location::Remote(url))) => clone(&url, dir.clone()),
-                    Some(Ok(Location::Directory(from))) if is_bare(&from) => {
-                        clone(&from.display().to_string(), dir.clone())
-                    }
-                    _ => Err(nothing_at(&dir.display())),
-                }
-            }
-            Location::Directory(dir) => {
-                catch_up(dir, ui)?;
-                let found = Self { dir: dir.clone(), cloned: false };
-                found.has_a_vault(&dir.display(), invitation)?;
-                Ok(found)
-            }
+        if let Some(url) = create::remote(location)? {
+            let name = format!(".{}~new.tmp", invitation.vault_id.short());
+            return clone(&url, settings.places.home.join("vaults").join(name));
         }
+        let Location::Directory(dir) = location else { return Err(nothing_at(&location)) };
+        if !dir.exists() {
+            // A clone is to be made there of what the invitation names.
+            let from = args.at.as_ref().and(invitation.location.as_deref());
+            let from = from.and_then(|from| from.parse().ok());
+            return match from.as_ref().map(create::remote).transpose()?.flatten() {
+                Some(url) => clone(&url, dir.clone()),
+                None => Err(nothing_at(&location)),
+            };
+        }
+        catch_up(dir, ui)?;
+        let found = Self { dir: dir.clone(), cloned: false };
+        found.has_a_vault(&location)?;
+        Ok(found)
     }
 
-    fn has_a_vault(&self, place: &dyn std::fmt::Display, invitation: &Invitation) -> Outcome {
+    fn has_a_vault(&self, place: &dyn std::fmt::Display) -> Outcome {
         let there = create::first_link(&FileStore::at(&self.dir));
-        match there.map_err(|e| words::vault(e.into(), &self.unnamed(invitation)))? {
+        match there.map_err(|e| words::at(&e.into(), &self.dir))? {
             Some(_) => Ok(()),
             None => Err(nothing_at(place)),
-        }
-    }
-
-    /// For errors before the vault has a name here.
-    fn unnamed(&self, invitation: &Invitation) -> Place {
-        Place {
-            owner: keyrack_names::Owner::human(),
-            id: invitation.vault_id,
-            name: VaultName::personal(),
-            dir: self.dir.clone(),
-            location: None,
         }
     }
 
@@ -148,14 +136,22 @@ impl Found {
     }
 }
 
+/// The same vault as another owner of this home has it: robots of one home share one clone.
+fn here(args: &VaultAccept, invitation: &Invitation, settings: &Settings) -> Option<PathBuf> {
+    if args.at.is_some() || args.name.is_some() {
+        return None;
+    }
+    let all = std::fs::read_dir(settings.places.home.join("vaults")).ok()?;
+    all.flatten().map(|entry| entry.path()).find(|dir| {
+        let hidden = dir.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let first = create::first_link(&FileStore::at(dir)).ok().flatten();
+        !hidden && first == Some(invitation.vault_id)
+    })
+}
+
 fn nothing_at(place: &dyn std::fmt::Display) -> Failure {
     Failure::new(Code::Absent, format!("there is no vault at {place}"))
         .hint("add --at LOCATION, where this owner can reach it")
-}
-
-/// Whether it is a git repository without a work tree.
-fn is_bare(dir: &Path) -> bool {
-    dir.join("HEAD").is_file() && dir.join("objects").is_dir() && dir.join("refs").is_dir()
 }
 
 /// A clone that was made before the invitation lacks it: it is brought up to date, if that
@@ -189,7 +185,7 @@ fn join(
     let store = FileStore::at(&found.dir);
     // Verified whole before its name, or anything else it says, is used.
     let chain = Chain::verify(&store, &invitation.vault_id, None)
-        .map_err(|error| words::vault(error, &found.unnamed(invitation)))?;
+        .map_err(|error| words::at(&error, &found.dir))?;
     let name = match &args.name {
         Some(name) => {
             name.parse().map_err(|e| Failure::new(Code::Usage, format!("--name: {e}")))?

@@ -41,15 +41,16 @@ pub fn run(args: &VaultCreate, settings: &Settings, ui: &Ui) -> Outcome {
     free(&name, &opened, settings)?;
     let at = args.at.as_deref().map(str::parse::<Location>).transpose();
     let at = at.map_err(|error| Failure::new(Code::Usage, format!("--at: {error}")))?;
+    let remote = at.as_ref().map(remote).transpose()?.flatten();
     let dir = match &at {
-        Some(Location::Directory(dir)) => absolute(dir)?,
+        Some(Location::Directory(dir)) if remote.is_none() => absolute(dir)?,
         _ => settings.places.vault(&name),
     };
     if settings.dry_run {
         let object = serde_json::json!({ "owner": owner, "vault": name, "location": dir });
         return ui.would(format!("{owner}: {name} would be made at {}", dir.display()), object);
     }
-    if let Some(Location::Remote(url)) = &at {
+    if let Some(url) = &remote {
         clone(url, &dir, ui)?;
     }
     let policy = Policy {
@@ -86,6 +87,21 @@ pub fn free(name: &VaultName, opened: &Opened, settings: &Settings) -> Outcome {
 /// A path that means the same from everywhere.
 pub fn absolute(dir: &Path) -> Outcome<PathBuf> {
     std::path::absolute(dir).context(|| dir.display().to_string())
+}
+
+/// What is to be cloned, if that is what lies there: a git remote, or a repository without a
+/// work tree, where nobody looks for files.
+///
+/// # Errors
+/// When the working directory, which a path may begin from, is gone.
+pub fn remote(at: &Location) -> Outcome<Option<String>> {
+    let dir = match at {
+        Location::Remote(url) => return Ok(Some(url.clone())),
+        Location::Directory(dir) => absolute(dir)?,
+    };
+    let is_bare =
+        dir.join("HEAD").is_file() && dir.join("objects").is_dir() && dir.join("refs").is_dir();
+    Ok(is_bare.then(|| dir.display().to_string()))
 }
 
 /// Clones a remote to where the vault is to lie.

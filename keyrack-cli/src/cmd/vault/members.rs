@@ -66,9 +66,13 @@ fn list(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
 fn remove(args: &VaultHandle, settings: &Settings, ui: &Ui) -> Outcome {
     let handle = &args.handle;
     let (place, exposed) = change(args.which.vault.as_deref(), settings, ui, |making| {
-        let member = words::member(making.vault.state(), handle, making.place)?.clone();
+        let member = words::active(making.vault.state(), handle, making.place)?.clone();
         if settings.dry_run {
             return Ok((making.place.clone(), Vec::new()));
+        }
+        if member.member_id == *making.vault.me() {
+            let message = format!("{handle} does not remove itself; it leaves");
+            return Err(Failure::new(Code::Denied, message).hint(making.place.command("leave")));
         }
         let removed = making.vault.remove(&member.member_id, Timestamp::now());
         making.fail(removed)?;
@@ -119,7 +123,7 @@ fn forget(member: &Member, place: &Place, settings: &Settings) {
 fn set_role(args: &VaultRole, settings: &Settings, ui: &Ui) -> Outcome {
     let (handle, role) = (&args.handle, role(args.role));
     let (place, exposed) = change(args.which.vault.as_deref(), settings, ui, |making| {
-        let member = words::member(making.vault.state(), handle, making.place)?.clone();
+        let member = words::active(making.vault.state(), handle, making.place)?.clone();
         let held = member.compartments.contains(&Compartment::Password);
         let password = args.passwords.map_or(held && role == member.role, |on| on);
         if settings.dry_run {

@@ -52,7 +52,10 @@ fn show(policy: &Policy, settings: &Settings, ui: &Ui) -> Outcome {
         ["RULE", "IS"],
         &[
             row("longest unlock", max_ttl.unwrap_or_else(|| "-".to_owned())),
-            row("forbidden classes", forbid.join(" ")),
+            row(
+                "forbidden classes",
+                if forbid.is_empty() { "-".to_owned() } else { forbid.join(" ") },
+            ),
             row(
                 "new credentials",
                 if policy.private_by_default { "private" } else { "shared" }.to_owned(),

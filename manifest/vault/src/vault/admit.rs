@@ -239,7 +239,7 @@ impl<'s> Vault<'s> {
             Some(member) if member.status.has_wrap() => member.clone(),
             Some(_) => return Err(bad("it was cancelled, or the member is gone")),
             None if invitation.one_time.is_some() => return Err(bad("it is not confirmed yet")),
-            None => return Err(bad("it is for somebody else")),
+            None => return Err(bad("it is for somebody else, or has not come here yet")),
         };
         let me = invited.member_id;
         if invited.status == Status::Invited && invitation.invite_id != invite_of(&me) {
