@@ -214,7 +214,7 @@ fn robots_of_one_home_share_one_clone() {
     hub.sync_alice();
     hub.bob.sh(&accept).ok();
     assert_eq!(Hub::get(&hub.bob, "carol", "TOKEN"), "s3cret");
-    assert_eq!(hub.bob.sh("cd $KEYRACK_HOME/vaults && ls | grep -v @").ok().text(), "team");
+    assert_eq!(hub.bob.sh("ls ~/.local/share/keyrack/vaults | grep -v @").ok().text(), "team");
 }
 
 #[test]
