@@ -11,6 +11,7 @@ use keyrack_names::{Owner, Secret, Slug};
 
 use crate::args::Set;
 use crate::bounded;
+use crate::cmd::vault::create;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::owner::opened::{self, Opened, Silent};
 use crate::owner::values::{self, NewValue};
@@ -87,7 +88,7 @@ fn with_item(args: &Set, mut entry: Entry, owner: &Owner) -> Outcome<Entry> {
     }
     if entry.exid.is_none() {
         // A vault's name that is mistyped would record it elsewhere, without its value.
-        if !BACKENDS.contains(&entry.vault.as_str()) {
+        if !create::BACKENDS.contains(&entry.vault.as_str()) {
             let message = format!("{owner} is in no vault called {}", entry.vault);
             return Err(Failure::new(Code::Absent, message)
                 .hint(format!("keyrack vault list --for {owner}"))
@@ -97,10 +98,6 @@ fn with_item(args: &Set, mut entry: Entry, owner: &Owner) -> Outcome<Entry> {
     }
     Ok(entry)
 }
-
-/// The vault services whose names are known.
-const BACKENDS: &[&str] =
-    &["1password", "openbao", "aws.secrets", "aws.params", "os.keyring", "os.envvar", "memory"];
 
 /// What a backend calls a credential, where nothing else was said.
 pub fn usual_item(owner: &Owner, slug: &Slug) -> String {

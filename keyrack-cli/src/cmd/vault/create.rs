@@ -17,7 +17,7 @@ use crate::team::change::to_share;
 use crate::team::{Place, Shelf, acts, card, default_vault, place, words};
 
 /// Names that `--vault` means something else by.
-const BACKENDS: &[&str] = &[
+pub const BACKENDS: &[&str] = &[
     "personal",
     "1password",
     "openbao",

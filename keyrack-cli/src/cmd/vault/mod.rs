@@ -1,7 +1,7 @@
 //! `keyrack vault`: vaults with several members. One file an act.
 
 pub mod accept;
-mod create;
+pub mod create;
 mod credentials;
 mod export;
 mod git;
