@@ -193,8 +193,11 @@ fn is_for_others(settings: &Settings, owner: &Owner, sealed: Option<&[u8]>) -> b
         return false;
     };
     let is_own = |file: &IdentityFile| file.publics().iter().any(|public| public.same_key(own));
-    recipients.iter().all(|recipient| header.sealed_to(recipient) == Some(false))
-        || key_files(settings, owner).iter().any(is_own)
+    match header.sealed_to(own) {
+        // A key that was not tried, as for a wrong passphrase, says nothing about the file.
+        None => key_files(settings, owner).iter().any(|file| is_own(file) && !file.needs_person()),
+        Some(_) => recipients.iter().all(|one| header.sealed_to(one) == Some(false)),
+    }
 }
 
 /// The identity that opens the backup of `owner`'s manifest.
