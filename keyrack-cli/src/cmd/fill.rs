@@ -57,6 +57,9 @@ pub fn run(args: &Fill, settings: &Settings, ui: &Ui) -> Outcome {
     push::known(&mut opened, settings);
     filled.iter().for_each(|(slug, ..)| ui.say(format!("{owner}: {slug} is set")));
     left.iter().for_each(|(slug, _)| ui.warn(format!("{owner}: {slug} is still missing")));
+    given.left_over(&filled).iter().for_each(|name| {
+        ui.warn(format!("{owner}: {name} was given, and is not what is missing: it is not kept"));
+    });
     if ui.json {
         let set: Vec<&Slug> = filled.iter().map(|(slug, ..)| slug).collect();
         let missing: Vec<&Slug> = left.iter().map(|(slug, _)| slug).collect();
@@ -76,8 +79,12 @@ pub fn run(args: &Fill, settings: &Settings, ui: &Ui) -> Outcome {
 fn missing(args: &Fill, project: &Project, opened: &Opened) -> Vec<(Slug, Wanted)> {
     let org = project.org.clone().unwrap_or_else(Org::all);
     let has = |slug: &Slug| opened.manifest.keys.contains_key(slug);
-    let envs =
-        project.env.iter().filter(|(env, _)| args.env.as_ref().is_none_or(|asked| asked == *env));
+    // What an env needs falls back to `all`, as where it is read; `sudo` does not.
+    let is_meant = |env: &Env| {
+        let falls_back = |asked: &Env| asked == env || (env.is_all() && !asked.is_sudo());
+        args.env.as_ref().is_none_or(falls_back)
+    };
+    let envs = project.env.iter().filter(|(env, _)| is_meant(env));
     envs.flat_map(|(env, keys)| keys.iter().map(move |wanted| (env, wanted)))
         .filter(|(env, wanted)| {
             ask(&org, env, &wanted.key).find(has, opened.manifest.keys.keys()).is_err()
@@ -134,6 +141,12 @@ impl Given {
             values.insert(name, Secret::from(value.as_bytes()));
         }
         Ok(Self::Lines(values))
+    }
+
+    /// What was given and is in none of `filled`.
+    fn left_over(&self, filled: &[(Slug, Wanted, Secret)]) -> Vec<&KeyName> {
+        let Self::Lines(values) = self else { return Vec::new() };
+        values.keys().filter(|name| !filled.iter().any(|(slug, ..)| slug.key == **name)).collect()
     }
 
     fn value(&mut self, slug: &Slug, ui: &Ui) -> Outcome<Option<Secret>> {
