@@ -123,3 +123,25 @@ fn a_daemon_is_listed_by_the_path_that_everybody_expects() {
     rack.sh(&format!("keyrack relock --for {owner}")).ok();
     assert_eq!(listed, format!("/tmp/keyrack-daemon.{owner}.sock"));
 }
+
+/// What sweeps `/tmp` takes a socket there for old. The other path is in nobody's way.
+#[test]
+fn a_socket_that_a_cleaner_took_is_not_missed() {
+    let owner = unique("swept");
+    let rack = Rack::new().with_real_sockets();
+    rack.key(&owner);
+    rack.sh(&format!(
+        "keyrack init --for {owner}; printf v | keyrack set --for {owner} --key K
+         keyrack unlock --for {owner}; rm /tmp/keyrack-daemon.{owner}.sock"
+    ))
+    .ok();
+    rack.sh(&format!("keyrack get --for {owner} --key K")).ok().bytes(b"v");
+    // Nor is a second daemon started beside the first.
+    rack.sh(&format!("keyrack unlock --for {owner}; keyrack get --for {owner} --key K"))
+        .ok()
+        .bytes(b"v");
+    rack.sh(&format!("keyrack relock --for {owner}")).ok();
+    rack.sh(&format!("keyrack get --for {owner} --key K --identity nowhere")).code(3);
+    let own = |path: &std::path::Path| path.to_string_lossy().contains(&owner);
+    assert_eq!(daemons::kill(own), [] as [std::path::PathBuf; 0]);
+}
