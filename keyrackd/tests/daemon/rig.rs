@@ -40,6 +40,13 @@ pub struct Daemon {
     pub notes: Vec<String>,
 }
 
+/// Each daemon is a rack of its own.
+fn random_rack() -> RackId {
+    let mut bytes = [0; 16];
+    keyrack_protocol::random::fill(&mut bytes).unwrap();
+    RackId::from_bytes(bytes)
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -106,7 +113,7 @@ impl Rig {
             dirs: vec![dir.path().to_owned()],
             dir,
             owner: "seaturtle".parse().unwrap(),
-            rack: RackId::from_bytes(*b"a rack of a test"),
+            rack: random_rack(),
             secret: RackSecret::new(Key::random().unwrap()),
             self_proof: true,
             binary: binary(),
