@@ -113,6 +113,23 @@ fn an_owner_that_fails_leaves_nothing_and_stops_nobody() {
 }
 
 #[test]
+fn a_disk_that_takes_no_more_leaves_nothing_of_an_owner() {
+    let rack = rack();
+    // The vault is half written when a file of it does not fit.
+    rack.sh("head -c 60000 /dev/zero >secrets/github").ok();
+    let limited = "ulimit -f 16; trap '' XFSZ; keyrack init --from agents.yml; exit $?";
+    let done = rack.script(limited).stdin(VALUES).run();
+    assert!(done.code(10).errors().contains("2 owners: 1 created, 1 failed"), "{done}");
+    for dir in [rack.data(), rack.state(), rack.home().join(".ssh")] {
+        let left = contents(&dir).into_iter().map(|(path, _)| path.display().to_string());
+        let left: Vec<_> = left.filter(|path| path.contains("one")).collect();
+        assert_eq!(left, [] as [String; 0]);
+    }
+    init(&rack, "").ok();
+    rack.sh("keyrack unlock --quiet --for one --env repo --key GITHUB_TOKEN").ok();
+}
+
+#[test]
 fn what_the_file_does_not_know_is_refused_before_anything_is_done() {
     let rack = rack();
     rack.write("work/agents.yml", AGENTS.replace("via: age", "vai: age"));

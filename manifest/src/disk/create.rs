@@ -10,6 +10,7 @@ use crate::card::Card;
 use crate::content::document::{Backup, Manifest, OnOff, OwnerInfo, Provisioner, Rack, Signing};
 use crate::disk::atomic::{self, Staged};
 use crate::disk::handle::unwritable;
+use crate::disk::repair::remove_all;
 use crate::disk::store::decode;
 use crate::{
     Conflict, Header, Identity, OnYubikey, Pin, Recipient, SigningKey, Store, StoreError, Tampered,
@@ -58,6 +59,7 @@ impl Store<'_> {
     /// has files of its own, such as a personal vault, before the manifest is written.
     ///
     /// # Errors
+    /// Then nothing is here that was not before, as far as it can be removed.
     /// [`StoreError::Conflict`] when a manifest of another key is there, or one whose key
     /// cannot be told; [`UpdateError::Refused`] with the error of `found`.
     pub fn create<E>(
@@ -75,6 +77,22 @@ impl Store<'_> {
             Err(error) => return Err(error.into()),
         }
         let _claimed = self.claim(&new.owner, &new.handle)?;
+        let new_here = self.not_here_yet(&new.owner, &new.handle);
+        let made = self.make(new, found);
+        if made.is_err() {
+            // Best effort: what went wrong is said, and it may go wrong here as well.
+            for path in &new_here {
+                let _ = remove_all(path);
+            }
+        }
+        made.map(|()| Created::New)
+    }
+
+    fn make<E>(
+        &self,
+        new: &NewOwner<'_>,
+        found: impl FnOnce(&mut Manifest) -> Result<(), E>,
+    ) -> Result<(), UpdateError<E>> {
         let key = SigningKey::generate().map_err(StoreError::from)?;
         let recipients: Vec<_> =
             std::iter::once(&new.recipient).chain(&new.backups).cloned().collect();
@@ -94,8 +112,7 @@ impl Store<'_> {
         Staged::alone(&self.places.card(&new.handle), &card.bytes)
             .and_then(Staged::commit)
             .map_err(StoreError::from)?;
-        staged.commit().map_err(StoreError::from)?;
-        Ok(Created::New)
+        Ok(staged.commit().map_err(StoreError::from)?)
     }
 
     /// A manifest that is gone, with its backup still there, is to be restored: a new one

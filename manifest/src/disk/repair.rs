@@ -91,7 +91,21 @@ impl Store<'_> {
     /// [`StoreError::File`], with what is left left.
     pub fn destroy(&self, owner: &Owner) -> Result<Vec<PathBuf>, StoreError> {
         let _lock = self.lock(owner)?;
-        let pin = self.pin_if_whole(owner)?;
+        let pin = self.pin_if_whole(owner)?.filter(|pin| self.is_card_of(pin));
+        let paths = self.belongings(owner, pin.as_ref().map(|pin| &pin.handle));
+        let mut removed = Vec::new();
+        for path in paths {
+            if remove_all(&path)? {
+                removed.push(path);
+            }
+        }
+        atomic::sync_dir(&self.places.home)?;
+        Ok(removed)
+    }
+
+    /// All that may lie here of `owner`, and of the handle it bears, in the order in which it
+    /// is removed.
+    fn belongings(&self, owner: &Owner, handle: Option<&Owner>) -> Vec<PathBuf> {
         let places = self.places;
         // The backup first: a backup alone would be taken for what is left of a manifest.
         let mut paths = vec![
@@ -101,24 +115,26 @@ impl Store<'_> {
             places.drops(owner),
             places.age_key(owner),
         ];
-        if let Some(pin) = pin.filter(|pin| self.is_card_of(pin)) {
+        if let Some(handle) = handle {
             paths.extend([
-                places.card(&pin.handle),
-                places.attestation(&pin.handle),
-                places.handle_lock(&pin.handle),
+                places.card(handle),
+                places.attestation(handle),
+                places.handle_lock(handle),
             ]);
         }
         let seen = places.state.join("vaults").join(owner.as_str());
         paths.extend([places.pin(owner), seen, places.pending(owner), places.left(owner)]);
         paths.push(places.lock(owner));
-        let mut removed = Vec::new();
-        for path in paths {
-            if remove_all(&path)? {
-                removed.push(path);
-            }
-        }
-        atomic::sync_dir(&places.home)?;
-        Ok(removed)
+        paths
+    }
+
+    /// What making `owner` would bring here: what is not here yet, and the locks that are
+    /// held for it.
+    pub(crate) fn not_here_yet(&self, owner: &Owner, handle: &Owner) -> Vec<PathBuf> {
+        let locks = [self.places.lock(owner), self.places.handle_lock(handle)];
+        let mut paths = self.belongings(owner, Some(handle));
+        paths.retain(|path| locks.contains(path) || path.symlink_metadata().is_err());
+        paths
     }
 
     /// Whether the card that bears the owner's handle is the owner's: an older home may have
@@ -153,7 +169,7 @@ impl Store<'_> {
 }
 
 /// Removes a file, or a directory with what is in it. Says whether there was one.
-fn remove_all(path: &std::path::Path) -> Result<bool, FileError> {
+pub(crate) fn remove_all(path: &std::path::Path) -> Result<bool, FileError> {
     let result = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => Err(error),
