@@ -9,6 +9,7 @@ pub mod daemons;
 pub mod desk;
 pub mod fake;
 pub mod finished;
+pub mod hub;
 pub mod kill;
 pub mod mask;
 pub mod namespaced;

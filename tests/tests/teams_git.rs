@@ -1,97 +1,8 @@
 //! A team over a git remote: two users with homes of their own (where the tests run as root,
 //! two Unix users), who see nothing of each other but what was pushed.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
-
-use keyrack_tests::Rack;
+use keyrack_tests::hub::Hub;
 use keyrack_tests::team::field;
-use tempfile::TempDir;
-
-/// A bare repository, and a user's home on each side of it.
-struct Hub {
-    dir: TempDir,
-    alice: Rack,
-    bob: Rack,
-}
-
-impl Hub {
-    /// Alice made the vault and pushed it; bob is an owner somewhere else.
-    fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("kr-hub").tempdir_in("/tmp").expect("a hub");
-        let open = |path| std::fs::set_permissions(path, Permissions::from_mode(0o777));
-        open(dir.path()).expect("our directory");
-        let rack = || {
-            let rack = Rack::ordinary();
-            // git asks whose a repository is; both users here are one test's.
-            rack.write("home/.gitconfig", "[safe]\n\tdirectory = *\n");
-            rack
-        };
-        let hub = Self { dir, alice: rack(), bob: rack() };
-        let url = hub.url();
-        hub.alice.key("alice");
-        hub.bob.key("bob");
-        hub.alice
-            .sh(&format!(
-                "git init -q --bare --shared=0666 -b main {url}
-                 git -C {url} config receive.denyNonFastForwards false
-                 git clone -q {url} ~/team 2>/dev/null; keyrack init -q --for alice
-                 keyrack vault create team --quiet --for alice --at ~/team
-                 keyrack vault sync --quiet --for alice"
-            ))
-            .ok();
-        hub.bob.sh("keyrack init -q --for bob").ok();
-        hub
-    }
-
-    fn url(&self) -> String {
-        self.dir.path().join("team.git").display().to_string()
-    }
-
-    /// Bob's card goes one way, the invitation the other; the fingerprint by voice.
-    fn invite(&self, flags: &str) -> String {
-        let card = self.bob.sh("keyrack identity card --for bob").ok().text();
-        let fingerprint = self.bob.sh("keyrack identity fingerprint --for bob | head -1").text();
-        self.alice.write("work/bob.card", format!("{card}\n"));
-        let invited = self.alice.sh(&format!(
-            "keyrack vault invite bob --quiet --for alice --card bob.card \
-             --fingerprint '{fingerprint}' {flags}"
-        ));
-        let invitation = invited.ok().text();
-        self.sync_alice();
-        invitation
-    }
-
-    fn joined() -> Self {
-        let hub = Self::new();
-        let invitation = hub.invite("");
-        hub.bob
-            .sh(&format!(
-                "keyrack vault accept --quiet '{invitation}' --for bob
-                 keyrack vault sync --quiet --for bob"
-            ))
-            .ok();
-        hub.sync_alice();
-        hub
-    }
-
-    #[track_caller]
-    fn sync_alice(&self) {
-        self.alice.sh("keyrack vault sync --quiet --for alice").ok();
-    }
-
-    #[track_caller]
-    fn sync_bob(&self) {
-        self.bob.sh("keyrack vault sync --quiet --for bob").ok();
-    }
-
-    fn get(rack: &Rack, owner: &str, key: &str) -> String {
-        let got = rack.sh(&format!(
-            "keyrack get --unlock --for {owner} --key {key} && keyrack relock -q --for {owner}"
-        ));
-        got.ok().text()
-    }
-}
 
 #[test]
 fn a_whole_story_over_a_remote() {
@@ -138,7 +49,7 @@ fn a_whole_story_over_a_remote() {
 
 #[test]
 fn a_one_time_code_over_a_remote() {
-    let hub = Hub::new();
+    let hub = Hub::made();
     let line = hub.alice.sh("keyrack vault invite bob --one-time-code -q --for alice").ok().text();
     hub.sync_alice();
     hub.bob.sh(&format!("keyrack vault accept -q '{line}' --for bob")).ok();
@@ -155,7 +66,7 @@ fn a_one_time_code_over_a_remote() {
 
 #[test]
 fn a_repository_without_a_work_tree_is_cloned_and_not_written_into() {
-    let hub = Hub::new();
+    let hub = Hub::made();
     let other = hub.dir.path().join("other.git");
     let other = other.display();
     hub.alice
@@ -340,7 +251,7 @@ fn a_difference_is_shown_in_words_without_what_is_sealed() {
 /// As `git init --bare` makes it where its default is another than the clone's.
 #[test]
 fn a_remote_that_does_not_say_which_branch_is_meant() {
-    let hub = Hub::new();
+    let hub = Hub::made();
     let url = hub.url();
     let invitation = hub.invite("");
     hub.sync_alice();
@@ -354,7 +265,7 @@ fn a_remote_that_does_not_say_which_branch_is_meant() {
 
 #[test]
 fn a_remote_without_a_vault_is_named() {
-    let hub = Hub::new();
+    let hub = Hub::made();
     let invitation = hub.invite("");
     hub.sync_alice();
     let refused = hub.bob.sh(&format!(

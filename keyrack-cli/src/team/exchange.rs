@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use keyrack_manifest::{InviteId, MemberId};
+use keyrack_names::Owner;
 use keyrack_vault::git::{Commit, GitError, Pushed, Repository};
 use keyrack_vault::{Chain, Invitation, LinkKind, Memory, Seen, Status, Vault, VaultStore, names};
 
@@ -14,7 +15,7 @@ use crate::person::ui::Ui;
 use crate::settings::Settings;
 
 /// How often somebody else may be faster before we give up.
-const TRIES: usize = 8;
+pub const TRIES: usize = 8;
 
 /// A vault that is being exchanged.
 pub struct Exchange<'a> {
@@ -41,6 +42,26 @@ pub struct Exchanged {
     pub aside: Vec<String>,
     /// Where git keeps it.
     pub kept_as: Option<String>,
+}
+
+impl Exchanged {
+    /// Whether all of ours is there.
+    ///
+    /// # Errors
+    /// [`Code::Partly`], with what was set aside.
+    pub fn is_whole(&self, place: &Place) -> Outcome {
+        if self.aside.is_empty() {
+            return Ok(());
+        }
+        let kept = self.kept_as.as_deref().unwrap_or_default();
+        let message = format!(
+            "{}: others were faster; set aside, and kept as {kept}: {}",
+            place.name,
+            self.aside.join("; ")
+        );
+        let dir = place.dir.display();
+        Err(Failure::new(Code::Partly, message).hint(format!("git -C {dir} show {kept}")))
+    }
 }
 
 impl Exchange<'_> {
@@ -101,8 +122,7 @@ impl Exchange<'_> {
                 }
             }
         }
-        let message = format!("{}: others push all the time", place.name);
-        Err(Failure::new(Code::TimedOut, message).hint(place.command("sync")))
+        Err(others_push(&place, "sync"))
     }
 
     fn place(&self) -> &Place {
@@ -154,7 +174,7 @@ impl Exchange<'_> {
         }
         let lost = redo::lost(&ours, &theirs, &place.id);
         self.repository.become_of(news).map_err(failed)?;
-        self.forget_unpushed()?;
+        forget_unpushed(&place, self.settings)?;
         self.make_again(&ours, lost, done)
     }
 
@@ -184,19 +204,6 @@ impl Exchange<'_> {
         match Vault::open(theirs, &place.id, seen.as_ref(), carried, place::actor(self.opened)) {
             Err(keyrack_vault::VaultError::NotMember { .. }) => Ok(()),
             other => other.map(drop).map_err(|error| words::vault(error, &place)),
-        }
-    }
-
-    /// Links of ours that nobody took were never there.
-    fn forget_unpushed(&self) -> Outcome {
-        let place = self.place();
-        let path = self.settings.places.seen(&place.owner, &place.id);
-        let failed = |error: &dyn std::fmt::Display| {
-            Failure::new(Code::Unexpected, format!("{}: {error}", path.display()))
-        };
-        match place.pushed_seen(self.settings)? {
-            Some(seen) => seen.write(&path).map_err(|error| failed(&error)),
-            None => keyrack_manifest::atomic::remove(&path).map_err(|error| failed(&error)),
         }
     }
 
@@ -258,6 +265,38 @@ impl Exchange<'_> {
             daemons::drop_vault(&owner, &place.id, self.settings);
         }
     }
+}
+
+/// Links of ours that nobody took were never there.
+///
+/// # Errors
+/// When this device's state cannot be read or written.
+pub fn forget_unpushed(place: &Place, settings: &Settings) -> Outcome {
+    let path = settings.places.seen(&place.owner, &place.id);
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::new(Code::Unexpected, format!("{}: {error}", path.display()))
+    };
+    match place.pushed_seen(settings)? {
+        Some(seen) => seen.write(&path).map_err(|error| failed(&error)),
+        None => keyrack_manifest::atomic::remove(&path).map_err(|error| failed(&error)),
+    }
+}
+
+/// Commits what is here and pushes it, as an addition to what the remote has.
+///
+/// # Errors
+/// What git says.
+pub fn push(repository: &Repository, who: &Owner, place: &Place) -> Outcome<Pushed> {
+    let failed = |error| failed(error, place);
+    let branch = repository.branch().map_err(failed)?;
+    repository.commit_all("keyrack vault", who.as_str()).map_err(failed)?;
+    repository.push(&branch).map_err(failed)
+}
+
+/// Somebody else was always faster; `command` is to be tried again.
+pub fn others_push(place: &Place, command: &str) -> Failure {
+    let message = format!("{}: others push all the time", place.name);
+    Failure::new(Code::TimedOut, message).hint(place.command(command))
 }
 
 /// What is damaged here of what this device has seen whole: opening believes old links

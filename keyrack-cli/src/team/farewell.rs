@@ -6,7 +6,7 @@ use keyrack_manifest::CredId;
 use keyrack_names::Owner;
 use keyrack_vault::{Vault, VaultError, Visibility};
 
-use super::{Place, Shelf, acts, words};
+use super::{Place, Shelf, leaving, words};
 use crate::args::{Destroy, Fate};
 use crate::error::{Code, Failure, Outcome};
 use crate::owner::opened;
@@ -65,8 +65,8 @@ pub fn take(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outc
             let done = part(&mut vault, &cred, args, place)?;
             done.map_err(|error| words::vault(error, place))?;
         }
-        let me = *vault.me();
-        match vault.leave(Timestamp::now()) {
+        drop(vault);
+        match leaving::leave(shelf, &mut opened, settings, ui)? {
             Ok(()) => {}
             Err(VaultError::Refused { .. }) => {
                 ui.warn(format!(
@@ -76,8 +76,6 @@ pub fn take(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outc
             }
             Err(error) => return Err(words::vault(error, place)),
         }
-        let key = opened.manifest.signing.key.clone();
-        acts::note(place, me, &key, vec![acts::act("leave")], settings, ui);
     }
     Ok(())
 }

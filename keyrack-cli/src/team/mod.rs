@@ -10,6 +10,7 @@ pub mod default_vault;
 pub mod exchange;
 pub mod farewell;
 pub mod joining;
+pub mod leaving;
 pub mod offered;
 pub mod place;
 mod redo;

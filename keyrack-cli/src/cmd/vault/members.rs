@@ -12,7 +12,7 @@ use crate::error::{Code, Failure, Outcome};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::{change, done, look};
-use crate::team::{Place, acts, daemons, place, words};
+use crate::team::{Place, acts, daemons, leaving, place, words};
 
 /// Runs `keyrack vault members`.
 pub fn run(act: &MembersAct, settings: &Settings, ui: &Ui) -> Outcome {
@@ -156,13 +156,13 @@ pub fn leave(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
         return done(words, object, &place, settings, ui);
     }
     match shelf.open(&mut opened, settings) {
-        Ok(mut vault) => {
+        Ok(vault) => {
+            drop(vault);
             if !ui.asker.agrees(&format!("leave {}?", place.name))? {
                 return Err(Failure::new(Code::NeedsPerson, "nothing was changed"));
             }
-            let (me, key) = (*vault.me(), opened.manifest.signing.key.clone());
-            vault.leave(Timestamp::now()).map_err(|error| words::vault(error, &place))?;
-            acts::note(&place, me, &key, vec![acts::act("leave")], settings, ui);
+            let left = leaving::leave(&shelf, &mut opened, settings, ui)?;
+            left.map_err(|error| words::vault(error, &place))?;
         }
         Err(failure) if failure.code == Code::Denied => {}
         Err(failure) => return Err(failure),
@@ -173,7 +173,7 @@ pub fn leave(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
         manifest.keys.retain(|_, entry| entry.vault != place.name);
         Ok(())
     })?;
-    done(words, object, &place, settings, ui)
+    ui.done(words, object)
 }
 
 /// Runs `keyrack vault rotate`.

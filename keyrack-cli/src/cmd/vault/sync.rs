@@ -7,7 +7,7 @@ use crate::args::WhichVault;
 use crate::error::{Code, Failure, Outcome};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::team::exchange::{Exchange, failed};
+use crate::team::exchange::{Exchange, failed, push};
 use crate::team::{Place, place};
 
 /// Runs `keyrack vault sync`.
@@ -44,16 +44,7 @@ pub fn run(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
         (true, true) => "has what others pushed, and is pushed",
     };
     ui.done(format!("{} {words}", place.name), object)?;
-    if done.aside.is_empty() {
-        return Ok(());
-    }
-    let kept = done.kept_as.unwrap_or_default();
-    let message = format!(
-        "{}: others were faster; set aside, and kept as {kept}: {}",
-        place.name,
-        done.aside.join("; ")
-    );
-    Err(Failure::new(Code::Partly, message).hint(format!("git -C {dir} show {kept}")))
+    done.is_whole(&place)
 }
 
 /// Commits what is here and pushes it, as an addition to what the remote has.
@@ -61,10 +52,7 @@ pub fn run(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
 /// # Errors
 /// [`Code::Conflict`] when somebody pushed before.
 pub fn offer(repository: &Repository, who: &Owner, place: &Place) -> Outcome {
-    let failed = |error| failed(error, place);
-    let branch = repository.branch().map_err(failed)?;
-    repository.commit_all("keyrack vault", who.as_str()).map_err(failed)?;
-    match repository.push(&branch).map_err(failed)? {
+    match push(repository, who, place)? {
         Pushed::Done => Ok(()),
         Pushed::Behind => {
             let message = format!("{}: somebody pushed before", place.name);

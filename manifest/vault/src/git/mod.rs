@@ -235,6 +235,14 @@ impl Repository {
         self.text(&["reset", "--quiet", "--hard", &commit.0]).map(drop)
     }
 
+    /// Takes back what was committed since `commit`; what is not committed stays.
+    ///
+    /// # Errors
+    /// [`GitError::Failed`] when that is in the way.
+    pub fn take_back(&self, commit: &Commit) -> Result<(), GitError> {
+        self.text(&["reset", "--quiet", "--keep", &commit.0]).map(drop)
+    }
+
     /// Keeps a commit that no branch has any more. Returns what it is kept as.
     ///
     /// # Errors

@@ -1,0 +1,79 @@
+//! Leaving a vault that others have over a git remote: they are told, or it is not done.
+
+use keyrack_tests::hub::Hub;
+use keyrack_tests::team::field;
+
+/// What alice's clone says of bob.
+fn status(hub: &Hub) -> serde_json::Value {
+    let members = hub.alice.sh("keyrack vault members list --for alice --json");
+    field(&members, "/members/1/status")
+}
+
+#[test]
+fn whoever_leaves_tells_the_others() {
+    let hub = Hub::joined();
+    let (alice, bob) = (&hub.alice, &hub.bob);
+    // Not told is not done, and nothing of others is lost by it.
+    let away = format!("mv {0} {0}.away", hub.url());
+    alice.sh(&away).ok();
+    bob.sh("keyrack vault leave --for bob --yes").code(1);
+    bob.sh("keyrack vault status --for bob").ok();
+    alice.sh(&format!("mv {0}.away {0}", hub.url())).ok();
+    // Others wrote meanwhile.
+    alice.sh("printf s | keyrack set -q --for alice --vault team --key LATER").ok();
+    alice.sh("keyrack vault invite carol -q --one-time-code --for alice").ok();
+    hub.sync_alice();
+    let left = bob.sh("keyrack vault leave --for bob --yes");
+    assert!(!left.ok().errors().contains("vault sync"), "{left}");
+    bob.sh("keyrack vault status --for bob").code(4);
+    hub.sync_alice();
+    assert_eq!(status(&hub), "left");
+    assert_eq!(Hub::get(alice, "alice", "LATER"), "s");
+}
+
+#[test]
+fn whoever_leaves_while_others_push_leaves_on_top_of_it() {
+    let hub = Hub::joined();
+    let url = hub.url();
+    // What alice pushes becomes the remote's in the middle of what bob pushes.
+    let hook = "#!/bin/sh\ngit rev-parse -q --verify refs/heads/later || exit 0
+        unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
+        git update-ref refs/heads/main refs/heads/later
+        git update-ref -d refs/heads/later\n";
+    hub.alice.write("work/hook", hook);
+    hub.alice
+        .sh(&format!(
+            "install -m 755 hook {url}/hooks/pre-receive &&
+             keyrack vault policy --max-ttl 1h -q --for alice && cd ~/team && git add -A &&
+             git -c user.name=a -c user.email=a@x commit -q -m later &&
+             git push -q origin HEAD:later"
+        ))
+        .ok();
+    hub.bob.sh("keyrack vault leave --for bob --yes").ok();
+    hub.alice.sh(&format!("git -C {url} rev-parse -q --verify refs/heads/later")).code(1);
+    hub.sync_alice();
+    assert_eq!(status(&hub), "left");
+    let policy = field(&hub.alice.sh("keyrack vault policy --for alice --json"), "/maxTtl");
+    assert_eq!(policy, "1h");
+}
+
+#[test]
+fn who_was_removed_leaves_and_writes_nothing() {
+    let hub = Hub::joined();
+    hub.alice.sh("keyrack vault members remove bob --for alice").ok();
+    hub.sync_alice();
+    hub.bob.sh("keyrack vault leave --for bob --yes").ok();
+    let team = "git -C ~/.local/share/keyrack/vaults/team status --porcelain";
+    hub.bob.sh(team).ok().bytes(b"");
+    hub.bob.sh("keyrack vault status --for bob").code(4);
+    hub.sync_alice();
+}
+
+#[test]
+fn an_owner_that_is_destroyed_tells_the_others() {
+    let hub = Hub::joined();
+    hub.bob.sh("printf x | keyrack set -q --for bob --vault team --key OWN --private").ok();
+    hub.bob.sh("keyrack destroy --for bob --yes --connections delete").ok();
+    hub.sync_alice();
+    assert_eq!(status(&hub), "left");
+}
