@@ -255,10 +255,13 @@ fn a_credential_is_given_away() {
     let team = Team::of(&["alice", "bob"]);
     team.sh("printf s | keyrack set --for alice --vault team --key SHARED
              keyrack vault transfer --for alice --key SHARED --to bob
-             printf p | keyrack set --for alice --vault team --key PRIVATE --private
-             keyrack vault transfer --for alice --key PRIVATE --to bob
-             keyrack vault claim --for bob --key PRIVATE")
+             printf p | keyrack set --for alice --vault team --key PRIVATE --private")
         .ok();
+    // What is private changes hands once it is taken.
+    let offered = team.sh("keyrack vault transfer --for alice --key PRIVATE --to bob");
+    let claim = "keyrack vault claim --for bob --vault team --key @all.all.PRIVATE";
+    assert!(offered.ok().errors().contains(&format!("hint: {claim}")), "{offered}");
+    team.sh(claim).ok();
     let owners = field(&team.sh("keyrack connections list --for bob --json"), "/connections");
     let owners: Vec<&serde_json::Value> =
         owners.as_array().into_iter().flatten().map(|row| &row["owner"]).collect();

@@ -115,13 +115,10 @@ fn failure(error: &clap::Error) -> Failure {
         }
         kind => kind.to_string(),
     };
-    let command = std::env::args_os()
-        .filter_map(|word| word.into_string().ok())
-        .find(|word| known(word))
-        .unwrap_or_default();
+    let command = asked(std::env::args_os().filter_map(|word| word.into_string().ok()));
     let failure = Failure::new(Code::Usage, message);
     let failure = match (error.kind(), command.as_str()) {
-        (ErrorKind::UnknownArgument | ErrorKind::MissingRequiredArgument, "exec") => {
+        (ErrorKind::UnknownArgument | ErrorKind::MissingRequiredArgument, "keyrack exec") => {
             failure.hint("keyrack exec --for OWNER --key KEY -- PROGRAM ARGUMENTS")
         }
         (ErrorKind::UnknownArgument, _) if !argument().starts_with('-') => {
@@ -129,7 +126,7 @@ fn failure(error: &clap::Error) -> Failure {
         }
         _ => failure,
     };
-    failure.hint(format!("keyrack {command} --help").replace("  ", " "))
+    failure.hint(format!("{command} --help"))
 }
 
 /// A flag is shown up to its `=`; anything else is not shown.
@@ -154,6 +151,15 @@ fn suggestion(error: &clap::Error, kind: ContextKind) -> String {
     guess.map(|name| format!(": did you mean {name}?")).unwrap_or_default()
 }
 
-fn known(name: &str) -> bool {
-    Cli::command().find_subcommand(name).is_some()
+/// The command that was meant: the words that are names of commands, each of the one before.
+fn asked(words: impl Iterator<Item = String>) -> String {
+    let (mut path, mut at) = ("keyrack".to_owned(), Cli::command());
+    at.build();
+    for word in words {
+        if let Some(found) = at.find_subcommand(&word).cloned() {
+            path = format!("{path} {word}");
+            at = found;
+        }
+    }
+    path
 }

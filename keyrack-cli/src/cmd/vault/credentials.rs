@@ -148,19 +148,33 @@ pub fn unshare(args: &VaultShare, settings: &Settings, ui: &Ui) -> Outcome {
 /// Runs `keyrack vault transfer`.
 pub fn transfer(args: &VaultTransfer, settings: &Settings, ui: &Ui) -> Outcome {
     let slug = wanted::slug(&args.at)?;
-    let place = change(args.which.vault.as_deref(), settings, ui, |making| {
+    let (place, is_offered) = change(args.which.vault.as_deref(), settings, ui, |making| {
         let to = words::member(making.vault.state(), &args.to, making.place)?.member_id;
-        let cred = credential::own(making.vault, &slug, making.place)?.cred_id;
+        let record = credential::own(making.vault, &slug, making.place)?;
+        let (cred, is_private) = (record.cred_id, record.visibility == Visibility::Private);
         if !settings.dry_run {
             let given = making.vault.transfer(&cred, &to, Timestamp::now());
             making.fail(given)?;
             let me = *making.vault.me();
             making.note(acts::to("transfer", cred, &slug, to, &me));
         }
-        Ok(making.place.clone())
+        Ok((making.place.clone(), is_private))
     })?;
-    let object = serde_json::json!({ "vault": place.name, "slug": slug, "to": args.to });
-    done(format!("{slug} in {} is {}'s now", place.name, args.to), object, &place, settings, ui)
+    let (name, to) = (&place.name, &args.to);
+    let object =
+        serde_json::json!({ "vault": name, "slug": slug, "to": to, "offered": is_offered });
+    if !is_offered {
+        return done(format!("{slug} in {name} is {to}'s now"), object, &place, settings, ui);
+    }
+    done(
+        format!("{slug} in {name} is offered to {to}, who takes it"),
+        object,
+        &place,
+        settings,
+        ui,
+    )?;
+    ui.hint(format!("keyrack vault claim --for {to} --vault {name} --key {slug}"));
+    Ok(())
 }
 
 /// Runs `keyrack vault claim`: takes a private credential that another member gave.
