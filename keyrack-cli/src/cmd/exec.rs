@@ -21,7 +21,6 @@ use crate::exec::fetch::{Fetched, Given, Program, fetch};
 use crate::exec::files::Files;
 use crate::exec::redact::Values;
 use crate::exec::supervise::{self, On};
-use crate::exec::terminal;
 use crate::person::ui::Ui;
 use crate::rack::anchor::Anchor;
 use crate::sandbox::namespaces::{self, Kinds};
@@ -79,9 +78,9 @@ pub fn run(args: &Exec, settings: &Settings, ui: &Ui) -> Outcome<ExitStatus> {
     let mut command = Command::new(args.program());
     command.args(args.arguments()).env_clear().envs(environment);
     let watched = redacted.filter(|values| !values.is_empty());
-    let on = if is_isolated && terminal::is_one() { On::Own } else { On::Callers };
+    let on = if is_isolated { On::Own } else { On::Callers };
     let is_left_to =
-        watched.is_none() && on == On::Callers && !matches!(files, Some(Files::Temporary(_)));
+        watched.is_none() && !on.is_apart() && !matches!(files, Some(Files::Temporary(_)));
     if is_left_to {
         return Err(not_run(args, &command.exec()));
     }

@@ -54,6 +54,13 @@ pub enum On {
     Own,
 }
 
+impl On {
+    /// Whether it is kept from a terminal that is there.
+    pub fn is_apart(self) -> bool {
+        self == Self::Own && terminal::is_one()
+    }
+}
+
 /// Runs `command` to its end. With `redacted`, what it prints goes through a filter.
 /// Returns its status, or 128 + the signal that ended it.
 ///
@@ -68,7 +75,7 @@ pub fn run(
     let doing = || "a terminal for the program".to_owned();
     let mut streams = Vec::with_capacity(2);
     let mut keyboard = None;
-    let is_apart = on == On::Own && terminal::is_one();
+    let is_apart = on.is_apart();
     if is_apart {
         let (shown, typed) = terminal::instead(&mut command).context(doing)?;
         if let Some((from, to)) = shown {

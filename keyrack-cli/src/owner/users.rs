@@ -19,7 +19,6 @@ use nix::unistd::{Gid, Uid, fchown, geteuid, setgroups, setresgid, setresuid};
 use crate::args::Command;
 use crate::error::{Code, Context, ExitStatus, Failure, Outcome};
 use crate::exec::supervise::{self, On};
-use crate::exec::terminal;
 use crate::sandbox;
 use crate::settings::{self, Settings};
 use crate::system::accounts::{self, Account};
@@ -138,7 +137,7 @@ fn run(user: &Account, owner: &Owner, needed: bool) -> Outcome<u8> {
     let groups = accounts::groups(user);
     let (uid, gid) = (user.uid, user.gid);
     sandbox::keep_pipes_and_files();
-    let is_apart = terminal::is_one();
+    let is_apart = On::Own.is_apart();
     sandbox::begin_as(&mut command, move || {
         if is_apart {
             give_terminals(uid)?;
