@@ -12,8 +12,9 @@ use crate::args::Doctor;
 use crate::error::{Code, Failure, Outcome};
 use crate::owner::{level, opened, upkeep};
 use crate::person::ui::Ui;
-use crate::rack::{access, daemon, installed, skew, sockets};
+use crate::rack::{access, installed, skew, sockets};
 use crate::settings::Settings;
+use crate::system::programs;
 use crate::{sandbox, tree, words};
 
 /// What no level protects from. `docs/THREATS.md` says why, and which test shows it.
@@ -40,7 +41,7 @@ pub fn run(args: &Doctor, settings: &Settings, ui: &Ui) -> Outcome {
     ];
     let pin = opened::pin(settings, owner).ok().flatten();
     if pin.is_some_and(|pin| pin.via == Via::Yubikey) {
-        let helper = daemon::helper("keyrack-yubikey").map(|path| path.display().to_string());
+        let helper = programs::find("keyrack-yubikey").map(|path| path.display().to_string());
         checks.push(Check::of("keyrack-yubikey", helper));
     }
     let manifest = manifest(owner, settings, ui);

@@ -1,12 +1,10 @@
 //! Starting an owner's daemon, and talking to it as whoever opened the manifest.
 
 use std::fs::File;
-use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use keyrack_names::Owner;
@@ -14,13 +12,14 @@ use keyrack_protocol::client::{self, ClientError, Session, Target};
 use keyrack_protocol::hello::KeyKind;
 use keyrack_protocol::keys::RackSecret;
 use keyrack_protocol::message::{Refusal, Start, Started, decode, encode};
-use keyrack_protocol::{RackId, frame, handover, peer, sealed_copy};
+use keyrack_protocol::{RackId, frame, handover};
 
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::person::ui::Ui;
 use crate::rack::anchor::Anchor;
 use crate::rack::{audit_log, whereabouts};
 use crate::settings::Settings;
+use crate::system::programs;
 
 /// How long a daemon may take to listen. It takes a millisecond or two.
 const START_DEADLINE: Duration = Duration::from_secs(10);
@@ -117,7 +116,7 @@ impl Rack {
         let doing = || format!("starting {}'s daemon", self.owner);
         let (mut ours, theirs) = UnixStream::pair().context(doing)?;
         ours.set_read_timeout(Some(START_DEADLINE)).context(doing)?;
-        let program = helper("keyrackd")?;
+        let program = programs::find("keyrackd")?;
         let streams = |command: &mut Command| {
             let log = audit.as_ref().map(File::try_clone).transpose()?;
             command
@@ -126,7 +125,7 @@ impl Rack {
                 .stderr(Stdio::null());
             Ok(())
         };
-        spawn_closed(&program, streams).context(|| program.display().to_string())?;
+        programs::start_closed(&program, streams).context(|| program.display().to_string())?;
         drop(theirs);
         let exchange = handover::send(&ours, &encode(&start), anchor.map(Anchor::descriptor))
             .and_then(|()| frame::read(&mut ours));
@@ -147,52 +146,6 @@ impl Rack {
             Started::Failed { message } => Err(Failure::new(Code::Unreachable, message)),
         }
     }
-}
-
-/// A program of ours: beside the command or in `../libexec/keyrack`, never on PATH.
-///
-/// # Errors
-/// [`Code::Unexpected`] when it is in neither place.
-pub fn helper(name: &str) -> Outcome<PathBuf> {
-    let command =
-        std::env::current_exe().context(|| "finding the keyrack command itself".to_owned())?;
-    let dir = command.parent().unwrap_or(std::path::Path::new("/"));
-    let places = [dir.join(name), dir.join("../libexec/keyrack").join(name)];
-    places.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
-        Failure::new(
-            Code::Unexpected,
-            format!("{name} is not installed beside {}", command.display()),
-        )
-        .hint(format!("install {name} into {}", dir.display()))
-    })
-}
-
-/// Starts a program of ours, which is about to be told secrets, without an environment. It starts
-/// closed: one that its user can read would be open for a moment, in which another process
-/// of the user could take a descriptor of it, and so hear all that it is told later.
-///
-/// # Errors
-/// When it cannot be run.
-pub fn spawn_closed(
-    program: &Path,
-    streams: impl Fn(&mut Command) -> io::Result<()>,
-) -> io::Result<Child> {
-    let start = |path: &Path| {
-        let mut command = Command::new(path);
-        command.arg0(program.file_name().unwrap_or_default()).env_clear().current_dir("/");
-        streams(&mut command)?;
-        command.spawn()
-    };
-    let name = program.file_name().unwrap_or_default().to_string_lossy();
-    // Nothing is closed to root. What cannot be read needs no copy; where there can be none,
-    // the program goes on as it is, and `status` and `doctor` say so.
-    if peer::own_uid() != 0
-        && let Ok(copy) = sealed_copy::of(program, &name)
-        && let Ok(child) = start(Path::new(&format!("/proc/self/fd/{}", copy.as_raw_fd())))
-    {
-        return Ok(child);
-    }
-    start(program)
 }
 
 /// What it means for a person that a daemon gave no answer.

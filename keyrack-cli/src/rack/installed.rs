@@ -1,6 +1,6 @@
-//! How `keyrackd` is installed. A program that its user can read makes a sealed copy of
-//! itself at each start, so that nobody looks into it while it begins; one that nobody can
-//! read starts closed, and costs less.
+//! How `keyrackd` is installed. Of a program that its user can read a sealed copy is made at
+//! each start, so that nobody looks into it while it begins; one that nobody can read starts
+//! closed, and costs less.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -8,14 +8,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use keyrack_protocol::peer;
 
 use crate::error::{Context, Outcome};
-use crate::rack::daemon::helper;
+use crate::system::programs;
 
 /// Says it for `doctor`; where it `fixes`, and may, it takes the right to read away.
 ///
 /// # Errors
 /// [`Code::Unexpected`](crate::error::Code::Unexpected) when it is not installed.
 pub fn look(fixes: bool) -> Outcome<String> {
-    let program = helper("keyrackd")?;
+    let program = programs::find("keyrackd")?;
     let path = program.display();
     let doing = || path.to_string();
     let found = program.metadata().context(doing)?;

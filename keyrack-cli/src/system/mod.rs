@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod harden;
 pub mod process;
+pub mod programs;
 #[cfg(all(target_env = "gnu", not(test)))]
 mod start;
 pub mod sys;

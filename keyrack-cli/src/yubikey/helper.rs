@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 use crate::person::asker::Asker;
 use crate::person::pending::{self, Waiting};
 use crate::person::ui::Ui;
-use crate::rack::daemon;
 use crate::settings::Settings;
+use crate::system::programs;
 
 /// The program.
 const PROGRAM: &str = "keyrack-yubikey";
@@ -112,7 +112,7 @@ impl Helper {
 
     fn start(&self) -> Result<Process, PivError> {
         let failed = |why: String| PivError::NoService { why };
-        let program = daemon::helper(PROGRAM).map_err(|failure| failed(failure.message))?;
+        let program = programs::find(PROGRAM).map_err(|failure| failed(failure.message))?;
         let streams = |command: &mut Command| {
             command
                 .envs(self.environment.iter().map(|(name, value)| (*name, value)))
@@ -121,7 +121,7 @@ impl Helper {
                 .stderr(Stdio::null());
             Ok(())
         };
-        let mut child = daemon::spawn_closed(&program, streams)
+        let mut child = programs::start_closed(&program, streams)
             .map_err(|e| failed(format!("{}: {e}", program.display())))?;
         match (child.stdin.take(), child.stdout.take()) {
             (to @ Some(_), Some(from)) => Ok(Process { child, to, from: BufReader::new(from) }),
