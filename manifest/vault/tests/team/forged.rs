@@ -1,11 +1,11 @@
 //! Members that are not honest: links that their own keys signed, wraps and invitations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use keyrack_manifest::{Class, Digest, InviteId};
+use keyrack_manifest::{Class, DeviceId, Digest, InviteId};
 use keyrack_vault::{
-    CHECKPOINT_EVERY, Compartment, LinkKind, Member, Refusal, Role, Status, Vault, VaultError,
-    Visibility, names,
+    AuditHead, CHECKPOINT_EVERY, Compartment, LinkKind, Member, Refusal, Role, Status, Vault,
+    VaultError, Visibility, history, names,
 };
 
 use crate::rig::{Person, Team, get, now, put_as};
@@ -196,6 +196,21 @@ fn checkpoints_are_few() {
         team.owner().rename(&format!("team-{n}").parse().unwrap(), now()).unwrap();
     }
     team.open(&bob).checkpoint(&none, now()).unwrap();
+}
+
+/// Nobody else can tell how long a log was. Who said it stands in the chain for good.
+#[test]
+fn a_false_witness_succeeds_and_is_named() {
+    let team = Team::new();
+    let bob = team.join("bob", Role::Member);
+    let device = DeviceId::random().unwrap();
+    let head = AuditHead { seq: 99, hash: Digest::of(b"never written") };
+    let heads = BTreeMap::from([(team.ann.id(), BTreeMap::from([(device, head.clone())]))]);
+    team.open(&bob).checkpoint(&heads, now()).unwrap();
+    let vault = team.owner();
+    assert_eq!(vault.state().audit_heads[&team.ann.id()][&device], head);
+    let last = history(&team.store, vault.chain()).unwrap().pop().unwrap();
+    assert_eq!((last.kind, last.author), (LinkKind::Checkpoint, bob.id()));
 }
 
 #[test]
