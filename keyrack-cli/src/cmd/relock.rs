@@ -149,7 +149,7 @@ pub fn in_silence(owner: &Owner, settings: &Settings) -> Outcome<Locked> {
 fn ask(owner: &Owner, paths: &[PathBuf], settings: &Settings) -> Result<Locked, ClientError> {
     let silent = matches!(
         access::bare_status(settings, owner),
-        Err(ClientError::Broken { .. } | ClientError::Refused { .. })
+        Err(ClientError::Silent { .. } | ClientError::Broken { .. } | ClientError::Refused { .. })
     );
     if silent && sockets::end_servers(paths) {
         return Ok(Locked::Ended);

@@ -2,6 +2,7 @@
 //! process tree, else by proving that it can use the owner's key without a person.
 //! Never prompts.
 
+use std::iter;
 use std::path::PathBuf;
 
 use keyrack_names::{Ask, AskError, Owner};
@@ -164,38 +165,34 @@ fn ask(
 ) -> Outcome<Reply> {
     let mut best: Option<Reply> = None;
     let mut refused: Option<ClientError> = None;
-    let mut attempt = |way: &Way| -> Option<Reply> {
+    let by_key = iter::once_with(|| self_proof(settings, owner)).flatten();
+    for way in capabilities(settings, owner).chain(by_key) {
         let asked = client::first(&way.sockets, |path| client::ask(path, &way.target, request));
         settings.log(|| {
             let came = asked.as_ref().map_or_else(ToString::to_string, |_| "an answer".to_owned());
             format!("{owner}: asked {:?} as {:?}: {came}", way.sockets, way.target.kind)
         });
         match asked {
-            Ok(reply) if enough(&reply) => return Some(reply),
+            Ok(reply) if enough(&reply) => return Ok(reply),
             Ok(reply) => drop(best.get_or_insert(reply)),
+            // Who says nothing will say nothing to another key either.
+            Err(error @ ClientError::Silent { .. }) => return Err(daemon::failure(&error, owner)),
             Err(error) => drop(refused.get_or_insert(error)),
         }
-        None
-    };
-    for way in capabilities(settings, owner) {
-        if let Some(reply) = attempt(&way) {
-            return Ok(reply);
-        }
-    }
-    // A daemon that does not run will not run for another key either.
-    let alive = somebody_listens(settings, owner);
-    if alive
-        && let Some(rack) = opened::without_person(settings, owner)
-        && let Some(reply) =
-            attempt(&Way { target: rack.self_proof_target(), sockets: rack.sockets(settings) })
-    {
-        return Ok(reply);
     }
     match (best, refused) {
         (Some(reply), _) => Ok(reply),
         (None, Some(error)) if !is_no_capability(&error) => Err(daemon::failure(&error, owner)),
         (None, _) => Err(nobody(settings, owner)),
     }
+}
+
+/// The way of who can use the owner's key without a person. The key is not looked for where
+/// no daemon runs.
+fn self_proof(settings: &Settings, owner: &Owner) -> Option<Way> {
+    let rack =
+        somebody_listens(settings, owner).then(|| opened::without_person(settings, owner))??;
+    Some(Way { target: rack.self_proof_target(), sockets: rack.sockets(settings) })
 }
 
 /// Whether anything of this user's answers on a path of `owner`'s, be it another home's

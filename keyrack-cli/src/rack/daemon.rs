@@ -158,7 +158,7 @@ pub fn failure(error: &ClientError, owner: &Owner) -> Failure {
             _ => Code::Unreachable,
         },
         ClientError::Blocked { .. } => Code::Blocked,
-        ClientError::Broken { .. } => Code::Unreachable,
+        ClientError::Silent { .. } | ClientError::Broken { .. } => Code::Unreachable,
     };
     let failure = Failure::new(code, format!("{owner}: {error}"));
     match code {

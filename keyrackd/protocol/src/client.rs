@@ -25,7 +25,7 @@ use crate::message::{
 use crate::{RackId, frame, peer};
 
 /// How long a daemon may take to answer. It answers in microseconds.
-pub const DEADLINE: Duration = Duration::from_secs(3);
+pub const DEADLINE: Duration = Duration::from_secs(2);
 
 /// Which daemon is meant, and the key that proves it to both sides.
 #[derive(Debug, Clone)]
@@ -70,6 +70,12 @@ pub enum ClientError {
         /// What the kernel said.
         errno: Errno,
     },
+    /// What listens there says nothing: it was stopped, or is no daemon.
+    #[error("{} does not answer: nothing came within {} s", path.display(), DEADLINE.as_secs())]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+    },
     /// What listens there does not answer as a daemon that holds the same key would.
     #[error("{} does not answer as your daemon would: {why}", path.display())]
     Broken {
@@ -88,7 +94,8 @@ impl ClientError {
             Self::Refused { refusal, .. } if refusal.code == Refusal::Rack => 2,
             Self::Blocked { .. } => 3,
             Self::Refused { .. } => 4,
-            Self::Broken { .. } => 5,
+            Self::Silent { .. } => 5,
+            Self::Broken { .. } => 6,
         }
     }
 }
@@ -210,6 +217,7 @@ impl Wire {
                 ClientError::NotRunning
             }
             Errno::EPERM | Errno::EACCES => blocked_or_foreign(path, errno),
+            Errno::EAGAIN => ClientError::Silent { path: path.to_owned() },
             other => ClientError::Broken { path: path.to_owned(), why: other.desc().to_owned() },
         })?;
         let wire = Self { path: path.to_owned(), stream };
@@ -298,13 +306,13 @@ impl Wire {
     }
 
     fn lost(&self, error: &io::Error) -> ClientError {
-        self.broken(match error.kind() {
+        match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                format!("no answer within {} s", DEADLINE.as_secs())
+                ClientError::Silent { path: self.path.clone() }
             }
-            io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
-            _ => error.to_string(),
-        })
+            io::ErrorKind::UnexpectedEof => self.broken("it closed the connection"),
+            _ => self.broken(error),
+        }
     }
 
     fn broken(&self, why: impl ToString) -> ClientError {
