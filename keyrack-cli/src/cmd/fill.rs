@@ -17,6 +17,7 @@ use crate::person::ui::Ui;
 use crate::project::{self, Project, Wanted};
 use crate::rack::push;
 use crate::settings::Settings;
+use crate::system::streams::Stdin;
 
 /// Stdin ends here.
 const LONGEST: u64 = 16 * 1024 * 1024;
@@ -127,7 +128,7 @@ impl Given {
         if io::stdin().is_terminal() {
             return Ok(Self::Terminal);
         }
-        let text = bounded::text(io::stdin(), LONGEST, "stdin")?;
+        let text = bounded::text(Stdin, LONGEST, "stdin")?;
         let mut values = BTreeMap::new();
         for (at, line) in text.lines().enumerate() {
             if line.trim().is_empty() || line.starts_with('#') {

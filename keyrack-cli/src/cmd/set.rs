@@ -20,6 +20,7 @@ use crate::person::ui::Ui;
 use crate::project::wanted;
 use crate::rack::{access, push};
 use crate::settings::Settings;
+use crate::system::streams::Stdin;
 use crate::team::Place;
 
 mod shared;
@@ -289,7 +290,7 @@ pub fn value(args: &Set, slug: &Slug, owner: &Owner, ui: &Ui) -> Outcome<Secret>
             let asked = ui.asker.secret(&format!("value of {slug} for {owner}"))?;
             return asked.ok_or_else(|| Failure::new(Code::NeedsPerson, "no value was given"));
         }
-        _ => read(io::stdin(), "stdin")?,
+        _ => read(Stdin, "stdin")?,
     };
     if args.trim {
         return Ok(values::trimmed(&value));

@@ -8,6 +8,7 @@ use keyrack_manifest::{IdentityFile, Recipient};
 
 use crate::bounded;
 use crate::error::{Code, Failure, Outcome};
+use crate::system::streams::Stdin;
 
 /// No public key is longer.
 const LONGEST: u64 = 64 * 1024;
@@ -44,7 +45,7 @@ impl Key {
 /// [`Code::NoIdentity`] when there is no key there that can be a recipient.
 pub fn read(text: &str) -> Outcome<Key> {
     if text == "-" {
-        return parse(&bounded::text(std::io::stdin(), LONGEST, "stdin")?, None);
+        return parse(&bounded::text(Stdin, LONGEST, "stdin")?, None);
     }
     if text.starts_with("age1")
         || text.starts_with("ssh-")

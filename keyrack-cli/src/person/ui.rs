@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::{Context, Failure, Outcome};
 use crate::person::asker::Asker;
+use crate::system::streams::Stdout;
 use crate::system::sys;
 
 /// How this run talks.
@@ -26,11 +27,9 @@ impl Ui {
     /// # Errors
     /// When stdout cannot be written.
     pub fn payload(&self, bytes: &[u8]) -> Outcome {
-        let mut out = io::stdout().lock();
-        let newline: &[u8] = if out.is_terminal() && !bytes.ends_with(b"\n") { b"\n" } else { b"" };
-        written(
-            out.write_all(bytes).and_then(|()| out.write_all(newline)).and_then(|()| out.flush()),
-        )
+        let on_terminal = io::stdout().is_terminal() && !bytes.ends_with(b"\n");
+        let newline: &[u8] = if on_terminal { b"\n" } else { b"" };
+        written(Stdout.write_all(bytes).and_then(|()| Stdout.write_all(newline)))
     }
 
     /// Writes lines to stdout.
@@ -43,8 +42,7 @@ impl Ui {
             text.push_str(line.as_ref());
             text.push('\n');
         }
-        let mut out = io::stdout().lock();
-        written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+        written(Stdout.write_all(text.as_bytes()))
     }
 
     /// Writes rows to stdout: aligned under a heading on a terminal, else parted by tabs.
@@ -86,7 +84,7 @@ impl Ui {
         serde_json::to_writer(&mut *bytes, &Versioned { schema_version: 1, value })
             .context(|| "json".to_owned())?;
         bytes.push(b'\n');
-        written(io::stdout().lock().write_all(&bytes))
+        written(Stdout.write_all(&bytes))
     }
 
     /// Says what was done: to a person in words, to a program as an object on stdout.

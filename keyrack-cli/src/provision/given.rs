@@ -18,6 +18,7 @@ use crate::bounded;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::owner::values::{self, LONGEST};
 use crate::provision::roster::{Member, Source, Wanted};
+use crate::system::streams::Stdin;
 
 /// Standard input ends here.
 const LONGEST_INPUT: u64 = 64 * 1024 * 1024;
@@ -60,7 +61,7 @@ impl Given {
         if io::stdin().is_terminal() {
             return Err(usage("the values come here, as one JSON object".to_owned()));
         }
-        let bytes = bounded::bytes(io::stdin(), LONGEST_INPUT, "stdin")?;
+        let bytes = bounded::bytes(Stdin, LONGEST_INPUT, "stdin")?;
         // Only where it stopped: the words of the error may hold a value.
         let object: Object = serde_json::from_slice(&bytes).map_err(|e| {
             usage(format!("not an object of owners' values (line {}, {})", e.line(), e.column()))

@@ -6,4 +6,5 @@ pub mod process;
 pub mod programs;
 #[cfg(all(target_env = "gnu", not(test)))]
 mod start;
+pub mod streams;
 pub mod sys;

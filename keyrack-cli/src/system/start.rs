@@ -15,17 +15,18 @@ extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
     // SAFETY: ignoring a signal installs no handler.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
     let status = crate::main();
+    // What clap prints.
     let _ = std::io::stdout().flush();
     c_int::from(status.0)
 }
 
-/// No file of ours is to be taken for a standard stream that the caller closed.
+/// No file of ours is to be taken for a standard stream that the caller closed. What was to
+/// be read is not read, and what was to be written is not lost in silence.
 fn open_standard_streams() {
-    for fd in 0..=2 {
+    for (fd, how) in [(0, libc::O_WRONLY), (1, libc::O_RDONLY), (2, libc::O_RDWR)] {
         // SAFETY: only the number is read. The lowest free one is what `open` gives.
         let opened = unsafe {
-            libc::fcntl(fd, libc::F_GETFD) != -1
-                || libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) != -1
+            libc::fcntl(fd, libc::F_GETFD) != -1 || libc::open(c"/dev/null".as_ptr(), how) != -1
         };
         if !opened {
             std::process::abort();

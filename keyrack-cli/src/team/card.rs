@@ -11,6 +11,7 @@ use crate::error::{Code, Context, Failure, Outcome};
 use crate::owner::opened::{self, Opened};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
+use crate::system::streams::Stdin;
 use crate::words as store_words;
 
 /// Reads the card of `handle`: from `file`, else the one that lies in this home.
@@ -21,7 +22,7 @@ use crate::words as store_words;
 pub fn read(handle: &Owner, file: Option<&Path>, settings: &Settings) -> Outcome<SignedCard> {
     let (bytes, name) = match file {
         Some(path) if path == Path::new("-") => {
-            let bytes = bounded::bytes(std::io::stdin(), LARGEST, "stdin")?;
+            let bytes = bounded::bytes(Stdin, LARGEST, "stdin")?;
             (Some(bytes.to_vec()), "stdin".to_owned())
         }
         Some(path) => {
