@@ -47,6 +47,14 @@ pub fn store(error: StoreError, owner: &Owner) -> Failure {
         StoreError::Conflict { conflict: Conflict::BackupOnly { .. }, .. } => {
             (Code::Conflict, Some(format!("keyrack doctor --for {owner} --fix")))
         }
+        StoreError::Conflict { conflict: Conflict::VaultOnly { .. }, .. } => {
+            let failure = Failure::new(Code::Conflict, message);
+            return failure.hint(format!("put host.{owner}.yml.age back from a copy of it")).hint(
+                format!(
+                    "or begin anew, without what is in the vault: keyrack destroy --for {owner}"
+                ),
+            );
+        }
         StoreError::Conflict { .. } => {
             (Code::Conflict, Some(format!("keyrack recipient list --for {owner}")))
         }

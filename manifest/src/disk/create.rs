@@ -116,16 +116,21 @@ impl Store<'_> {
     }
 
     /// A manifest that is gone, with its backup still there, is to be restored: a new one
-    /// would take the backup's place at its second write.
+    /// would take the backup's place at its second write. So is one whose vault is there,
+    /// which the new one's would be written over.
     fn nothing_is_left(&self, owner: &Owner) -> Result<(), StoreError> {
+        let conflict = |conflict| Err(StoreError::Conflict { owner: owner.clone(), conflict });
         let backup = self.places.backup(owner);
-        match backup.symlink_metadata() {
-            Ok(_) => Err(StoreError::Conflict {
-                owner: owner.clone(),
-                conflict: Conflict::BackupOnly { path: backup },
-            }),
-            Err(_) => Ok(()),
+        if backup.symlink_metadata().is_ok() {
+            return conflict(Conflict::BackupOnly { path: backup });
         }
+        let vault = self.places.personal_vault(owner);
+        // Of an owner that was never written to, a killed maker left both.
+        let was_written_to = self.pin_if_whole(owner)?.is_some_and(|pin| pin.counter > 1);
+        if was_written_to && vault.symlink_metadata().is_ok() {
+            return conflict(Conflict::VaultOnly { path: vault });
+        }
+        Ok(())
     }
 
     /// Whether the manifest that is there is the one asked for, as far as can be told.

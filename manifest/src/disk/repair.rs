@@ -146,7 +146,7 @@ impl Store<'_> {
     }
 
     /// What this device remembers, if that is whole: a damaged pin is what is being mended.
-    fn pin_if_whole(&self, owner: &Owner) -> Result<Option<Pin>, StoreError> {
+    pub(crate) fn pin_if_whole(&self, owner: &Owner) -> Result<Option<Pin>, StoreError> {
         match self.pin(owner) {
             Err(StoreError::Tampered { .. }) => Ok(None),
             other => other,

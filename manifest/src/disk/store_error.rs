@@ -189,6 +189,11 @@ pub enum Conflict {
         /// The backup.
         path: PathBuf,
     },
+    /// It is gone, and its backup too; the owner's vault is there.
+    VaultOnly {
+        /// The vault.
+        path: PathBuf,
+    },
 }
 
 impl Conflict {
@@ -204,6 +209,9 @@ impl Conflict {
             }
             Self::BackupOnly { path } => {
                 format!(", which is gone; its backup {} is there", path.display())
+            }
+            Self::VaultOnly { path } => {
+                format!(", which is gone; its vault {} is there", path.display())
             }
         }
     }

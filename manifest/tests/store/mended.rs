@@ -85,6 +85,31 @@ fn a_new_manifest_is_not_made_beside_a_backup() {
 }
 
 #[test]
+fn a_new_manifest_is_not_made_beside_the_vault_of_one_that_is_gone() {
+    let home = Home::new();
+    let vault = home.places.personal_vault(&home.owner);
+    fs::create_dir_all(&vault).unwrap();
+    let lose = || {
+        fs::remove_file(home.places.manifest(&home.owner)).unwrap();
+        let _ = fs::remove_file(home.places.backup(&home.owner));
+    };
+    // As a maker leaves it that was killed.
+    lose();
+    assert_eq!(home.create(&home.owner).unwrap(), Created::New);
+    home.set("A");
+    lose();
+    let UpdateError::Store(StoreError::Conflict { conflict, .. }) =
+        home.create(&home.owner).unwrap_err()
+    else {
+        panic!("another error");
+    };
+    assert_eq!(conflict, Conflict::VaultOnly { path: vault.clone() });
+    assert!(vault.exists());
+    home.store().destroy(&home.owner).unwrap();
+    assert_eq!(home.create(&home.owner).unwrap(), Created::New);
+}
+
+#[test]
 fn another_key_is_a_conflict_and_writes_nothing() {
     let home = Home::new();
     let (sealed, pin) = (home.sealed(), home.pin());
