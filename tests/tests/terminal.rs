@@ -29,10 +29,23 @@ fn unlock_asks_once_and_the_session_asks_no_more() {
 fn a_wrong_passphrase_is_said_and_is_exit_6() {
     let rack = rack();
     let mut terminal = rack.terminal("keyrack unlock --for bot");
-    terminal.expect("assphrase").type_line("a wrong one");
+    for _ in 0..3 {
+        terminal.expect("passphrase for").type_hidden("a wrong one").expect("wrong passphrase");
+    }
     let (code, screen) = terminal.finish();
     assert_eq!(code, 6, "{screen}");
-    assert!(screen.contains("wrong passphrase") && !screen.contains("a wrong one"), "{screen}");
+    assert_eq!(screen.matches("wrong passphrase").count(), 3, "{screen}");
+    assert!(!screen.contains("a wrong one"), "{screen}");
+}
+
+#[test]
+fn a_slip_is_no_end() {
+    let rack = rack();
+    let mut terminal = rack.terminal("keyrack unlock --for bot --accept-drops");
+    terminal.expect("passphrase for").type_hidden("open sesam").expect("wrong passphrase");
+    terminal.expect("passphrase for").type_hidden("open sesame");
+    let (code, screen) = terminal.finish();
+    assert_eq!(code, 0, "{screen}");
 }
 
 /// A terminal that edits lines takes 4,095 bytes and drops the rest.

@@ -74,11 +74,6 @@ impl Asker {
         !self.no_input && (prompt::has_terminal() || self.dialog.is_some())
     }
 
-    /// Whether what is asked for is typed on a terminal, by somebody who can be asked again.
-    pub fn has_typist(&self) -> bool {
-        self.passphrase_fd.is_none() && !self.no_input && prompt::has_terminal()
-    }
-
     /// Whether a passphrase or PIN can be had, be it from a descriptor.
     pub fn has_answer(&self) -> bool {
         self.passphrase_fd.is_some() || self.has_person()
@@ -144,6 +139,10 @@ impl Prompter for Asker {
                 PromptError::NobodyThere
             }),
         }
+    }
+
+    fn has_typist(&self) -> bool {
+        self.passphrase_fd.is_none() && !self.no_input && prompt::has_terminal()
     }
 
     fn line(&self, what: &str) -> Option<String> {

@@ -19,6 +19,8 @@ use crate::{Header, Identity, IdentityError, Means, Prompter, Recipient, Recipie
 
 /// Largest file that is read as a private key, in bytes.
 const LARGEST: u64 = 256 << 10;
+/// How often a passphrase is asked for, where somebody types it: as often as ssh asks.
+const TRIES: usize = 3;
 
 /// A private key file as read, before anything secret in it was asked for.
 pub struct IdentityFile {
@@ -110,8 +112,8 @@ impl IdentityFile {
         }
     }
 
-    /// Makes it ready for use, asking for the passphrase if it has one. Asks once: whether
-    /// a wrong passphrase is asked for again is the caller's to decide.
+    /// Makes it ready for use, asking for the passphrase if it has one: again after a wrong
+    /// one, where somebody types it.
     ///
     /// # Errors
     /// [`IdentityError::WrongPassphrase`], [`IdentityError::Declined`],
@@ -154,13 +156,21 @@ impl IdentityFile {
         prompter: &dyn Prompter,
     ) -> Result<age::ssh::Identity, IdentityError> {
         let path = || self.path.clone();
-        let passphrase = prompter
-            .passphrase(&format!("passphrase for {}", self.path.display()))
-            .map_err(|source| IdentityError::Prompt { path: path(), source })?
-            .ok_or_else(|| IdentityError::Declined { path: path() })?;
-        passphrase_text(&passphrase)
-            .and_then(|passphrase| key.decrypt(passphrase).ok().map(age::ssh::Identity::from))
-            .ok_or_else(|| IdentityError::WrongPassphrase { path: path() })
+        let question = format!("passphrase for {}", self.path.display());
+        let wrong = IdentityError::WrongPassphrase { path: path() };
+        for tries_left in (0..if prompter.has_typist() { TRIES } else { 1 }).rev() {
+            let passphrase = prompter
+                .passphrase(&question)
+                .map_err(|source| IdentityError::Prompt { path: path(), source })?
+                .ok_or_else(|| IdentityError::Declined { path: path() })?;
+            let opened = passphrase_text(&passphrase).and_then(|text| key.decrypt(text).ok());
+            match opened {
+                Some(key) => return Ok(key.into()),
+                None if tries_left > 0 => prompter.notice(&wrong.to_string()),
+                None => {}
+            }
+        }
+        Err(wrong)
     }
 
     fn connect(

@@ -16,6 +16,9 @@ pub trait Prompter: Send + Sync {
     /// [`PromptError`] when nobody can be asked.
     fn passphrase(&self, what: &str) -> Result<Option<Secret>, PromptError>;
 
+    /// Whether it is typed by somebody who can be asked again after a slip.
+    fn has_typist(&self) -> bool;
+
     /// Asks for something that is no secret. `None`: the person declined, or nobody is
     /// there.
     fn line(&self, what: &str) -> Option<String>;
