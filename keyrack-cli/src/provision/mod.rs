@@ -133,16 +133,17 @@ impl Provision<'_> {
         let file = private(key, owner, self.settings);
         let provisional = opening.is_out_of_reach(file.as_ref(), member);
         let created = self.create(member, opening, file, having)? == Created::New;
-        if let Some(attestation) = opening.on_yubikey.and_then(|made| made.attestation.as_ref()) {
-            record::attestation(attestation, &handle(member), self.settings)?;
-        }
-        let given = match (created, provisional) {
+        let attestation = opening.on_yubikey.and_then(|made| made.attestation.as_ref());
+        let attested = attestation.map_or(Ok(()), |attestation| {
+            record::attestation(attestation, &handle(member), self.settings)
+        });
+        let given = attested.and_then(|()| match (created, provisional) {
             (true, false) => Ok(having.iter().map(|h| h.became(Became::Set)).collect()),
             (true, true) => {
                 self.leave(owner, &opened::pinned_recipients(self.settings, owner), having)
             }
             (false, _) => self.complete(member, having),
-        };
+        });
         let given = given.and_then(|given| {
             self.place(owner, sealed)?;
             // Last, for what others see of it cannot be taken back.
