@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::args::{DaemonAct, DaemonStop, when};
 use crate::error::{Code, Failure, Outcome};
+use crate::person::counted::counted;
 use crate::person::ui::Ui;
 use crate::rack::sockets::{self, Found};
 use crate::settings::Settings;
@@ -115,13 +116,12 @@ fn stop(args: &DaemonStop, settings: &Settings, ui: &Ui) -> Outcome {
 fn prune(settings: &Settings, ui: &Ui) -> Outcome {
     let dead = sockets::find(settings).into_iter().filter(|found| found.server.is_none());
     let paths: Vec<PathBuf> = dead.map(|found| found.path).collect();
-    let plural = |count: usize| if count == 1 { "" } else { "s" };
     if settings.dry_run {
-        let dead = paths.len();
-        let object = serde_json::json!({ "removed": dead });
-        return ui.would(format!("{dead} dead socket{} would be removed", plural(dead)), object);
+        let object = serde_json::json!({ "removed": paths.len() });
+        let dead = counted(paths.len(), "dead socket");
+        return ui.would(format!("{dead} would be removed"), object);
     }
     let removed = sockets::sweep(&paths);
-    let (object, plural) = (serde_json::json!({ "removed": removed }), plural(removed));
-    ui.done(format!("{removed} dead socket{plural} removed"), object)
+    let object = serde_json::json!({ "removed": removed });
+    ui.done(format!("{} removed", counted(removed, "dead socket")), object)
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::args::Doctor;
 use crate::error::{Code, Failure, Outcome};
 use crate::owner::{level, opened, upkeep};
+use crate::person::counted::counted;
 use crate::person::ui::Ui;
 use crate::rack::{access, installed, skew, sockets};
 use crate::settings::Settings;
@@ -127,8 +128,7 @@ fn manifest(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<Manifest> {
 fn vault(manifest: &Manifest, fixes: bool, settings: &Settings) -> Option<Check> {
     manifest.personal_vault()?;
     let words = upkeep::check(manifest, settings).and_then(|records| {
-        let plural = if records == 1 { "" } else { "s" };
-        let whole = format!("whole: {records} record{plural}");
+        let whole = format!("whole: {}", counted(records, "record"));
         Ok(match if fixes { upkeep::sweep(manifest, settings)? } else { 0 } {
             0 => whole,
             swept => format!("{whole}; removed {swept} that killed writers left"),

@@ -27,6 +27,9 @@ pub fn run(args: &Get, settings: &Settings, ui: &Ui) -> Outcome {
         )
         .hint(format!("keyrack get --for {owner} --key A --key B --json")));
     }
+    if args.format.is_some() && ui.json {
+        return Err(Failure::new(Code::Usage, "--json and --format exclude one another"));
+    }
     let asks = args
         .key
         .iter()

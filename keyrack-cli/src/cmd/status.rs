@@ -14,6 +14,7 @@ use crate::args;
 use crate::args::when;
 use crate::error::{Context, Outcome};
 use crate::owner::{level, opened};
+use crate::person::counted::counted;
 use crate::person::pending;
 use crate::person::ui::Ui;
 use crate::rack::{access, skew, sleeping};
@@ -230,11 +231,8 @@ impl Row {
                 return format!("{owner}: tree {} of {} sleeps: {unlock}", tree.id, tree.label);
             }
             let asleep = if tree.awake == 0 { ", asleep" } else { "" };
-            let plural = if tree.slugs == 1 { "" } else { "s" };
-            format!(
-                "{owner}: tree {} of {} may read {} slug{plural}{asleep}",
-                tree.id, tree.label, tree.slugs
-            )
+            let slugs = counted(tree.slugs, "slug");
+            format!("{owner}: tree {} of {} may read {slugs}{asleep}", tree.id, tree.label)
         }));
         let end = self.daemon.iter().filter_map(|daemon| daemon.ends_with.as_ref());
         lines.extend(end.map(|end| format!("{owner}: all of it ends with {end}")));

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::args::Trust;
 use crate::error::{Code, Context, Failure, Outcome};
+use crate::person::counted::counted;
 use crate::person::ui::Ui;
 use crate::project;
 use crate::settings::Settings;
@@ -49,15 +50,14 @@ pub fn run(args: &Trust, settings: &Settings, ui: &Ui) -> Outcome {
     if trusted.get(&file) == Some(&digest) {
         return ui.done(format!("{} is trusted already", file.display()), object(&file, true));
     }
-    let names: usize = project.env.values().map(Vec::len).sum();
+    let names = counted(project.env.values().flatten().count(), "credential");
     if settings.dry_run {
-        let words = format!("{} would be trusted with {names} credentials", file.display());
+        let words = format!("{} would be trusted with {names}", file.display());
         return ui.would(words, object(&file, true));
     }
     trusted.insert(file.clone(), digest);
     save(&store, &trusted)?;
-    let words =
-        format!("{} is trusted as it is now: it asks for {names} credentials", file.display());
+    let words = format!("{} is trusted as it is now: it asks for {names}", file.display());
     ui.done(words, object(&file, true))
 }
 

@@ -24,6 +24,8 @@ pub fn vault(error: VaultError, place: &Place) -> Failure {
         (VaultError::Conflict { .. } | VaultError::Lost { .. }, _) => {
             failure.hint(place.command("resolve"))
         }
+        (VaultError::NameTaken { .. }, _) => failure
+            .hint(format!("keyrack connections list --for {} --vault {}", place.owner, place.name)),
         (_, Code::Tampered) => failure.hint(place.command("verify")),
         _ => failure,
     }

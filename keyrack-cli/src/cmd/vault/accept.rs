@@ -15,6 +15,7 @@ use crate::error::{Code, Failure, Outcome};
 use crate::owner::opened::{self, Opened};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
+use crate::system::streams::Stdin;
 use crate::team::{Place, acts, card, place, words};
 
 /// Longest invitation read from stdin.
@@ -57,7 +58,7 @@ fn invitation(text: &str) -> Outcome<Invitation> {
     if text != "-" {
         return text.parse().map_err(|error| bad(&error));
     }
-    bounded::text(std::io::stdin(), LONGEST, "stdin")?.parse().map_err(|error| bad(&error))
+    bounded::text(Stdin, LONGEST, "stdin")?.parse().map_err(|error| bad(&error))
 }
 
 fn location(args: &VaultAccept, invitation: &Invitation) -> Outcome<Location> {
@@ -168,7 +169,9 @@ fn catch_up(dir: &Path, ui: &Ui) -> Outcome {
     if let Some(news) = repository.fetch(&branch).map_err(failed)?
         && repository.head().is_none_or(|head| repository.is_ancestor(&head, &news))
     {
-        repository.fast_forward(&news).map_err(failed)?;
+        repository
+            .fast_forward(&news)
+            .map_err(|error| failed(error).hint(format!("git -C {} status", dir.display())))?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use keyrack_vault::{NewRecord, RecordMeta, Visibility};
 use crate::args::{VaultClaim, VaultShare, VaultTransfer, WhichVault};
 use crate::error::{Code, Failure, Outcome};
 use crate::owner::values;
+use crate::person::counted::counted;
 use crate::person::ui::Ui;
 use crate::project::wanted;
 use crate::rack::push;
@@ -105,7 +106,8 @@ pub fn adopt(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
         Ok((making.place.clone(), slugs))
     })?;
     let object = serde_json::json!({ "owner": place.owner, "vault": place.name, "moved": moved });
-    let words = format!("{}: {} credentials are in {} now", place.owner, moved.len(), place.name);
+    let moved = counted(moved.len(), "credential");
+    let words = format!("{}: {moved} moved to {}", place.owner, place.name);
     done(words, object, &place, settings, ui)
 }
 

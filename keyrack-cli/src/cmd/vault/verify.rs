@@ -5,6 +5,7 @@ use keyrack_vault::Vault;
 
 use crate::args::WhichVault;
 use crate::error::{Code, Failure, Outcome};
+use crate::person::counted::counted;
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::look;
@@ -54,9 +55,7 @@ pub fn run(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
         let object = serde_json::json!({
             "vault": name, "verified": true, "links": links, "records": records, "read": read,
         });
-        ui.done(
-            format!("{name}: {links} links and {records} credentials hold; {read} open"),
-            object,
-        )
+        let (links, records) = (counted(links, "link"), counted(records, "credential"));
+        ui.done(format!("{name}: {links} and {records} hold; {read} open"), object)
     })
 }
