@@ -1,7 +1,9 @@
 //! How much one daemon answers, beside an echo without any proof: the same runtime, the same
-//! sizes, the same clients. Beside one that says the same messages in the clear, which shows
-//! how much of the difference is what is said and how much is proof and log. And how long one
-//! caller waits while a thousand connections that never say anything are open.
+//! sizes, the same callers. Beside one that says the same messages in the clear, which shows
+//! how much of the difference is what is said and how much is proof and log. What callers ask
+//! is sealed before the clock runs, and what they were told opened after it, so that it is
+//! the daemon that is measured. And how long one caller waits while a thousand connections
+//! that never say anything are open.
 //!
 //! `cargo bench -p keyrackd` prints three tables. Nothing here is asserted.
 
@@ -12,11 +14,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use keyrack_protocol::channel::{Channel, Handshake, MAX_REPLY, Partial};
 use keyrack_protocol::client::{self, Session, Target};
-use keyrack_protocol::hello::KeyKind;
+use keyrack_protocol::hello::{Hello, KeyKind};
 use keyrack_protocol::keys::{Key, RackSecret};
 use keyrack_protocol::message::{
-    Answer, AuditHead, Grant, Push, Reply, Request, Start, Started, decode, encode,
+    Answer, AuditHead, Grant, Push, Reply, Request, Start, Started, decode, encode, lead,
 };
 use keyrack_protocol::names::{Ask, Env, Owner, Secret, Slug};
 use keyrack_protocol::{RackId, frame};
@@ -26,10 +29,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const ECHO: &str = "KEYRACKD_BENCH_ECHO";
 /// The same of the one that reads and writes messages.
 const CLEAR: &str = "KEYRACKD_BENCH_CLEAR";
-const LASTING: Duration = Duration::from_secs(2);
+/// How many requests one measurement is, shared by all callers.
+const REQUESTS: usize = 40_000;
+/// Of so many measurements the middle one counts.
+const TURNS: usize = 5;
 /// How long a sealed request for one value is, and its reply.
 const REQUEST: usize = 106;
 const REPLY: usize = 194;
+/// Room for a reply in its frame.
+const LARGEST: usize = 512;
 const HALF_OPEN: usize = 1000;
 const VALUE: &[u8] = b"ghp_0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -49,12 +57,12 @@ fn main() -> Result<(), Unclear> {
     let mut in_clear = Vec::new();
     println!("| clients | keyrackd, requests a second | tokio echo | ratio |\n|---|---|---|---|");
     for clients in [1, 8, 64] {
-        // In turns, so that a machine that gets slower slows both.
+        // In turns, so that a machine that gets slower slows all.
         let (mut ours, mut theirs, mut said) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..3 {
-            ours.push(rate(clients, || daemon.caller())?);
-            theirs.push(rate(clients, || echo.caller())?);
-            said.push(rate(clients, || clear.caller_in_clear())?);
+        for _ in 0..TURNS {
+            ours.push(rate(clients, |count| daemon.caller(count))?);
+            theirs.push(rate(clients, |count| echo.caller(&[7; REQUEST], count))?);
+            said.push(rate(clients, |count| clear.caller(&encode(&request()?), count))?);
         }
         let (ours, theirs, said) = (median(ours), median(theirs), median(said));
         in_clear.push((clients, ours, said, theirs));
@@ -113,26 +121,77 @@ fn median(mut of: Vec<f64>) -> f64 {
     of[of.len() / 2]
 }
 
-/// Requests a second of so many callers at once, each with one connection.
-fn rate<C: FnMut() -> Result<(), Unclear>>(
-    clients: usize,
-    caller: impl Fn() -> Result<C, Unclear> + Sync,
-) -> Result<f64, Unclear> {
-    let one = || -> Option<usize> {
-        let mut call = caller().ok()?;
-        let (begun, mut count) = (Instant::now(), 0);
-        while begun.elapsed() < LASTING {
-            call().ok()?;
-            count += 1;
-        }
-        Some(count)
-    };
-    let counts: Vec<Option<usize>> = std::thread::scope(|scope| {
-        let callers: Vec<_> = (0..clients).map(|_| scope.spawn(one)).collect();
-        callers.into_iter().map(|caller| caller.join().ok().flatten()).collect()
+/// Requests a second of so many callers at once.
+fn rate(clients: usize, caller: impl Fn(usize) -> Result<Caller, Unclear>) -> Result<f64, Unclear> {
+    let callers = (0..clients).map(|_| caller(REQUESTS / clients));
+    let mut callers = callers.collect::<Result<Vec<_>, Unclear>>()?;
+    let begun = Instant::now();
+    let answered: bool = std::thread::scope(|scope| {
+        let asking: Vec<_> = callers.iter_mut().map(|one| scope.spawn(|| one.ask())).collect();
+        asking.into_iter().all(|asked| matches!(asked.join(), Ok(Ok(()))))
     });
-    let all: Option<usize> = counts.into_iter().sum();
-    Ok(all.ok_or("a caller failed")? as f64 / LASTING.as_secs_f64())
+    let took = begun.elapsed().as_secs_f64();
+    if !answered {
+        return Err("a caller failed".into());
+    }
+    callers.into_iter().try_for_each(Caller::check)?;
+    Ok((REQUESTS / clients * clients) as f64 / took)
+}
+
+/// One connection, what is asked on it, and what was answered.
+struct Caller {
+    stream: UnixStream,
+    /// Frames.
+    requests: Vec<Vec<u8>>,
+    /// Frames, one behind the other.
+    replies: Vec<u8>,
+    /// What opens the replies; an echo's are not looked at.
+    channel: Option<Channel>,
+}
+
+impl Caller {
+    fn new(stream: UnixStream, requests: Vec<Vec<u8>>, channel: Option<Channel>) -> Self {
+        let replies = Vec::with_capacity(requests.len() * LARGEST);
+        Self { stream, requests, replies, channel }
+    }
+
+    /// Asks one thing after another, each when the one before is answered.
+    fn ask(&mut self) -> std::io::Result<()> {
+        let mut reply = [0; LARGEST];
+        for request in &self.requests {
+            self.stream.write_all(request)?;
+            let mut length = self.stream.read(&mut reply)?;
+            while length < frame::HEADER || length < frame::HEADER + announced(&reply) {
+                match self.stream.read(&mut reply[length..])? {
+                    0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                    more => length += more,
+                }
+            }
+            self.replies.extend_from_slice(&reply[..length]);
+        }
+        Ok(())
+    }
+
+    /// Whether every request was answered, by the value where it can be opened.
+    fn check(mut self) -> Result<(), Unclear> {
+        let mut replies = &self.replies[..];
+        for _ in &self.requests {
+            let reply = frame::read(&mut replies)?;
+            let Some(channel) = &mut self.channel else { continue };
+            let opened = channel.open(&reply, &mut Partial::default(), MAX_REPLY)?;
+            let Reply::Values { answers } = decode(&opened.ok_or("half a reply")?)? else {
+                return Err("another reply".into());
+            };
+            if !matches!(&answers[..], [Answer::Granted { value, .. }] if value.expose() == VALUE) {
+                return Err("another value".into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn announced(reply: &[u8]) -> usize {
+    reply.first_chunk().map_or(0, |header| u32::from_be_bytes(*header) as usize)
 }
 
 /// A daemon with one value.
@@ -185,14 +244,21 @@ impl Daemon {
         Ok(Self { child, socket, target })
     }
 
-    /// Asks again and again on one connection.
-    fn caller(&self) -> Result<impl FnMut() -> Result<(), Unclear> + use<>, Unclear> {
-        let mut session = Session::open(&self.socket, &self.target)?;
-        let request = request()?;
-        Ok(move || match session.call(&request)? {
-            Reply::Values { .. } => Ok(()),
-            _ => Err("no value".into()),
-        })
+    /// A proven caller who is to ask for the value `count` times.
+    fn caller(&self, count: usize) -> Result<Caller, Unclear> {
+        let Target { owner, rack, kind, key } = &self.target;
+        let hello = Hello::new(owner.clone(), *rack, *kind).encode();
+        let mut handshake = Handshake::initiator(key, &hello)?;
+        let length = (hello.len() as u16).to_be_bytes();
+        let first = [&[lead::CHANNEL][..], &length, &hello, &handshake.write(&[])?].concat();
+        let mut stream = UnixStream::connect(&self.socket)?;
+        frame::write(&mut stream, &first)?;
+        handshake.read(&frame::read(&mut stream)?[1..])?;
+        let mut channel = handshake.finish()?;
+        let request = encode(&request()?);
+        let sealed = (0..count).map(|_| Ok(channel.seal(&request)?.concat()));
+        let requests = sealed.collect::<Result<_, Unclear>>()?;
+        Ok(Caller::new(stream, requests, Some(channel)))
     }
 
     /// How long whole exchanges take, each on a connection of its own.
@@ -240,27 +306,10 @@ impl Echo {
         Ok(Self { child, path: path.to_owned() })
     }
 
-    fn caller(&self) -> Result<impl FnMut() -> Result<(), Unclear> + use<>, Unclear> {
-        let mut stream = UnixStream::connect(&self.path)?;
-        let request = frame::encode(&[7; REQUEST]);
-        let mut reply = vec![0; frame::HEADER + REPLY];
-        Ok(move || {
-            stream.write_all(&request)?;
-            stream.read_exact(&mut reply)?;
-            Ok(())
-        })
-    }
-
-    fn caller_in_clear(&self) -> Result<impl FnMut() -> Result<(), Unclear> + use<>, Unclear> {
-        let mut stream = UnixStream::connect(&self.path)?;
-        let request = request()?;
-        Ok(move || {
-            frame::write(&mut stream, &encode(&request))?;
-            match decode(&frame::read(&mut stream)?)? {
-                Reply::Values { .. } => Ok(()),
-                _ => Err("no value".into()),
-            }
-        })
+    fn caller(&self, request: &[u8], count: usize) -> Result<Caller, Unclear> {
+        let stream = UnixStream::connect(&self.path)?;
+        let requests = vec![frame::encode(request); count];
+        Ok(Caller::new(stream, requests, None))
     }
 }
 

@@ -8,7 +8,7 @@ use keyrack_protocol::channel::{Bytes, Channel, Drawn, Handshake, MAX_MESSAGE, P
 use keyrack_protocol::frame::{self, HEADER};
 use keyrack_protocol::message::{BareRequest, BareStatus, ClearRefusal, Refusal, encode, lead};
 use keyrack_protocol::peer::{Followed, Peer, Seen};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -192,19 +192,11 @@ impl Wire {
 
     /// Receives what has come, when something has; 0 bytes when the caller left.
     async fn more(&mut self) -> Result<usize, Hangup> {
-        loop {
-            // Often before anything has come.
-            self.stream.readable().await?;
-            // No more is made room for than came, so that announcing costs a caller.
-            self.received.reserve(self.received.len().max(512));
-            match self.stream.try_read_buf(&mut self.received) {
-                Ok(came) => return Ok(came),
-                Err(e) if e.kind() != io::ErrorKind::WouldBlock => return Err(e.into()),
-                // Nor is room kept for who says nothing.
-                Err(_) if self.received.is_empty() => self.received = Vec::new(),
-                Err(_) => {}
-            }
-        }
+        // No room is kept for who says nothing.
+        self.stream.readable().await?;
+        // No more is made room for than came, so that announcing costs a caller.
+        self.received.reserve(self.received.len().max(512));
+        Ok(self.stream.read_buf(&mut self.received).await?)
     }
 
     /// The frame of `length` bytes that is there.
