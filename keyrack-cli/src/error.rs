@@ -121,6 +121,15 @@ impl Failure {
         self
     }
 
+    /// The same, with what it is about before what is wrong, where it does not begin so.
+    pub fn about(mut self, what: impl std::fmt::Display) -> Self {
+        let beginning = format!("{what}: ");
+        if !self.message.starts_with(&beginning) {
+            self.message.insert_str(0, &beginning);
+        }
+        self
+    }
+
     /// How a batch of so many ends, in which these failed: all but the last are said here.
     ///
     /// # Errors

@@ -82,7 +82,7 @@ def gha(path):
 def dotenv(path):
     from dotenv import dotenv_values
 
-    return {name.encode(): value.encode() for name, value in dotenv_values(path, interpolate=False).items()}
+    return {name.encode(): value.encode() for name, value in dotenv_values(path).items()}
 
 
 how = sys.argv[1]

@@ -1,7 +1,8 @@
 //! What `doctor` and `status` say of an owner's protection, on this machine and on those
 //! that lack a part of it.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use keyrack_tests::rack::KeyType;
 use keyrack_tests::{Finished, Rack, need};
@@ -90,6 +91,13 @@ fn a_key_that_opens_without_a_person_is_named_and_is_l0() {
 fn a_program_that_can_be_read_is_made_to_start_closed() {
     let rack = rack();
     let program = rack.path("bin/keyrackd");
+    if nix::unistd::geteuid().is_root() {
+        // As the package installs it: root can read it, and nobody else.
+        std::fs::set_permissions(&program, Permissions::from_mode(0o711)).expect("ours");
+        let packaged = rack.sh("keyrack doctor --for bot");
+        assert!(row(&rows(packaged.ok()), "keyrackd")[2].contains("nobody can read it"));
+        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("ours");
+    }
     // As if this user had installed it.
     rack.hand_over(&program);
     let doctor = |flags: &str| rack.sh(&format!("keyrack doctor --for bot {flags}"));

@@ -233,6 +233,16 @@ fn values_are_redacted_in_all_that_is_printed() {
 }
 
 #[test]
+fn what_was_not_passed_on_is_a_failure() {
+    let rack = plain();
+    let exec = "keyrack exec --quiet --for bot --redact -- sh -c";
+    let done = rack.sh(&format!("{exec} 'echo much' >/dev/full"));
+    assert!(done.code(1).errors().contains("what it printed: No space left"), "{done}");
+    rack.sh(&format!("{exec} 'echo much; exit 3' >/dev/full")).code(3);
+    rack.sh(&format!("{exec} 'echo much' | true")).ok();
+}
+
+#[test]
 fn the_status_is_the_programs() {
     let rack = plain();
     rack.sh("keyrack unlock --for bot").ok();

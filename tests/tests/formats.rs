@@ -123,8 +123,8 @@ fn shells_read_exports_back() {
 /// The rule of `docs/guides/ci.md`: what dotenv files hold.
 fn dotenv_holds(value: &[u8]) -> bool {
     text(value).is_some_and(|text| {
-        let disputed = ["`", "$(", "${"].iter().any(|part| text.contains(part));
-        is_read_alike(value) || !(disputed || text.ends_with('\\'))
+        let disputed = ["`", "$("].iter().any(|part| text.contains(part));
+        is_read_alike(value) || !(disputed || text.contains("${") || text.ends_with('\\'))
     })
 }
 
@@ -132,7 +132,9 @@ fn dotenv_holds(value: &[u8]) -> bool {
 fn is_read_alike(value: &[u8]) -> bool {
     text(value).is_some_and(|text| {
         let plain = !text.contains("\\\\") && !text.ends_with('\\') && !text.contains('\r');
-        plain && !(text.contains('\'') && text.contains(['"', '\\', '$', '`']))
+        plain
+            && !text.contains("${")
+            && !(text.contains('\'') && text.contains(['"', '\\', '$', '`']))
     })
 }
 

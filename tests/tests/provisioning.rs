@@ -285,6 +285,29 @@ fn fifty_owners_in_one_file_leave_nothing_either() {
     nothing_is_left(&rack);
 }
 
+/// Asked what it would do, it looks at all that is named; each error says whose it is.
+#[test]
+fn what_is_wrong_with_an_owner_is_told_before_and_by_its_name() {
+    let rack = Rack::new();
+    rack.write("work/no.drop", "x");
+    for (what, why) in [
+        ("pubkey: nothing", "nothing"),
+        ("backup: [nothing]", "nothing"),
+        ("drops: [no.drop]", "no.drop: a drop is called by its id"),
+        ("vaults: [no.drop]", "no.drop: not an invitation"),
+        ("keys: { K: { file: none } }", "@all.all.K: none: No such file"),
+    ] {
+        rack.write("work/agents.yml", format!("owners:\n  one: {{ via: age, {what} }}\n"));
+        for flags in ["", "--dry-run"] {
+            let done = rack.sh(&format!("keyrack init --from agents.yml {flags}"));
+            assert_ne!(done.code, 0, "{what}: {done}");
+            let said = done.errors().contains("error: one: ") && done.errors().contains(why);
+            assert!(said, "{what}: {done}");
+            assert!(!rack.manifest("one").exists(), "{what}");
+        }
+    }
+}
+
 #[test]
 fn owners_made_at_the_same_time_are_told_of_in_their_order() {
     let rack = Rack::new();
@@ -293,11 +316,12 @@ fn owners_made_at_the_same_time_are_told_of_in_their_order() {
         13 => "  a-13: { pubkey: nothing }\n".to_owned(),
         _ => format!("  a-{n}: {{ via: age, provisioner: {} }}\n", n >= 25),
     };
-    rack.write("work/agents.yml", format!("owners:\n{}", (10..40).map(of).collect::<String>()));
+    let owners: String = (10..40).rev().map(of).collect();
+    rack.write("work/agents.yml", format!("owners:\n{owners}"));
     let done = rack.sh("keyrack init --json --from agents.yml; exit $?");
     let rows = done.json()["owners"].as_array().expect("owners").clone();
     let told: Vec<_> = rows.iter().map(|row| row["owner"].as_str().expect("text")).collect();
-    let all: Vec<_> = (10..40).filter(|n| *n != 13).map(|n| format!("a-{n}")).collect();
+    let all: Vec<_> = (10..40).rev().filter(|n| *n != 13).map(|n| format!("a-{n}")).collect();
     assert_eq!(told, all, "{done}");
     assert!(rows.iter().all(|row| row["created"] == true), "{done}");
     assert!(!rack.manifest("a-13").exists());

@@ -98,9 +98,10 @@ fn one(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<G
     for path in &removed {
         ui.say(format!("{owner}: removed {}", path.display()));
     }
-    let log = settings.places.audit(owner);
-    if log.exists() {
-        ui.say(format!("{owner}: {} is kept", log.display()));
+    let identity = pin.as_ref().and_then(|pin| pin.identity_path.clone());
+    let kept = [Some(settings.places.audit(owner)), identity].into_iter().flatten();
+    for path in kept.filter(|path| path.exists()) {
+        ui.say(format!("{owner}: {} is kept", path.display()));
     }
     let vaults = manifest.as_ref().map(shared);
     say_what_stays(owner, vaults.as_deref(), pin.as_ref(), ui)?;

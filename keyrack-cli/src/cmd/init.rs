@@ -7,6 +7,7 @@ use keyrack_manifest::atomic;
 use crate::args::{Init, ViaArg};
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::person::ui::Ui;
+use crate::provision::ready::{self, Ready};
 use crate::provision::roster::{self, Member};
 use crate::provision::{self, Became, Given, Provision, Row};
 use crate::settings::Settings;
@@ -29,10 +30,11 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
         let mark = settings.places.own_user();
         atomic::replace(&mark, b"").context(|| mark.display().to_string())?;
     }
+    let given = Given::read(&members)?;
     if settings.dry_run {
-        return would(&members, settings, ui);
+        return would(&members, &given, settings, ui);
     }
-    let provision = Provision { args, given: &Given::read(&members)?, settings, ui };
+    let provision = Provision { args, given: &given, settings, ui };
     let (mut done, mut failures) = (Vec::new(), Vec::new());
     provision::make_all(&provision, &members, |at, made| {
         ui.progress(at, members.len());
@@ -47,6 +49,9 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
                 }
                 done.push(row);
             }
+            Err(failure) if args.from.is_some() => {
+                failures.push(failure.about(&members[at].owner));
+            }
             Err(failure) => failures.push(failure),
         }
         Ok(())
@@ -60,11 +65,14 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
     Failure::of_batch(failures, members.len(), ui)
 }
 
-/// Says which manifests would be made.
-fn would(members: &[Member], settings: &Settings, ui: &Ui) -> Outcome {
+/// Says which manifests would be made, as far as that can be told.
+fn would(members: &[Member], given: &Given, settings: &Settings, ui: &Ui) -> Outcome {
     let mut words = Vec::with_capacity(members.len());
     let mut rows = Vec::with_capacity(members.len());
-    for Member { owner, .. } in members {
+    for member in members {
+        let owner = &member.owner;
+        let looked_at = Ready::read(member, given).and_then(|_| ready::check_keys(member));
+        looked_at.map_err(|failure| failure.about(owner))?;
         let path = settings.places.manifest(owner);
         let created = !path.exists();
         let what = if created { "would be created" } else { "is there already" };

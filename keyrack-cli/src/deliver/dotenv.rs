@@ -5,18 +5,18 @@
 //! |---|---|---|
 //! | `'…'` | all that has no single quote | every reader, and shells |
 //! | `"…"` | the others without `"`, `\`, `$` and backtick | every reader, and shells |
-//! | `"…"` with escapes | the rest without backtick, `$(` and `${` | python-dotenv; not Node |
+//! | `"…"` with escapes | the rest without backtick and `$(` | python-dotenv; not Node |
 //!
-//! What is left, and what ends in a backslash, is written in no form: a value that is wrong
-//! is worse than none.
+//! What is left is written in no form, nor is what ends in a backslash, or holds `${`, which
+//! python-dotenv replaces in every form: a value that is wrong is worse than none.
 
 use zeroize::Zeroizing;
 
 /// `text` as it stands behind `KEY=`; `None` where readers would make different values of
 /// it, or a shell would run what it says.
 pub fn quoted(text: &str) -> Option<Zeroizing<String>> {
-    // It would escape the closing quote.
-    if text.ends_with('\\') {
+    // The one would escape the closing quote.
+    if text.ends_with('\\') || text.contains("${") {
         return None;
     }
     // Between quotes all is as it is, but to python-dotenv a backslash before another one
@@ -28,7 +28,7 @@ pub fn quoted(text: &str) -> Option<Zeroizing<String>> {
     if is_plain && !text.contains(['"', '\\', '$', '`']) {
         return Some(between('"', text));
     }
-    if text.contains('`') || text.contains("$(") || text.contains("${") {
+    if text.contains('`') || text.contains("$(") {
         return None;
     }
     let mut escaped = Zeroizing::new(String::with_capacity(text.len() * 2));
@@ -69,6 +69,8 @@ mod tests {
             ("it's `id`", None),
             ("it's $(id)", None),
             ("it's ${HOME}", None),
+            ("pa${HOME}ss", None),
+            ("pa$HOME{}ss", Some("'pa$HOME{}ss'")),
         ] {
             assert_eq!(quoted(text).as_deref().map(String::as_str), expected, "{text:?}");
         }

@@ -6,7 +6,7 @@
 //! shell's `fg` and `bg` act on both; but where it has a terminal of its own, and so a session.
 
 use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
 
@@ -107,7 +107,11 @@ pub fn run(
     for stream in &mut watch.streams {
         stream.end();
     }
-    Ok(Ok(status))
+    match watch.streams.into_iter().find_map(|stream| stream.lost) {
+        // It did not hear of it, or took it for no failure.
+        Some(error) if status == 0 => Err(error).context(|| "what it printed".to_owned()),
+        _ => Ok(Ok(status)),
+    }
 }
 
 /// A program that runs.
@@ -205,6 +209,8 @@ struct Stream<'a> {
     redactor: Redactor<'a>,
     /// The program sees a terminal of this one's size.
     terminal: bool,
+    /// Why it was not passed on; nothing, where the reader left.
+    lost: Option<std::io::Error>,
 }
 
 impl<'a> Stream<'a> {
@@ -239,7 +245,7 @@ impl<'a> Stream<'a> {
     fn new(from: OwnedFd, to: File, terminal: bool, values: &'a Values) -> std::io::Result<Self> {
         // Only this process's own description of it: nobody else reads here.
         fcntl(&from, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Self { from: Some(from), to, redactor: Redactor::new(values), terminal })
+        Ok(Self { from: Some(from), to, redactor: Redactor::new(values), terminal, lost: None })
     }
 
     /// Where to read, and what the program writes to.
@@ -259,10 +265,7 @@ impl<'a> Stream<'a> {
             match nix::unistd::read(from, buffer.as_mut()) {
                 Ok(length @ 1..) => {
                     let piece = self.redactor.next(&buffer[..length]);
-                    if self.to.write_all(&piece).is_err() {
-                        // Nobody reads any more: the program is told as it would be without us.
-                        self.from = None;
-                    }
+                    self.write(&piece);
                 }
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return,
@@ -275,7 +278,16 @@ impl<'a> Stream<'a> {
     /// What is still there, and what was held back.
     fn end(&mut self) {
         self.pass();
-        let _ = self.to.write_all(&self.redactor.end());
+        let piece = self.redactor.end();
+        self.write(&piece);
+    }
+
+    fn write(&mut self, piece: &[u8]) {
+        if let Err(error) = self.to.write_all(piece) {
+            // The program is told as it would be without us: nobody reads any more.
+            self.from = None;
+            self.lost = Some(error).filter(|error| error.kind() != ErrorKind::BrokenPipe);
+        }
     }
 
     fn resize(&self) {

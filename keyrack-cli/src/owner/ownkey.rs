@@ -35,7 +35,7 @@ pub fn choose(
 
 fn in_file(member: &Member, settings: &Settings, ui: &Ui) -> Outcome<Key> {
     if let Some(text) = &member.pubkey {
-        return keysource::read(text).and_then(|key| fits(key, member.via.as_ref()));
+        return named(text, member.via.as_ref());
     }
     let owner = &member.owner;
     if let Some(keeper) = &member.kept_by {
@@ -52,7 +52,12 @@ fn in_file(member: &Member, settings: &Settings, ui: &Ui) -> Outcome<Key> {
     }
 }
 
-fn fits(key: Key, via: Option<&ViaArg>) -> Outcome<Key> {
+/// The key that `text` names, as after `--pubkey`.
+///
+/// # Errors
+/// [`Code::NoIdentity`] when it is none; [`Code::Usage`] when it is of another kind than `via`.
+pub fn named(text: &str, via: Option<&ViaArg>) -> Outcome<Key> {
+    let key = keysource::read(text)?;
     let is = key.recipient.via();
     let agrees = match via {
         None => true,

@@ -5,6 +5,7 @@ mod crew;
 mod given;
 mod having;
 mod left;
+pub mod ready;
 pub mod roster;
 mod sealed;
 
@@ -16,7 +17,6 @@ use keyrack_names::Owner;
 use serde::Serialize;
 
 use crate::args::{Init, VaultAccept};
-use crate::bounded;
 use crate::cmd::set::{self, Way};
 use crate::cmd::vault::accept;
 use crate::error::{Code, Context, Failure, Outcome};
@@ -36,6 +36,7 @@ pub use given::Given;
 pub use having::{Became, KeyRow};
 use having::{Having, write};
 use left::Left;
+use ready::Ready;
 
 /// What became of one owner.
 #[derive(Serialize)]
@@ -99,18 +100,10 @@ impl Provision<'_> {
     /// Then nothing of it is there that was not before.
     pub fn make(&self, member: &Member) -> Outcome<Row> {
         // Whatever may be wrong with it is found before anything is written.
-        let values = self.given.of(member)?;
-        let having: Vec<Having<'_>> = member
-            .keys
-            .iter()
-            .zip(values)
-            .map(|(wanted, value)| Having { wanted, value })
-            .collect();
-        let sealed = sealed::read(&member.drops)?;
-        let invitations = invitations(&member.vaults)?;
+        let ready = Ready::read(member, self.given)?;
         let (key, on_yubikey) = ownkey::choose(member, &self.args.yubikey, self.settings, self.ui)?;
         let opening = Opening { key: &key, on_yubikey: on_yubikey.as_ref() };
-        let row = self.make_with(member, &opening, &having, &sealed, &invitations);
+        let row = self.make_with(member, &opening, &ready);
         if row.is_err() {
             key.take_back();
         }
@@ -121,15 +114,8 @@ impl Provision<'_> {
         })
     }
 
-    fn make_with(
-        &self,
-        member: &Member,
-        opening: &Opening<'_>,
-        having: &[Having<'_>],
-        sealed: &[(DropId, Vec<u8>)],
-        invitations: &[VaultAccept],
-    ) -> Outcome<Row> {
-        let (owner, key) = (&member.owner, opening.key);
+    fn make_with(&self, member: &Member, opening: &Opening<'_>, ready: &Ready<'_>) -> Outcome<Row> {
+        let (owner, key, having) = (&member.owner, opening.key, &ready.having[..]);
         let file = private(key, owner, self.settings);
         let provisional = opening.is_out_of_reach(file.as_ref(), member);
         let created = self.create(member, opening, file, having)? == Created::New;
@@ -145,9 +131,9 @@ impl Provision<'_> {
             (false, _) => self.complete(member, having),
         });
         let given = given.and_then(|given| {
-            self.place(owner, sealed)?;
+            self.place(owner, &ready.sealed)?;
             // Last, for what others see of it cannot be taken back.
-            self.join(owner, invitations).map(|()| given)
+            self.join(owner, &ready.invitations).map(|()| given)
         });
         if given.is_err() && created {
             // Best effort: what went wrong is said, and it may go wrong here as well.
@@ -370,15 +356,4 @@ fn private(key: &Key, owner: &Owner, settings: &Settings) -> Option<IdentityFile
     places
         .filter_map(|path| IdentityFile::read(&path).ok())
         .find(|file| file.publics().iter().any(|public| public.same_key(&key.recipient)))
-}
-
-/// The invitation in each of these files.
-fn invitations(files: &[PathBuf]) -> Outcome<Vec<VaultAccept>> {
-    let read = |file: &PathBuf| {
-        let name = file.display().to_string();
-        let open = std::fs::File::open(file).context(|| name.clone())?;
-        let text = bounded::text(open, accept::LONGEST, &name)?;
-        Ok(VaultAccept { invitation: text.trim().to_owned(), at: None, name: None })
-    };
-    files.iter().map(read).collect()
 }

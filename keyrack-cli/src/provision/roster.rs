@@ -14,11 +14,11 @@
 //!     vaults: [invitations/mechanic]
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use keyrack_manifest::unique::unique_map;
+use keyrack_manifest::unique::{unique_map, unique_pairs};
 use keyrack_manifest::{Class, Entry, Lifetime, OnOff};
 use keyrack_names::{Env, Org, Owner, Slug};
 use serde::{Deserialize, Deserializer};
@@ -87,12 +87,12 @@ pub type Trim = bool;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
-    #[serde(deserialize_with = "unique_map")]
-    owners: BTreeMap<Owner, Option<Described>>,
+    #[serde(deserialize_with = "unique_pairs")]
+    owners: Vec<(Owner, Option<Described>)>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "a map, such as { via: age }")]
 struct Described {
     #[serde(default, deserialize_with = "via")]
     via: Option<ViaArg>,
@@ -117,7 +117,11 @@ struct Described {
 struct Name(String);
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "where the value is, such as { file: PATH }"
+)]
 struct Key {
     env: Option<Env>,
     org: Option<Org>,
@@ -163,9 +167,13 @@ pub fn read(file: &Path, now: Timestamp) -> Outcome<Vec<Member>> {
     members.collect()
 }
 
-/// What is wrong, and where: the parser leaves out where the very beginning is wrong.
+/// What is wrong, and where: the parser leaves out where the very beginning is wrong. What
+/// stood there is left out, for it may be the value that should be elsewhere.
 fn located(error: &serde_yaml::Error) -> String {
-    let words = error.to_string();
+    let mut words = error.to_string();
+    if let (Some(from), Some(to)) = (words.find("invalid type: "), words.rfind("expected ")) {
+        words.replace_range(from..to.max(from), "");
+    }
     if words.contains(" at line ") { words } else { format!("{words} at line 1") }
 }
 
@@ -174,10 +182,17 @@ fn member(owner: Owner, described: Described, dir: &Path, now: Timestamp) -> Out
         |text: &str| !text.starts_with("age1") && !text.starts_with("ssh-") && text != "-";
     let resolved =
         |text: String| if is_file(&text) { dir.join(text).display().to_string() } else { text };
+    let mut slugs = BTreeSet::new();
     let keys = described.keys.into_iter().map(|(name, key)| {
-        key.wanted(&name.0, &owner, dir, now).map_err(|failure| {
+        let in_key = |failure: Failure| {
             Failure::new(failure.code, format!("keys.{}: {}", name.0, failure.message))
-        })
+        };
+        let wanted = key.wanted(&name.0, &owner, dir, now).map_err(in_key)?;
+        if !slugs.insert(wanted.entry.slug.clone()) {
+            let twice = format!("{} is there twice", wanted.entry.slug);
+            return Err(in_key(Failure::new(Code::Usage, twice)));
+        }
+        Ok(wanted)
     });
     Ok(Member {
         keys: keys.collect::<Outcome<_>>()?,
@@ -276,6 +291,25 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_stands_there_is_not_told() {
+        for text in ["K: ghp_secret", "K: [ghp_secret]", "K: 'x, expected ghp_secret'"] {
+            let error = parsed(&format!("owners:\n  a: {{ keys: {{ {text} }} }}\n")).unwrap_err();
+            let says = "expected where the value is, such as { file: PATH } at line 2";
+            assert!(error.contains(says) && !error.contains("secret"), "{error}");
+        }
+        let owner = parsed("owners:\n  a: ghp_secret\n").unwrap_err();
+        assert!(owner.contains("expected a map, such as { via: age } at line 2"), "{owner}");
+        assert!(!owner.contains("secret"), "{owner}");
+    }
+
+    #[test]
+    fn owners_stay_in_the_order_of_the_file() {
+        let members = parsed("owners:\n  b:\n  c:\n  a:\n").unwrap();
+        let names: Vec<&str> = members.iter().map(|member| member.owner.as_str()).collect();
+        assert_eq!(names, ["b", "c", "a"]);
+    }
+
+    #[test]
     fn contradictions_are_refused() {
         for (text, why) in [
             ("a: {}\n  a: {}", "the same key twice"),
@@ -287,6 +321,10 @@ mod tests {
             ("a: { keys: { K: { file: x, expires: 1969-01-01 } } }", "is over already"),
             ("a: { keys: { 'K K': { file: x } } }", "keys.K K: "),
             ("A: {}", "owners"),
+            (
+                "a: { keys: { K: { file: x }, '@all.all.K': { file: y } } }",
+                "@all.all.K is there twice",
+            ),
         ] {
             let error = parsed(&format!("owners:\n  {text}\n")).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");

@@ -16,10 +16,36 @@ where
     K: Deserialize<'de> + Ord,
     V: Deserialize<'de>,
 {
+    let placed = placed_map(from)?;
+    Ok(placed.into_iter().map(|(key, (_, value))| (key, value)).collect())
+}
+
+/// The same, in the order of the input.
+///
+/// # Errors
+/// As [`unique_map`].
+pub fn unique_pairs<'de, D, K, V>(from: D) -> Result<Vec<(K, V)>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord,
+    V: Deserialize<'de>,
+{
+    let mut placed: Vec<_> = placed_map(from)?.into_iter().collect();
+    placed.sort_by_key(|(_, (place, _))| *place);
+    Ok(placed.into_iter().map(|(key, (_, value))| (key, value)).collect())
+}
+
+/// Each value with its place in the input.
+fn placed_map<'de, D, K, V>(from: D) -> Result<BTreeMap<K, (usize, V)>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord,
+    V: Deserialize<'de>,
+{
     struct Map<K, V>(PhantomData<(K, V)>);
 
     impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Visitor<'de> for Map<K, V> {
-        type Value = BTreeMap<K, V>;
+        type Value = BTreeMap<K, (usize, V)>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a map")
@@ -28,7 +54,7 @@ where
         fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
             let mut map = BTreeMap::new();
             while let Some((key, value)) = access.next_entry()? {
-                if map.insert(key, value).is_some() {
+                if map.insert(key, (map.len(), value)).is_some() {
                     return Err(Error::custom("the same key twice"));
                 }
             }
