@@ -104,7 +104,8 @@ pub fn identity(error: IdentityError, owner: &Owner) -> Failure {
         IdentityError::NoIdentity { .. } => {
             (Code::NoIdentity, Some(format!("keyrack unlock --for {owner} --identity FILE")))
         }
-        IdentityError::Prompt { .. } | IdentityError::Declined { .. } => (
+        IdentityError::Declined { .. } => (Code::NeedsPerson, None),
+        IdentityError::Prompt { .. } => (
             Code::NeedsPerson,
             Some("run it in a terminal, or give the passphrase by KEYRACK_PASSPHRASE_FD or KEYRACK_ASKPASS".to_owned()),
         ),

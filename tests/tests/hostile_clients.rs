@@ -163,6 +163,7 @@ fn what_a_killed_client_left_is_forgotten() {
 #[track_caller]
 fn told_nothing(
     why: &str,
+    next: &str,
     answer: impl Fn(&str, &[u8]) -> Option<Vec<u8>> + Send + Sync + 'static,
 ) {
     let rack = Rack::new();
@@ -174,7 +175,7 @@ fn told_nothing(
     let id = rack.sh(&format!("{id} | head -1 | tr -d \"'\"")).text();
     let fake = FakeDaemon::listen(&rack.socket("bot"), move |said| answer(&id, said));
     let error = format!(
-        "keyrack: error: bot: /sandbox/run/keyrack-daemon.bot.sock does not answer{why}\nkeyrack: hint: keyrack doctor --for bot\n"
+        "keyrack: error: bot: /sandbox/run/keyrack-daemon.bot.sock does not answer{why}\nkeyrack: hint: keyrack {next} --for bot\n"
     );
     for command in ["get --for bot --key TOKEN", "unlock --for bot"] {
         rack.sh(&format!("keyrack {command}")).fails(7, &error);
@@ -186,24 +187,28 @@ fn told_nothing(
 
 #[test]
 fn a_silent_fake() {
-    told_nothing(": nothing came within 2 s", |_, _| None);
+    told_nothing(": nothing came within 2 s", "relock", |_, _| None);
 }
 
 #[test]
 fn a_fake_that_answers_garbage() {
-    told_nothing(" as your daemon would: a malformed message", |_, _| Some(framed(&[77; 40])));
+    told_nothing(" as your daemon would: a malformed message", "doctor", |_, _| {
+        Some(framed(&[77; 40]))
+    });
 }
 
 #[test]
 fn a_fake_that_hangs_up() {
-    told_nothing(" as your daemon would: it closed the connection", |_, _| Some(Vec::new()));
+    told_nothing(" as your daemon would: it closed the connection", "doctor", |_, _| {
+        Some(Vec::new())
+    });
 }
 
 #[test]
 fn a_fake_that_announces_four_gigabytes() {
     let why =
         " as your daemon would: a frame of 4294967295 bytes was announced; 1 to 65791 are allowed";
-    told_nothing(why, |_, _| Some(vec![0xff; 8]));
+    told_nothing(why, "doctor", |_, _| Some(vec![0xff; 8]));
 }
 
 /// In the clear: that everything is unlocked.
@@ -217,7 +222,7 @@ fn claim(id: &str) -> Vec<u8> {
 /// It claims the same whatever it is asked.
 #[test]
 fn a_fake_that_claims_all_is_well() {
-    told_nothing(" as your daemon would: a malformed message", |id, _| Some(claim(id)));
+    told_nothing(" as your daemon would: a malformed message", "doctor", |id, _| Some(claim(id)));
 }
 
 /// The clear questions it answers as the daemon would.
@@ -225,6 +230,7 @@ fn a_fake_that_claims_all_is_well() {
 fn a_fake_that_answers_the_handshake_with_noise() {
     told_nothing(
         " as your daemon would: the other side could not prove that it holds the same key",
+        "doctor",
         |id, said| {
             let (&kind, rest) = said.get(4..)?.split_first()?;
             if kind == lead::BARE {

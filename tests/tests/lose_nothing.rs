@@ -203,6 +203,35 @@ fn a_damaged_manifest_without_a_backup_is_no_dead_end() {
 }
 
 #[test]
+fn a_vault_whose_manifest_is_gone_waits_for_it() {
+    let rack = twice_written();
+    let data = rack.data().display().to_string();
+    let get = "keyrack unlock --quiet --for bot && keyrack get --for bot --key MORE";
+    let value = rack.sh(get).ok().text();
+    rack.sh(&format!("keyrack relock --quiet --for bot; cp {data}/host.bot.yml.age copy")).ok();
+    let lose = format!("rm {data}/host.bot.yml.age*");
+    rack.sh(&lose).ok();
+    for command in ["init --for bot", "init --for bot --handle other"] {
+        let refused = rack.sh(&format!("keyrack {command}"));
+        let said = refused.code(11).errors();
+        assert!(said.contains("which is gone; its vault"), "{refused}");
+        assert!(said.contains("hint: put host.bot.yml.age back from a copy of it"), "{refused}");
+    }
+    let restore = format!("cp copy {data}/host.bot.yml.age");
+    assert_eq!(rack.sh(&format!("{restore}; {get}")).ok().text(), value);
+
+    // A device that knows nothing of it makes another owner, and takes nothing away.
+    let state = rack.state().display().to_string();
+    rack.sh(&format!("keyrack relock --quiet --for bot; {lose}; rm -r {state} {data}/identities"))
+        .ok();
+    let made = rack.sh("keyrack init --for bot");
+    assert!(made.ok().errors().contains("vaults/@bot~1\n"), "{made}");
+    let back = format!("(cd {data}/vaults && rm -r @bot && mv @bot~1 @bot) && {restore}");
+    rack.sh(&format!("{back} && keyrack doctor --for bot --accept-restored")).ok();
+    assert_eq!(rack.sh(get).ok().text(), value);
+}
+
+#[test]
 fn a_manifest_of_a_future_version_is_left_alone_until_the_backup_is_asked_for() {
     let rack = twice_written();
     let file = rack.manifest("bot").display().to_string();

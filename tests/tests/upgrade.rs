@@ -187,13 +187,46 @@ fn a_restart_says_what_is_lost_and_loses_no_more() {
     assert_eq!(rack.daemons(), [] as [i32; 0]);
 }
 
-#[test]
-fn a_daemon_that_hangs_is_ended_by_what_the_kernel_hands_out() {
-    let rack = rack();
+/// A daemon that was stopped, and still holds what was unlocked.
+fn hanging(rack: &Rack) -> i32 {
     rack.sh("keyrack unlock --quiet --for bot").ok();
     let [pid] = rack.daemons()[..] else { panic!("one daemon") };
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGSTOP)
         .expect("our daemon");
+    pid
+}
+
+#[test]
+fn a_daemon_that_hangs_is_asked_once_shown_and_told_how_to_end() {
+    let rack = rack();
+    let pid = hanging(&rack);
+    let got = rack.sh("KEYRACK_LOG=1 keyrack get --for bot --key A");
+    let said = got.code(7).errors();
+    assert!(said.contains("does not answer: nothing came within 2 s"), "{got}");
+    assert_eq!(said.matches("asked").count(), 1, "{got}");
+    assert!(said.ends_with("hint: keyrack relock --for bot\n"), "{got}");
+    let listed = rack.sh("keyrack daemon list").ok().text();
+    assert!(listed.starts_with(&format!("bot\tpid {pid}\thangs\t")), "{listed}");
+    let told = rack.sh("keyrack doctor --for bot");
+    assert!(told.text().contains("which hangs"), "{told}");
+    assert!(told.errors().contains("hint: keyrack relock --for bot"), "{told}");
+    rack.sh("keyrack relock --for bot").ok();
+    rack.no_daemon();
+}
+
+#[test]
+fn an_owner_is_not_gone_while_its_daemon_hangs() {
+    let rack = rack();
+    hanging(&rack);
+    rack.sh("keyrack destroy --yes --for bot").ok();
+    rack.no_daemon();
+    rack.sh("ls $KEYRACK_SOCKET_DIR").ok().bytes(b"");
+}
+
+#[test]
+fn a_daemon_that_hangs_is_ended_by_what_the_kernel_hands_out() {
+    let rack = rack();
+    let pid = hanging(&rack);
     let done = rack.sh("keyrack daemon stop --all");
     assert!(
         done.ok().errors().contains(&format!("pid {pid} did not answer and was killed")),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use keyrack_protocol::client::{self, ClientError};
 use keyrack_protocol::message::{BareRequest, Process};
+use keyrack_protocol::paths;
 use serde::Serialize;
 
 use crate::args::{DaemonAct, DaemonStop, when};
@@ -27,37 +28,12 @@ pub fn run(act: &DaemonAct, settings: &Settings, ui: &Ui) -> Outcome {
 }
 
 fn list(settings: &Settings, ui: &Ui) -> Outcome {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Row {
-        owner: String,
-        pid: i32,
-        version: String,
-        protocol_versions: Vec<u16>,
-        rack: String,
-        locked: bool,
-        next_expiry_ms: Option<u64>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        ends_with: Option<Process>,
-        socket: PathBuf,
-    }
     let mut seen = BTreeSet::new();
     let rows: Vec<Row> = sockets::find(settings)
         .into_iter()
-        .filter_map(|found| Some((found.status()?, found.server?.pid, found.path)))
         // A daemon listens on two paths; it is one daemon.
-        .filter(|(_, pid, _)| seen.insert(*pid))
-        .map(|(status, pid, socket)| Row {
-            owner: status.owner.to_string(),
-            pid,
-            version: status.version,
-            protocol_versions: status.versions,
-            ends_with: status.ends_with,
-            rack: status.rack.short(),
-            locked: status.locked,
-            next_expiry_ms: status.next_expiry_ms,
-            socket,
-        })
+        .filter(|found| found.server.as_ref().is_some_and(|server| seen.insert(server.pid)))
+        .filter_map(Row::of)
         .collect();
     if ui.json {
         return ui.object(&serde_json::json!({ "daemons": rows }));
@@ -66,11 +42,65 @@ fn list(settings: &Settings, ui: &Ui) -> Outcome {
         .into_iter()
         .map(|row| {
             let span = |ms| when::short(Duration::from_millis(ms));
-            let next = row.next_expiry_ms.map_or("empty".to_owned(), span);
+            let next = row.said.as_ref().map_or("hangs".to_owned(), |said| {
+                said.next_expiry_ms.map_or("empty".to_owned(), span)
+            });
             [row.owner, format!("pid {}", row.pid), next, row.socket.display().to_string()]
         })
         .collect();
     ui.table(["OWNER", "PROCESS", "FIRST EXPIRY", "SOCKET"], &cells)
+}
+
+/// One daemon of this user.
+#[derive(Serialize)]
+struct Row {
+    owner: String,
+    pid: i32,
+    /// Nothing, where it hangs.
+    #[serde(flatten)]
+    said: Option<Said>,
+    socket: PathBuf,
+}
+
+/// What a daemon says of itself.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Said {
+    version: String,
+    protocol_versions: Vec<u16>,
+    rack: String,
+    locked: bool,
+    next_expiry_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_with: Option<Process>,
+}
+
+impl Row {
+    /// The daemon behind a socket; `None` where there is none.
+    fn of(found: Found) -> Option<Self> {
+        let status = found.status();
+        let Found { path: socket, server } = found;
+        let server = server?;
+        let (owner, said) = match status {
+            Some(status) => {
+                let said = Said {
+                    version: status.version,
+                    protocol_versions: status.versions,
+                    rack: status.rack.short(),
+                    locked: status.locked,
+                    next_expiry_ms: status.next_expiry_ms,
+                    ends_with: status.ends_with,
+                };
+                (status.owner, Some(said))
+            }
+            None if server.is_daemon() => {
+                let name = socket.file_name()?.to_str()?;
+                (paths::parse_name(name)?.0, None)
+            }
+            None => return None,
+        };
+        Some(Self { owner: owner.to_string(), pid: server.pid, said, socket })
+    }
 }
 
 fn stop(args: &DaemonStop, settings: &Settings, ui: &Ui) -> Outcome {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use keyrack_manifest::{Manifest, Pin};
 use keyrack_names::Owner;
+use keyrack_protocol::client::ClientError;
 use serde::Serialize;
 
 use crate::args::Destroy;
@@ -86,7 +87,9 @@ fn one(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<G
     let pin = opened::pin(settings, owner).ok().flatten();
     // While the pin still says which rack is meant.
     let sockets = access::bare_sockets(settings, owner);
-    if access::bare_status(settings, owner).is_ok() {
+    // One that hangs holds values, too.
+    let runs = access::bare_status(settings, owner);
+    if !matches!(runs, Err(ClientError::NotRunning | ClientError::Foreign { .. })) {
         ui.say(super::relock::in_silence(owner, settings)?.words(owner));
     }
     farewell::take(args, owner, settings, ui)?;

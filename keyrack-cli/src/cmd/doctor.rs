@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use keyrack_manifest::{IdentityFile, Manifest, Restored, StoreError, Tampered, Via};
 use keyrack_names::Owner;
+use keyrack_protocol::client::ClientError;
 use keyrack_protocol::message::Protection;
 use serde::Serialize;
 
@@ -13,7 +14,8 @@ use crate::error::{Code, Failure, Outcome};
 use crate::owner::{level, opened, upkeep};
 use crate::person::counted::counted;
 use crate::person::ui::Ui;
-use crate::rack::{access, installed, skew, sockets};
+use crate::rack::sockets::{self, Holder};
+use crate::rack::{access, installed, skew};
 use crate::settings::Settings;
 use crate::system::programs;
 use crate::{sandbox, tree, words};
@@ -233,9 +235,12 @@ fn home(settings: &Settings) -> Check {
 /// Who else sits where the owner's daemon is looked for.
 fn strangers(owner: &Owner, settings: &Settings) -> Vec<Check> {
     let stranger = |path: PathBuf| {
-        let who = sockets::stranger(&path)?;
-        let failure =
-            Failure::new(Code::Unreachable, format!("{} is held by {who}", path.display()));
+        let Holder { who, is_daemon } = sockets::holder(&path)?;
+        let held = format!("{} is held by {who}", path.display());
+        let mut failure = Failure::new(Code::Unreachable, held);
+        if is_daemon {
+            failure = failure.hint(format!("keyrack relock --for {owner}"));
+        }
         Some(Check::of("socket", Err(failure)))
     };
     access::bare_sockets(settings, owner).into_iter().filter_map(stranger).collect()
@@ -243,9 +248,14 @@ fn strangers(owner: &Owner, settings: &Settings) -> Vec<Check> {
 
 /// What protects the daemon that runs, each ingredient with its state.
 fn daemon(owner: &Owner, settings: &Settings) -> Vec<Check> {
-    let Ok(status) = access::bare_status(settings, owner) else {
-        let words = "none runs; what protects one is told while it does";
-        return vec![Check::of("daemon", Ok(words.to_owned()))];
+    let status = match access::bare_status(settings, owner) {
+        Ok(status) => status,
+        Err(ClientError::NotRunning | ClientError::Foreign { .. }) => {
+            let words = "none runs; what protects one is told while it does";
+            return vec![Check::of("daemon", Ok(words.to_owned()))];
+        }
+        // Whoever holds the socket is told of with it.
+        Err(_) => return Vec::new(),
     };
     let skew = skew::of(&status).map(|skew| {
         let hint = format!("keyrack daemon restart --for {owner}");

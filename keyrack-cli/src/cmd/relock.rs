@@ -151,7 +151,7 @@ fn ask(owner: &Owner, paths: &[PathBuf], settings: &Settings) -> Result<Locked, 
         access::bare_status(settings, owner),
         Err(ClientError::Silent { .. } | ClientError::Broken { .. } | ClientError::Refused { .. })
     );
-    if silent && sockets::end_servers(paths) {
+    if silent && sockets::end_silent(paths) {
         return Ok(Locked::Ended);
     }
     match access::proven(settings, owner) {

@@ -27,7 +27,7 @@ pub fn replace(opened: &mut Opened, settings: &Settings, ui: &Ui) -> Outcome {
                 &opened.identity,
                 ui,
                 now,
-                |manifest| renew::found(manifest, settings, now),
+                |manifest| renew::found(manifest, settings, ui, now),
             )
         })
         .map_err(|e| words::update(e, &owner))?;

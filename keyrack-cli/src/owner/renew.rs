@@ -9,6 +9,7 @@ use keyrack_vault::personal::{self, Founder, Personal, Renewed};
 
 use crate::error::{Context, Outcome};
 use crate::owner::values;
+use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::words;
 
@@ -16,10 +17,16 @@ use crate::words;
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn found(manifest: &mut Manifest, settings: &Settings, now: Timestamp) -> Outcome {
+pub fn found(manifest: &mut Manifest, settings: &Settings, ui: &Ui, now: Timestamp) -> Outcome {
     let owner = manifest.owner.name.clone();
     let card = card(manifest, now)?;
     let dir = settings.places.personal_vault(&owner);
+    if let Some(aside) = personal::set_aside(&dir).map_err(|e| words::vault(e, &owner))? {
+        ui.warn(format!(
+            "{owner}: a vault was there whose manifest is gone; it is kept as {}",
+            aside.display()
+        ));
+    }
     let made = personal::create(&dir, founder(manifest, &card), now);
     let (id, vault) = made.map_err(|e| words::vault(e, &owner))?;
     manifest.vaults.insert(id, vault);

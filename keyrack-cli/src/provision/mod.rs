@@ -197,7 +197,7 @@ impl Provision<'_> {
                 if provisional {
                     return Ok(());
                 }
-                renew::found(manifest, settings, now)?;
+                renew::found(manifest, settings, self.ui, now)?;
                 write(manifest, settings, having.iter(), now)
             })
             .map_err(|e| words::update(e, owner))

@@ -162,6 +162,9 @@ pub fn failure(error: &ClientError, owner: &Owner) -> Failure {
     };
     let failure = Failure::new(code, format!("{owner}: {error}"));
     match code {
+        _ if matches!(error, ClientError::Silent { .. }) => {
+            failure.hint(format!("keyrack relock --for {owner}"))
+        }
         Code::Locked => failure.hint(format!("keyrack unlock --for {owner}")),
         Code::Denied => failure.hint(format!("keyrack attach --for {owner}")),
         Code::Blocked => failure.hint("allow connecting to Unix sockets in the sandbox, and share /tmp with it (systemd: PrivateTmp=no)"),

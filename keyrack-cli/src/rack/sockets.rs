@@ -50,13 +50,17 @@ impl Server {
         Some(Self { pid, process: peer::process(&socket).ok() })
     }
 
+    /// Whether it is called as a daemon is.
+    pub fn is_daemon(&self) -> bool {
+        process::is_called(Pid::from_raw(self.pid), "keyrackd")
+    }
+
     /// Ends a daemon that does not answer when it is told to lock. Only where the kernel
     /// hands out the process, and that is a daemon: never by a number.
     pub fn kill(&self) -> bool {
         let Some(process) = &self.process else { return false };
-        let is_daemon = process::is_called(Pid::from_raw(self.pid), "keyrackd");
         // It lives after it was looked at: so it was this one that was looked at.
-        is_daemon
+        self.is_daemon()
             && peer::ends_within(process, Duration::ZERO) == Some(false)
             && pidfd_send_signal(process, Signal::KILL).is_ok()
             && peer::ends_within(process, PATIENCE) == Some(true)
@@ -86,9 +90,14 @@ pub fn sweep(paths: &[PathBuf]) -> usize {
     paths.iter().filter(|path| is_ours(path)).filter(|path| removed(path, deadline)).count()
 }
 
-/// Ends the daemons that serve `paths`, as [`Server::kill`]. Returns whether there was one.
-pub fn end_servers(paths: &[PathBuf]) -> bool {
-    paths.iter().filter_map(|path| Server::of(path)).filter(Server::kill).count() > 0
+/// Ends the daemons that serve `paths` and do not answer, as [`Server::kill`]. Returns whether
+/// there was one.
+pub fn end_silent(paths: &[PathBuf]) -> bool {
+    let silent = paths.iter().filter(|path| {
+        let asked = client::bare(path, BareRequest::Status);
+        !matches!(asked, Ok(_) | Err(ClientError::NotRunning | ClientError::Foreign { .. }))
+    });
+    silent.filter_map(|path| Server::of(path)).filter(Server::kill).count() > 0
 }
 
 /// Whether nobody listens on a socket that is there.
@@ -96,21 +105,34 @@ pub fn is_dead(path: &Path) -> bool {
     matches!(client::bare(path, BareRequest::Status), Err(ClientError::NotRunning))
 }
 
-/// Who holds `path` that is no daemon: another user, another program, another kind of file.
-pub fn stranger(path: &Path) -> Option<String> {
+/// Who holds a path, and does not answer there as a daemon.
+#[derive(Debug)]
+pub struct Holder {
+    /// For people.
+    pub who: String,
+    /// It is a daemon, which hangs.
+    pub is_daemon: bool,
+}
+
+/// Who holds `path` and does not answer as a daemon: another user, another program, another
+/// kind of file.
+pub fn holder(path: &Path) -> Option<Holder> {
+    let other = |who: String| Some(Holder { who, is_daemon: false });
     let found = path.symlink_metadata().ok()?;
     if found.uid() != peer::own_uid() {
-        return Some(format!("uid {}", found.uid()));
+        return other(format!("uid {}", found.uid()));
     }
     if !found.file_type().is_socket() {
-        return Some("a file that is no socket".to_owned());
+        return other("a file that is no socket".to_owned());
     }
     match client::bare(path, BareRequest::Status) {
         Ok(_) | Err(ClientError::NotRunning) => None,
         Err(error) => {
             let server = Server::of(path);
+            let is_daemon = server.as_ref().is_some_and(Server::is_daemon);
             let who = server.map_or("a program".to_owned(), |server| format!("pid {}", server.pid));
-            Some(format!("{who}, which is no keyrack daemon ({error})"))
+            let what = if is_daemon { "hangs" } else { "is no keyrack daemon" };
+            Some(Holder { who: format!("{who}, which {what} ({error})"), is_daemon })
         }
     }
 }

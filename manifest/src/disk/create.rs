@@ -1,7 +1,7 @@
 //! Making a manifest, once: asked again for the same, nothing is written; asked for
 //! another, nothing is overwritten.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use keyrack_names::Owner;
@@ -119,15 +119,16 @@ impl Store<'_> {
     /// would take the backup's place at its second write. So is one whose vault is there,
     /// which the new one's would be written over.
     fn nothing_is_left(&self, owner: &Owner) -> Result<(), StoreError> {
+        let is_there = |path: &Path| path.symlink_metadata().is_ok();
         let conflict = |conflict| Err(StoreError::Conflict { owner: owner.clone(), conflict });
         let backup = self.places.backup(owner);
-        if backup.symlink_metadata().is_ok() {
+        if is_there(&backup) {
             return conflict(Conflict::BackupOnly { path: backup });
         }
         let vault = self.places.personal_vault(owner);
-        // Of an owner that was never written to, a killed maker left both.
+        // A killed maker leaves a vault, too, and a pin of the first write.
         let was_written_to = self.pin_if_whole(owner)?.is_some_and(|pin| pin.counter > 1);
-        if was_written_to && vault.symlink_metadata().is_ok() {
+        if was_written_to && is_there(&vault) {
             return conflict(Conflict::VaultOnly { path: vault });
         }
         Ok(())

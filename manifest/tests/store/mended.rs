@@ -98,10 +98,9 @@ fn a_new_manifest_is_not_made_beside_the_vault_of_one_that_is_gone() {
     assert_eq!(home.create(&home.owner).unwrap(), Created::New);
     home.set("A");
     lose();
-    let UpdateError::Store(StoreError::Conflict { conflict, .. }) =
-        home.create(&home.owner).unwrap_err()
-    else {
-        panic!("another error");
+    let refused = home.create(&home.owner).unwrap_err();
+    let UpdateError::Store(StoreError::Conflict { conflict, .. }) = refused else {
+        panic!("{refused}");
     };
     assert_eq!(conflict, Conflict::VaultOnly { path: vault.clone() });
     assert!(vault.exists());

@@ -3,6 +3,7 @@
 //! counted and pinned, and names each record by its digest: so the chain is not asked when
 //! a value is read, and ten thousand are read in the time of a thousand signatures.
 
+mod aside;
 mod check;
 mod old;
 mod renew;
@@ -10,6 +11,7 @@ mod settle;
 mod tidy;
 mod vault;
 
+pub use aside::set_aside;
 pub use renew::{Founder, Renewed, create};
 pub use tidy::GRACE;
 pub use vault::{NewRecord, Personal};

@@ -45,7 +45,7 @@ pub struct Renewed {
 
 /// Makes a vault at `dir` for one owner, with new random keys. Returns its id and what the
 /// manifest is to carry. What a killed `init` left there, which no manifest names, is
-/// written over.
+/// written over; where it may be more, see [`set_aside`](super::set_aside).
 ///
 /// # Errors
 /// [`VaultError::Seal`], [`VaultError::File`].
