@@ -227,7 +227,7 @@ fn a_vault_whose_manifest_is_gone_waits_for_it() {
     let made = rack.sh("keyrack init --for bot");
     assert!(made.ok().errors().contains("vaults/@bot~1\n"), "{made}");
     let back = format!("(cd {data}/vaults && rm -r @bot && mv @bot~1 @bot) && {restore}");
-    rack.sh(&format!("{back} && keyrack doctor --for bot --accept-restored")).ok();
+    rack.sh(&format!("{back} && keyrack doctor --for bot --accept-restored --yes")).ok();
     assert_eq!(rack.sh(get).ok().text(), value);
 }
 
