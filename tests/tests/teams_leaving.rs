@@ -57,6 +57,25 @@ fn whoever_leaves_while_others_push_leaves_on_top_of_it() {
     assert_eq!(policy, "1h");
 }
 
+/// Killed when its leave is in the clone and not with the others: said again, it is done.
+#[test]
+fn a_leave_that_was_killed_is_made_again() {
+    let hub = Hub::joined();
+    let hook = "#!/bin/sh
+        p=$$
+        until [ \"$(cat /proc/$p/comm)\" = keyrack ]; do p=$(cut -d' ' -f4 /proc/$p/stat); done
+        kill -9 $p; exit 1\n";
+    hub.alice.write("work/hook", hook);
+    let to = format!("{}/hooks/pre-receive", hub.url());
+    hub.alice.sh(&format!("install -m 755 hook {to}")).ok();
+    hub.bob.sh("keyrack vault leave --for bob --yes").code(137);
+    hub.alice.sh(&format!("rm {to}")).ok();
+    hub.bob.sh("keyrack vault leave --for bob --yes").ok();
+    hub.bob.sh("keyrack vault status --for bob").code(4);
+    hub.sync_alice();
+    assert_eq!(status(&hub), "left");
+}
+
 #[test]
 fn who_was_removed_leaves_and_writes_nothing() {
     let hub = Hub::joined();

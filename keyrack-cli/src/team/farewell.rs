@@ -54,7 +54,7 @@ pub fn take(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outc
     let mut opened = opened::open(settings, ui, owner)?;
     let shelves = Shelf::all(&opened.manifest, settings);
     for shelf in &shelves {
-        let mut vault = match shelf.open(&mut opened, settings) {
+        let mut vault = match leaving::open(shelf, &mut opened, settings, ui) {
             Ok(vault) => vault,
             // It is out already.
             Err(failure) if failure.code == Code::Denied => continue,

@@ -2,15 +2,63 @@
 //! who is no member any more exchanges nothing.
 
 use jiff::Timestamp;
-use keyrack_vault::VaultError;
 use keyrack_vault::git::{Pushed, Repository};
+use keyrack_vault::{Chain, LinkKind, Status, Vault, VaultError};
 
 use super::exchange::{self, Exchange, TRIES};
-use super::{Shelf, acts};
-use crate::error::{Code, Outcome};
+use super::{Place, Shelf, acts, redo, words};
+use crate::error::{Code, Failure, Outcome};
 use crate::owner::opened::Opened;
 use crate::person::ui::Ui;
 use crate::settings::Settings;
+
+/// The vault, to be left. A leave that was killed before the others were told is not so here
+/// either.
+///
+/// # Errors
+/// As [`Shelf::open`].
+pub fn open<'a>(
+    shelf: &'a Shelf,
+    opened: &mut Opened,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome<Vault<'a>> {
+    let found = shelf.open(opened, settings);
+    let is_out = matches!(&found, Err(failure) if failure.code == Code::Denied);
+    if is_out && is_taken_back(shelf, opened, settings, ui)? {
+        return shelf.open(opened, settings);
+    }
+    found
+}
+
+/// Takes the owner's leave back, if nothing but that is here and not with the others.
+fn is_taken_back(shelf: &Shelf, opened: &Opened, settings: &Settings, ui: &Ui) -> Outcome<bool> {
+    let place = &shelf.place;
+    let failed = |error| exchange::failed(error, place);
+    let key = opened.manifest.signing.key.public();
+    let chain = Chain::verify(&shelf.store, &place.id, None);
+    let chain = chain.map_err(|error| words::vault(error, place))?;
+    let me = chain.state().members.iter().find(|member| member.sig_key == key);
+    let Some(me) = me.filter(|me| me.status == Status::Left) else { return Ok(false) };
+    let repository = Repository::of(&place.dir, ui.asker.has_person()).map_err(failed)?;
+    let Some(repository) = repository.filter(|repository| repository.origin().is_some()) else {
+        return Ok(false);
+    };
+    let who = &opened.manifest.owner.handle;
+    repository.commit_all("keyrack vault", who.as_str()).map_err(failed)?;
+    let branch = repository.branch().map_err(failed)?;
+    let news = repository.fetch(&branch).map_err(|error| or_alone(failed(error), place))?;
+    let (Some(head), Some(news)) = (repository.head(), news) else { return Ok(false) };
+    let ours = repository.snapshot(&head).map_err(failed)?;
+    let theirs = repository.snapshot(&news).map_err(failed)?;
+    let unsaid = redo::lost(&ours, &theirs, &place.id);
+    let is_alone = matches!(&unsaid[..], [link] if link.kind == LinkKind::Leave && link.author == me.member_id);
+    if is_alone {
+        repository.take_back(&news).map_err(failed)?;
+        exchange::forget_unpushed(place, settings)?;
+    }
+    Ok(is_alone)
+}
 
 /// Has the owner leave a vault. What it wrote there is exchanged first. Who turns out to be
 /// removed is out already.
@@ -38,12 +86,7 @@ pub fn leave(
         match exchange.run() {
             Ok(done) => done.is_whole(place)?,
             Err(failure) if failure.code == Code::Denied => return Ok(Ok(())),
-            Err(failure) => {
-                let dir = place.dir.display();
-                return Err(failure
-                    .hint("or, to go without telling the others:")
-                    .hint(format!("git -C {dir} remote remove origin")));
-            }
+            Err(failure) => return Err(or_alone(failure, place)),
         }
         let before = repository.head();
         let gone = go(shelf, opened, settings, ui, || {
@@ -63,6 +106,13 @@ pub fn leave(
         }
     }
     Err(exchange::others_push(place, "leave"))
+}
+
+/// With how to go where the others cannot be told.
+fn or_alone(failure: Failure, place: &Place) -> Failure {
+    failure
+        .hint("or, to go without telling the others:")
+        .hint(format!("git -C {} remote remove origin", place.dir.display()))
 }
 
 /// Leaves, and notes it if the others could be told.

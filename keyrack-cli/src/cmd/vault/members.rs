@@ -155,9 +155,8 @@ pub fn leave(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
     if settings.dry_run {
         return done(words, object, &place, settings, ui);
     }
-    match shelf.open(&mut opened, settings) {
-        Ok(vault) => {
-            drop(vault);
+    match leaving::open(&shelf, &mut opened, settings, ui).map(drop) {
+        Ok(()) => {
             if !ui.asker.agrees(&format!("leave {}?", place.name))? {
                 return Err(Failure::new(Code::NeedsPerson, "nothing was changed"));
             }
