@@ -48,12 +48,7 @@ pub fn store(error: StoreError, owner: &Owner) -> Failure {
             (Code::Conflict, Some(format!("keyrack doctor --for {owner} --fix")))
         }
         StoreError::Conflict { conflict: Conflict::VaultOnly { .. }, .. } => {
-            let failure = Failure::new(Code::Conflict, message);
-            return failure.hint(format!("put host.{owner}.yml.age back from a copy of it")).hint(
-                format!(
-                    "or begin anew, without what is in the vault: keyrack destroy --for {owner}"
-                ),
-            );
+            return to_be_restored(Failure::new(Code::Conflict, message), owner);
         }
         StoreError::Conflict { .. } => {
             (Code::Conflict, Some(format!("keyrack recipient list --for {owner}")))
@@ -83,6 +78,18 @@ pub fn absent(owner: &Owner, manifest: &Path) -> Failure {
 pub fn backup_only(owner: &Owner, manifest: &Path, backup: &Path) -> Failure {
     let message = format!("{} is gone; {} is there", manifest.display(), backup.display());
     Failure::new(Code::Tampered, message).hint(format!("keyrack doctor --for {owner} --fix"))
+}
+
+/// There is no manifest and no backup, and the owner's vault is there.
+pub fn vault_only(owner: &Owner, manifest: &Path, vault: &Path) -> Failure {
+    let message = format!("{} is gone; {} is there", manifest.display(), vault.display());
+    to_be_restored(Failure::new(Code::Tampered, message), owner)
+}
+
+fn to_be_restored(failure: Failure, owner: &Owner) -> Failure {
+    failure
+        .hint(format!("put host.{owner}.yml.age back from a copy of it"))
+        .hint(format!("or begin anew, without what is in the vault: keyrack destroy --for {owner}"))
 }
 
 /// A change of a manifest was not made.

@@ -217,6 +217,14 @@ fn a_vault_whose_manifest_is_gone_waits_for_it() {
         assert!(said.contains("which is gone; its vault"), "{refused}");
         assert!(said.contains("hint: put host.bot.yml.age back from a copy of it"), "{refused}");
     }
+    for command in ["get", "set", "unlock", "del"] {
+        let told = rack.sh(&format!("printf x | keyrack {command} --for bot --key MORE"));
+        let said = told.code(12).errors();
+        assert!(
+            said.contains("host.bot.yml.age is gone; ") && said.contains("copy of it"),
+            "{told}"
+        );
+    }
     let restore = format!("cp copy {data}/host.bot.yml.age");
     assert_eq!(rack.sh(&format!("{restore}; {get}")).ok().text(), value);
 

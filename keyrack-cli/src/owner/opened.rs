@@ -158,6 +158,20 @@ pub fn opened_without_person(settings: &Settings, owner: &Owner) -> Option<Opene
     is_own.then(|| Opened { owner: owner.clone(), manifest, identity })
 }
 
+/// Why there is no manifest, and what to do about it.
+pub fn missing(settings: &Settings, owner: &Owner) -> Failure {
+    let places = &settings.places;
+    let (path, backup) = (places.manifest(owner), places.backup(owner));
+    let vault = places.personal_vault(owner);
+    if backup.exists() {
+        words::backup_only(owner, &path, &backup)
+    } else if vault.exists() && pin(settings, owner).is_ok_and(|pin| pin.is_some()) {
+        words::vault_only(owner, &path, &vault)
+    } else {
+        words::absent(owner, &path)
+    }
+}
+
 /// The identity that opens `owner`'s manifest.
 ///
 /// # Errors
@@ -166,11 +180,7 @@ pub fn identity(settings: &Settings, ui: &Ui, owner: &Owner) -> Outcome<Identity
     let path = settings.places.manifest(owner);
     // What may not be looked at is not absent.
     if !path.try_exists().context(|| path.display().to_string())? {
-        let backup = settings.places.backup(owner);
-        return Err(match backup.exists() {
-            false => words::store(StoreError::Absent { owner: owner.clone(), path }, owner),
-            true => words::backup_only(owner, &path, &backup),
-        });
+        return Err(missing(settings, owner));
     }
     let sealed = store(settings).sealed(owner).ok();
     key(settings, ui, owner, sealed.as_deref()).map_err(|failure| {

@@ -19,7 +19,6 @@ use crate::rack::{daemon, whereabouts};
 use crate::settings::Settings;
 use crate::team::offered;
 use crate::tree::{self, Tree};
-use crate::words;
 
 /// One way to a daemon.
 struct Way {
@@ -236,7 +235,7 @@ pub fn locked(settings: &Settings, owner: &Owner) -> Failure {
             Failure::new(Code::Locked, format!("{owner} is locked"))
                 .hint(format!("keyrack unlock --for {owner}"))
         }),
-        Ok(false) => words::absent(owner, &manifest),
+        Ok(false) => opened::missing(settings, owner),
         Err(error) => Failure::new(Code::Unexpected, format!("{}: {error}", manifest.display())),
     }
 }
