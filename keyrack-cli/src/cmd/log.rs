@@ -12,6 +12,7 @@ use keyrack_protocol::message::AuditHead;
 use crate::args::LogAct;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::owner::opened;
+use crate::person::counted::counted;
 use crate::person::ui::Ui;
 use crate::rack::{access, audit_log};
 use crate::settings::Settings;
@@ -101,7 +102,8 @@ fn verify(log: impl BufRead, path: &Path, settings: &Settings, ui: &Ui) -> Outco
     if ui.json {
         return ui.object(&serde_json::json!({ "owner": owner, "lines": lines, "verified": true }));
     }
-    ui.say(format!("{owner}: {lines} lines, each following from the one before"));
+    let lines = counted(lines, "line");
+    ui.say(format!("{owner}: {lines}, each following from the one before"));
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use keyrack_vault::{AuditHead, CHECKPOINT_EVERY, Link, Vault, VaultStore, histor
 
 use crate::args::{LogAct, VaultLog};
 use crate::error::{Code, Context, Failure, Outcome};
+use crate::person::counted::counted;
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::{Look, change, done, look};
@@ -110,10 +111,8 @@ struct Found {
 
 impl Found {
     fn words(&self, place: &Place) -> String {
-        format!(
-            "{}: {} lines in {} logs, each signed and following",
-            place.name, self.lines, self.logs
-        )
+        let (lines, logs) = (counted(self.lines, "line"), counted(self.logs, "log"));
+        format!("{}: {lines} in {logs}, each signed and following", place.name)
     }
 
     fn object(&self, place: &Place) -> serde_json::Value {
