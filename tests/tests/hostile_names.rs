@@ -251,3 +251,16 @@ fn drops_that_lie_are_named_and_passed_over() {
     assert_eq!(keys["keys"].as_array().map(Vec::len), Some(1), "{keys}");
     assert!(!rack.path("work/pwned").exists());
 }
+
+#[test]
+fn a_socket_directory_with_too_long_a_path_is_told() {
+    let rack = Rack::new();
+    rack.key("bot");
+    rack.sh("keyrack init --for bot; printf x | keyrack set --for bot --key K").ok();
+    let there = "export KEYRACK_SOCKET_DIR=~/$(printf 'x%.0s' $(seq 110)); mkdir -pm 700 $KEYRACK_SOCKET_DIR";
+    let told = rack.sh(&format!("{there}; keyrack unlock --for bot; exit $?"));
+    let said = told.code(7).errors();
+    assert!(said.contains("there is nowhere to listen: "), "{told}");
+    assert!(said.contains("keyrack-daemon.bot.sock: File name too long"), "{told}");
+    rack.sh(&format!("{there}; keyrack get --for bot --key K; exit $?")).code(3);
+}

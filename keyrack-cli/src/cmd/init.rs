@@ -6,6 +6,7 @@ use keyrack_manifest::atomic;
 
 use crate::args::{Init, ViaArg};
 use crate::error::{Code, Context, Failure, Outcome};
+use crate::person::counted::counted;
 use crate::person::ui::Ui;
 use crate::provision::ready::{self, Ready};
 use crate::provision::roster::{self, Member};
@@ -155,7 +156,7 @@ fn sum_up(done: &[Row], failed: usize, ui: &Ui) {
         [(created, "created"), (done.len() - created, "there already"), (failed, "failed")];
     let words = counts.iter().filter(|(count, _)| *count > 0);
     let words: Vec<String> = words.map(|(count, what)| format!("{count} {what}")).collect();
-    let all = done.len() + failed;
-    let owners = if all == 1 { "owner" } else { "owners" };
-    ui.say(format!("{all} {owners}: {}", words.join(", ")));
+    let all = counted(done.len() + failed, "owner");
+    let parts = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
+    ui.say(format!("{all}{parts}"));
 }

@@ -213,9 +213,12 @@ struct Wire {
 impl Wire {
     fn connect(path: &Path) -> Result<Self, ClientError> {
         let stream = connect(path).map_err(|errno| match errno {
-            Errno::ENOENT | Errno::ECONNREFUSED | Errno::ENOTDIR | Errno::ENOTSOCK => {
-                ClientError::NotRunning
-            }
+            // Nor can anybody listen on a path that is too long.
+            Errno::ENOENT
+            | Errno::ECONNREFUSED
+            | Errno::ENOTDIR
+            | Errno::ENOTSOCK
+            | Errno::ENAMETOOLONG => ClientError::NotRunning,
             Errno::EPERM | Errno::EACCES => blocked_or_foreign(path, errno),
             Errno::EAGAIN => ClientError::Silent { path: path.to_owned() },
             other => ClientError::Broken { path: path.to_owned(), why: other.desc().to_owned() },
