@@ -30,7 +30,10 @@ fn a_held_pipe_is_noticed() {
 fn a_daemon_that_outlives_its_rack_is_noticed() {
     let held = catch_unwind(AssertUnwindSafe(|| {
         let rack = Rack::new();
-        rack.sh("setsid sleep 12 >/dev/null 2>&1 </dev/null &").ok();
+        // It shows no environment while it becomes another program: once it is one, it stays it.
+        rack.sh("setsid sh -c '>begun; sleep 12; :' >/dev/null 2>&1 </dev/null &
+             until [ -e begun ]; do sleep 0.01; done")
+            .ok();
     }));
     assert!(held.is_err(), "a process outlived its rack");
 }
