@@ -129,6 +129,20 @@ fn a_disk_that_takes_no_more_leaves_nothing_of_an_owner() {
     rack.sh("keyrack unlock --quiet --for one --env repo --key GITHUB_TOKEN").ok();
 }
 
+/// A key that a killed `init` was about to put in its place: nothing is sealed to it.
+#[test]
+fn a_half_made_key_is_swept_by_the_next_init() {
+    let rack = Rack::new();
+    rack.sh(
+        "mkdir -p -m 700 ~/.ssh && cd ~/.ssh && touch .id_ed25519_bot~0a.tmp .id_ed25519_other~0a.tmp
+         touch -d '2 hours ago' .id_ed25519_bot~0b.tmp .id_ed25519_other~0b.tmp
+         keyrack init --quiet --for bot",
+    )
+    .ok();
+    let left = rack.sh("cd ~/.ssh; ls -A | grep tmp").ok().text();
+    assert_eq!(left, ".id_ed25519_bot~0a.tmp\n.id_ed25519_other~0a.tmp\n.id_ed25519_other~0b.tmp");
+}
+
 #[test]
 fn what_the_file_does_not_know_is_refused_before_anything_is_done() {
     let rack = rack();

@@ -252,6 +252,24 @@ pub fn clear(dir: &Path) -> Result<(), FileError> {
 /// # Errors
 /// The directory cannot be read, or a file stays.
 pub fn sweep(dir: &Path, then: SystemTime) -> Result<usize, FileError> {
+    sweep_those(dir, then, is_temp)
+}
+
+/// The same, of `target` alone.
+///
+/// # Errors
+/// As [`sweep`].
+pub fn sweep_beside(target: &Path, then: SystemTime) -> Result<usize, FileError> {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let beginning = format!(".{name}~");
+    sweep_those(parent(target), then, |name| is_temp(name) && name.starts_with(&beginning))
+}
+
+fn sweep_those(
+    dir: &Path,
+    then: SystemTime,
+    is_meant: impl Fn(&str) -> bool,
+) -> Result<usize, FileError> {
     let failed = |error| FileError::new("read", dir, error);
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -261,9 +279,9 @@ pub fn sweep(dir: &Path, then: SystemTime) -> Result<usize, FileError> {
     let mut swept = 0;
     for entry in entries {
         let entry = entry.map_err(failed)?;
-        let is_temp = entry.file_name().to_str().is_some_and(is_temp);
+        let is_meant = entry.file_name().to_str().is_some_and(&is_meant);
         let written = entry.metadata().and_then(|about| about.modified());
-        if is_temp && written.is_ok_and(|written| written < then) {
+        if is_meant && written.is_ok_and(|written| written < then) {
             remove(&entry.path())?;
             swept += 1;
         }
@@ -360,7 +378,9 @@ mod tests {
         let now = SystemTime::now();
         let hour = std::time::Duration::from_secs(3600);
         assert_eq!(sweep(dir.path(), now - hour).unwrap(), 0);
-        assert_eq!(sweep(dir.path(), now + hour).unwrap(), 2);
+        let beside = |name: &str| sweep_beside(&dir.path().join(name), now + hour).unwrap();
+        assert_eq!((beside("other"), beside("fil"), beside("file")), (0, 0, 1));
+        assert_eq!(sweep(dir.path(), now + hour).unwrap(), 1);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
         assert_eq!(sweep(&dir.path().join("none"), now).unwrap(), 0);
     }

@@ -1,6 +1,7 @@
 //! New private keys, made in process: `ssh-keygen` would cost 10 ms and a pipe.
 
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use age::secrecy::ExposeSecret as _;
 use keyrack_names::Secret;
@@ -11,6 +12,9 @@ use zeroize::Zeroizing;
 use crate::disk::atomic::{self, FileError};
 use crate::key::search::pub_beside;
 use crate::{IdentityError, Recipient};
+
+/// No maker takes as long.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Makes an Ed25519 key without a passphrase in OpenSSH's form at `path` (0600), its
 /// public half beside it in `.pub` (0644), and the directory (0700) if it is missing.
@@ -65,6 +69,8 @@ pub fn age_text() -> Result<(Secret, Recipient), IdentityError> {
 }
 
 fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), IdentityError> {
+    // Keys of makers that were killed, to which nothing is sealed.
+    atomic::sweep_beside(path, SystemTime::now() - HOUR)?;
     match atomic::create_new(path, bytes, mode) {
         Err(FileError { source, path, .. })
             if source.kind() == std::io::ErrorKind::AlreadyExists =>
