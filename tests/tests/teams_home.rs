@@ -2,7 +2,26 @@
 //! or an owner goes.
 
 use keyrack_tests::Rack;
+use keyrack_tests::rack::KeyType;
 use keyrack_tests::team::{Team, field};
+
+/// But one that needs a person: it is told how.
+#[test]
+fn owners_that_are_there_join_the_default_vault_at_once() {
+    let rack = Rack::new();
+    rack.make_key("id_ed25519_carol", KeyType::Ed25519, "open sesame");
+    for owner in ["alice", "bob"] {
+        rack.key(owner);
+    }
+    let made = rack.sh("keyrack init -q --for alice --for bob --for carol
+                        keyrack vault create house --default --for alice");
+    let said = made.ok().errors();
+    assert!(said.contains("bob joined house, the default vault of this home"), "{made}");
+    assert!(said.contains("carol is not in house, the default vault of this home, yet"), "{made}");
+    let members = rack.sh("keyrack vault members list --for bob").ok().text();
+    assert!(members.contains("bob\tmember\tactive") && !members.contains("carol"), "{members}");
+    rack.sh("keyrack vault invite carol -q --yes --for alice --vault house").ok();
+}
 
 #[test]
 fn later_owners_join_the_default_vault_and_keep_their_own() {

@@ -1,18 +1,18 @@
-//! The default vault of a home, and the owners that are made there later: they join it, if an
-//! owner that may let them in can be asked without a person.
+//! The default vault of a home, and the other owners there: they join it, those that are made
+//! later as well, if an owner that may let them in can be asked without a person.
 
 use jiff::Timestamp;
 use keyrack_names::Owner;
 use keyrack_vault::{Role, Vault};
 
 use super::{Place, Shelf, acts, card, place, words};
-use crate::error::Outcome;
+use crate::error::{Context, Outcome};
 use crate::owner::opened::{self, Opened};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::default_vault::{self, DefaultVault};
 
-/// Has a new owner join the default vault, where there is one.
+/// Has an owner join the default vault, where there is one.
 ///
 /// # Errors
 /// When the vault does not hold, or cannot be written.
@@ -48,6 +48,21 @@ pub fn join_default(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
     let joined = joined.map_err(failed)?;
     own.keep(&joined, &mut joining, settings)?;
     ui.say(format!("{owner} joined {}, the default vault of this home", default.name));
+    Ok(())
+}
+
+/// Has the owners of this home join the default vault that `maker` just made.
+///
+/// # Errors
+/// When the home cannot be read. Who cannot join is told of, and keeps nobody out.
+pub fn others_join(maker: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
+    let home = &settings.places.home;
+    let owners = settings.places.owners().context(|| home.display().to_string())?;
+    for owner in owners.iter().filter(|owner| *owner != maker) {
+        if let Err(failure) = join_default(owner, settings, ui) {
+            ui.warn(format!("{owner} did not join: {}", failure.message));
+        }
+    }
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use crate::owner::opened::{self, Opened};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::to_share;
-use crate::team::{Place, Shelf, acts, card, default_vault, place, words};
+use crate::team::{Place, Shelf, acts, card, default_vault, joining, place, words};
 
 /// Names that `--vault` means something else by.
 pub const BACKENDS: &[&str] = &[
@@ -70,6 +70,9 @@ pub fn run(args: &VaultCreate, settings: &Settings, ui: &Ui) -> Outcome {
     });
     ui.done(format!("{owner}: {name} is made at {}", shelf.place.dir.display()), object)?;
     ui.hint(shelf.place.command("invite HANDLE --card FILE"));
+    if args.default || args.instead {
+        joining::others_join(owner, settings, ui)?;
+    }
     prepare_git(&shelf.place, ui)
 }
 
