@@ -28,7 +28,14 @@ def standard_input(pid):
     copy = libc.syscall(PIDFD_GETFD, process, 0, 0)
     if process >= 0:
         os.close(process)
-    return socket.socket(fileno=copy) if copy >= 0 else None
+    if copy < 0:
+        return None
+    try:
+        return socket.socket(fileno=copy)
+    except OSError:
+        # Of another program of that name, which is sent nothing.
+        os.close(copy)
+        return None
 
 
 def pids():
