@@ -196,7 +196,8 @@ impl Vault<'_> {
     /// written anew as the newest.
     ///
     /// # Errors
-    /// [`VaultError::Unknown`] when there is none; as [`Vault::put`].
+    /// [`VaultError::Unknown`] when there is none; [`VaultError::Signed`] when it is not what
+    /// its author signed; as [`Vault::put`].
     pub fn resolve(
         &mut self,
         cred: &CredId,
@@ -210,7 +211,16 @@ impl Vault<'_> {
             Some(aside) if aside.cred == *cred => {
                 let unknown = || VaultError::Unknown { what: "record" };
                 let bytes = self.store.get(&aside.name, LARGEST)?.ok_or_else(unknown)?;
-                Unverified::read(&bytes).map_err(|_| unknown())?.record
+                let read = Unverified::read(&bytes).map_err(|_| unknown())?;
+                // Whatever it says is signed anew: only if its author said it.
+                let author = self.state().member(&read.record.author).ok_or_else(unknown)?;
+                let path = || (&aside.name).into();
+                read.verify(&author.sig_key)
+                    .map_err(|source| VaultError::Signed { path: path(), source })?;
+                if (read.record.vault_id, read.record.cred_id) != (*self.id(), *cred) {
+                    return Err(VaultError::Moved { path: path(), what: "record" });
+                }
+                read.record
             }
             _ if self.digest(cred).as_ref() == Some(chosen) => self.record(cred)?.clone(),
             _ => return Err(VaultError::Unknown { what: "record" }),

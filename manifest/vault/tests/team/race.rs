@@ -142,6 +142,37 @@ fn two_devices_of_one_member() {
     assert_ne!(mine[name], theirs[name]);
 }
 
+/// What was set aside because nobody signed it is not signed by whoever decides.
+#[test]
+fn what_its_author_did_not_say_is_not_chosen() {
+    let team = Team::new();
+    let bob = team.join("bob", Role::Member);
+    let cred = put(&mut team.owner(), "A", "a", Visibility::Private).unwrap();
+    let other = put(&mut team.owner(), "B", "b", Visibility::Private).unwrap();
+    let seen = team.owner().seen();
+    let (place, from) = (team.place(&cred), team.place(&other));
+    let to = bob.id().to_string();
+    let all = team.store.objects();
+    // Bob writes himself a grant, as whoever holds the disk may; or moves another record here.
+    team.forge_record(&place, &place, &bob, |payload| {
+        payload["grantees"] = serde_json::json!([to.clone()]);
+        payload["sealed"]["grants"] = serde_json::json!({ to.clone(): "AA==" });
+    });
+    let forged = team.store.objects();
+    let mut moved = all.clone();
+    moved.insert(place.clone(), all[&from].clone());
+    for objects in [forged, moved] {
+        team.store.restore(objects);
+        let mut vault = team.ann.reopen(&team.store, &team.id, &seen).unwrap();
+        let aside = vault.quarantined().iter().find(|aside| aside.name == place);
+        let chosen = aside.and_then(|aside| aside.digest).expect("it is set aside");
+        let refused = vault.resolve(&cred, &chosen, now()).unwrap_err();
+        assert!(refused.is_tampering(), "{refused}");
+    }
+    team.store.restore(all);
+    assert_eq!(get(&team.owner(), &cred).unwrap(), "a");
+}
+
 #[test]
 fn what_is_lost_is_given_up_by_name() {
     let team = Team::new();
