@@ -134,20 +134,18 @@ impl<V> Rack<V> {
                     || forget.envs.contains(&slug.env)
                     || vault.is_some_and(|vault| forget.vaults.contains(vault)))
         };
-        // Sorted, as the grants are.
-        let gone: Vec<Slug> = self
-            .grants
-            .iter()
-            .filter(|(slug, held)| meant(slug, Some(&held.vault)))
-            .map(|(slug, _)| slug.clone())
-            .collect();
-        let is_gone = |slug: &Slug| gone.binary_search(slug).is_ok();
-        self.grants.retain(|slug, _| !is_gone(slug));
-        self.expired.retain(|slug, _| !meant(slug, None));
-        self.capabilities.drop_slugs(|slug| is_gone(slug) || meant(slug, None));
+        let held = self.grants.iter().map(|(slug, held)| (slug, &held.vault));
+        let past = self.expired.iter().map(|(slug, past)| (slug, &past.vault));
+        let meant_of =
+            |(slug, vault): (&Slug, &String)| meant(slug, Some(vault)).then(|| slug.clone());
+        let gone: BTreeSet<Slug> = held.chain(past).filter_map(meant_of).collect();
+        let before = self.grants.len();
+        self.grants.retain(|slug, _| !gone.contains(slug));
+        self.expired.retain(|slug, _| !gone.contains(slug));
+        self.capabilities.drop_slugs(|slug| gone.contains(slug) || meant(slug, None));
         self.generation += 1;
         self.find_first_end();
-        Ok(gone.len())
+        Ok(before - self.grants.len())
     }
 
     /// Ends a capability and all that was made from it. Returns what ended.

@@ -68,16 +68,11 @@ impl<V> Rack<V> {
                 .cloned()
                 .collect();
         };
-        // What falls back gives way to what need not.
+        // What falls back gives way to what the owner has there, readable or not.
+        let is_there =
+            |slug: &Slug| self.has(&Slug::new(slug.org.clone(), env.clone(), slug.key.clone()));
         let is_best = |slug: &&Slug| {
-            slug.env == *env
-                || (slug.env.is_all()
-                    && !env.is_sudo()
-                    && !self.may_read(
-                        asker,
-                        &Slug::new(slug.org.clone(), env.clone(), slug.key.clone()),
-                        now,
-                    ))
+            slug.env == *env || (slug.env.is_all() && !env.is_sudo() && !is_there(slug))
         };
         self.grants.keys().filter(is_best).filter(may_read).cloned().collect()
     }
@@ -100,7 +95,7 @@ impl<V> Rack<V> {
             };
         }
         match self.expired.get(&slug) {
-            Some(self_proof) if self.may(asker, &slug, *self_proof) => Verdict::Expired(slug),
+            Some(past) if self.may(asker, &slug, past.self_proof) => Verdict::Expired(slug),
             _ => Verdict::Locked(slug),
         }
     }

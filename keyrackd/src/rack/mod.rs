@@ -38,12 +38,20 @@ pub(crate) struct Held<V> {
     last_reader: Option<String>,
 }
 
+/// What is remembered of a value that has run out.
+#[derive(Debug)]
+struct Expired {
+    /// Whether self-proof could read it.
+    self_proof: bool,
+    vault: String,
+}
+
 /// Everything a daemon remembers.
 #[derive(Debug)]
 pub(crate) struct Rack<V> {
     grants: BTreeMap<Slug, Held<V>>,
-    /// What has run out, and whether self-proof could read it.
-    expired: BTreeMap<Slug, bool>,
+    /// What has run out.
+    expired: BTreeMap<Slug, Expired>,
     /// What the owner has, held or not.
     known: Known,
     capabilities: Capabilities<V>,
@@ -145,7 +153,9 @@ impl<V> Rack<V> {
         self.grants.retain(|slug, held| {
             let live = held.expires_at > now;
             if !live {
-                self.expired.insert(slug.clone(), held.self_proof);
+                let vault = std::mem::take(&mut held.vault);
+                let past = Expired { self_proof: held.self_proof, vault };
+                self.expired.insert(slug.clone(), past);
             }
             live
         });

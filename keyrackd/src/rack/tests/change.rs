@@ -176,6 +176,19 @@ fn forgetting_takes_values_and_rights_by_slug_env_and_vault() {
 }
 
 #[test]
+fn what_has_run_out_is_forgotten_with_its_vault() {
+    let mut rack = rack_with(&["o.all.A"], 1, Rights::TREE, &["o.all.A"]);
+    let later = NOW + 60 * MINUTE;
+    assert_eq!(rack.sweep(later), 1);
+    let vault = Forget { vaults: vec!["personal".to_owned()], ..Forget::default() };
+    assert_eq!(rack.forget(KeyKind::Attach, &vault), Ok(0));
+    rack.first_generation = rack.generation;
+    rack.push(KeyKind::Attach, pushed(vec![grant("o.all.A", 1, 60)]), later).unwrap();
+    let exact = Ask::exactly(slug("o.all.A"));
+    assert_eq!(rack.look_up(capability(1), &exact, later), Verdict::Denied(slug("o.all.A")));
+}
+
+#[test]
 fn a_capability_forgets_only_its_own() {
     let all = ["o.dev.A", "o.dev.B"];
     let mut rack = rack_with(&all, 1, Rights::TREE, &["o.dev.A"]);

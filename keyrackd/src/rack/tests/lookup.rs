@@ -158,6 +158,16 @@ fn everything_of_an_env_with_its_fallback_and_never_sudo() {
     assert_eq!(all(Some("test")), ["@all.all.K", "@all.all.L", "a.all.K", "a.all.M"]);
 }
 
+/// As for one: another credential is no answer where the owner has that of the env.
+#[test]
+fn what_the_owner_has_in_the_env_and_is_not_held_hides_the_fallback() {
+    let mut rack = rack(&["a.all.K", "a.all.L"]);
+    let known = Pushed { known: Some(slugs(&["a.prod.K"])), ..pushed(vec![]) };
+    rack.push(KeyKind::Attach, known, NOW).unwrap();
+    let prod: Env = "prod".parse().unwrap();
+    assert_eq!(rack.readable(KeyKind::Attach, Some(&prod), NOW), slugs(&["a.all.L"]));
+}
+
 // Status.
 
 #[test]
