@@ -127,8 +127,11 @@ impl Writer {
     fn chain_and_append(&self, lines: Vec<Line>) -> usize {
         let lost = self.state.lost.load(Ordering::Relaxed);
         let mut head = self.state.head.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Ok(key) = self.key.open_key(&self.arena, KEY) else { return 0 };
         let count = lines.len() as u64;
+        let Ok(key) = self.key.open_key(&self.arena, KEY) else {
+            self.state.lost.fetch_add(count, Ordering::Relaxed);
+            return 0;
+        };
         let (mut text, mut longest) = (Vec::new(), 0);
         for (n, mut line) in lines.into_iter().enumerate() {
             line.lost = if n == 0 { lost } else { 0 };
@@ -140,6 +143,7 @@ impl Writer {
             Ok(()) => {
                 *self.state.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
                 self.state.lost.fetch_sub(lost, Ordering::Relaxed);
+                self.state.errno.store(0, Ordering::Relaxed);
             }
             Err(error) => {
                 self.state.errno.store(error.raw_os_error().unwrap_or(0), Ordering::Relaxed);

@@ -88,7 +88,8 @@ pub(crate) fn live(nonce: Option<&str>) -> Result<(), LifeError> {
         }
         Ok(Prepared::NotNeeded(socket)) => Ok(commander.tell(&Started::AlreadyRunning { socket })?),
         Err(error) => {
-            commander.tell(&Started::Failed { message: error.to_string() })?;
+            // It may be gone. Why this did not start is what is told, either way.
+            let _ = commander.tell(&Started::Failed { message: error.to_string() });
             Err(error)
         }
     }
