@@ -88,7 +88,12 @@ fn ssh_key(owner: &Owner, settings: &Settings) -> Outcome<Key> {
     for private in &places {
         let public = private.with_extension("pub");
         for file in [&public, private] {
-            if file.exists() {
+            if let Ok(about) = file.metadata() {
+                // A pipe would hold the reader for ever.
+                if !about.is_file() {
+                    let what = format!("{} is no file", file.display());
+                    return Err(Failure::new(Code::NoIdentity, what));
+                }
                 let key = keysource::from_file(file)?;
                 return Ok(Key { private: Some(private.clone()).filter(|p| p.exists()), ..key });
             }

@@ -1,12 +1,13 @@
 //! A file that holds a private key: OpenSSH's (plain or with a passphrase), an age
 //! identity file, or the handle of an age plugin.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::Read as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
 use crate::disk::atomic::FileError;
@@ -44,7 +45,9 @@ impl IdentityFile {
     /// [`IdentityError`]: unreadable, too open, not a key, unsupported, a public half.
     pub fn read(path: &Path) -> Result<Self, IdentityError> {
         let failed = |error| FileError::new("read", path, error);
-        let file = File::open(path).map_err(failed)?;
+        // A fifo would hold the reader for ever.
+        let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+        let file = file.map_err(failed)?;
         let about = file.metadata().map_err(failed)?;
         let mode = about.permissions().mode() & 0o7777;
         let own = about.uid() == nix::unistd::getuid().as_raw();
