@@ -165,7 +165,7 @@ impl Log {
 
 /// How many lines a log has that ends so.
 pub fn lines(head: &Option<AuditHead>) -> u64 {
-    head.as_ref().map_or(0, |head| head.seq + 1)
+    head.as_ref().map_or(0, |head| head.seq.saturating_add(1))
 }
 
 /// What the next line is to follow from.

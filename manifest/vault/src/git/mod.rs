@@ -5,7 +5,11 @@ mod run;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+
+use keyrack_manifest::FileError;
 
 use crate::memory::Memory;
 use run::failed;
@@ -35,6 +39,9 @@ pub enum GitError {
     /// The repository holds what no vault has.
     #[error("the repository holds {0}")]
     Foreign(String),
+    /// One of git's own files cannot be read or written.
+    #[error(transparent)]
+    File(FileError),
 }
 
 /// A commit's name.
@@ -308,19 +315,23 @@ impl Repository {
     /// Adds lines to one of git's own files, where they are missing.
     fn note(&self, file: &str, lines: &[String]) -> Result<(), GitError> {
         let path = self.top.join(self.line(&["rev-parse", "--git-path", file])?);
-        let old = std::fs::read_to_string(&path).unwrap_or_default();
-        let missing: Vec<&String> =
-            lines.iter().filter(|line| !old.lines().any(|have| have == **line)).collect();
-        if missing.is_empty() {
-            return Ok(());
+        let failed = |error| GitError::File(FileError::new("write", &path, error));
+        path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
+        let mut open = OpenOptions::new();
+        let mut file = open.read(true).append(true).create(true).open(&path).map_err(failed)?;
+        let mut old = Vec::new();
+        file.read_to_end(&mut old).map_err(failed)?;
+        let has =
+            |line: &String| old.split(|byte| *byte == b'\n').any(|had| had == line.as_bytes());
+        let mut more = String::new();
+        for line in lines.iter().filter(|line| !has(line)) {
+            if more.is_empty() && old.last().is_some_and(|byte| *byte != b'\n') {
+                more.push('\n');
+            }
+            more.push_str(&format!("{line}\n"));
         }
-        let mut text = old;
-        if !text.is_empty() && !text.ends_with('\n') {
-            text.push('\n');
-        }
-        missing.iter().for_each(|line| text.push_str(&format!("{line}\n")));
-        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        written.and_then(|()| std::fs::write(&path, text)).map_err(GitError::Missing)
+        // In one write: of two that do it at once, neither takes the other's away.
+        file.write_all(more.as_bytes()).map_err(failed)
     }
 
     fn within(&self) -> &str {

@@ -17,18 +17,25 @@ const SAFE: &[&str] = &[
     "protocol.ext.allow=never",
     "gc.auto=0",
 ];
-/// Variables that would send git elsewhere.
+/// Variables that would send git elsewhere: what `git rev-parse --local-env-vars` lists but the
+/// user's own settings, and the namespace.
 const ELSEWHERE: &[&str] = &[
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_OBJECT_DIRECTORY",
     "GIT_DIR",
     "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_GRAFT_FILE",
     "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
     "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
-    "GIT_PREFIX",
-    "KEYRACK_PASSPHRASE_FD",
-    "KEYRACK_CAPABILITY",
 ];
+/// Variables of ours, which no program that git may start is to have.
+const OURS: &[&str] = &["KEYRACK_PASSPHRASE_FD", "KEYRACK_CAPABILITY"];
 /// Where nobody is to be asked, git and ssh ask a program that always fails.
 const NOBODY: &[(&str, &str)] = &[
     ("GIT_TERMINAL_PROMPT", "0"),
@@ -71,7 +78,7 @@ impl Repository {
         command.arg("-C").arg(&self.top);
         command.args(SAFE.iter().flat_map(|setting| ["-c", setting]));
         command.args(arguments).env("LC_ALL", "C");
-        for name in ELSEWHERE {
+        for name in ELSEWHERE.iter().chain(OURS) {
             command.env_remove(name);
         }
         if !self.may_ask {

@@ -150,8 +150,12 @@ fn no_hook_of_the_repository_runs() {
 fn what_is_never_shared_is_left_alone() {
     let hub = Hub::new();
     let (one, ours) = hub.clone("one");
+    let exclude = one.dir().join(".git/info/exclude");
+    std::fs::create_dir_all(exclude.parent().unwrap()).unwrap();
+    std::fs::write(&exclude, b"caf\xe9/").unwrap();
     ours.configure("keyrack").unwrap();
     ours.configure("keyrack").unwrap();
+    assert_eq!(std::fs::read(&exclude).unwrap(), b"caf\xe9/\n/audit/\n");
     one.create("chain/0", b"first").unwrap();
     one.create("audit/me/device.log", b"mine").unwrap();
     ours.commit_all("first", "me").unwrap();
