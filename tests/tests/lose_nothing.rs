@@ -133,6 +133,19 @@ fn a_truncated_manifest_is_explained_and_repaired() {
     let rack = twice_written();
     let whole = fs::read(rack.manifest("bot")).expect("a manifest");
     damaged(&rack, &whole[..whole.len() / 2], "host.bot.yml.age");
+    // Until its owner goes.
+    rack.sh("keyrack destroy --yes --for bot; ! ls -A ~/.local/share/keyrack | grep bot.yml").ok();
+}
+
+/// Somebody put a pipe in a key's place: nobody waits for what never comes.
+#[test]
+fn a_pipe_in_a_keys_place_holds_nobody_up() {
+    let rack = Rack::new();
+    let key = "~/.ssh/id_ed25519_bot";
+    let made = rack.sh(&format!("mkfifo -m 600 {key}; timeout 20 keyrack init --for bot"));
+    assert!(made.code(6).errors().contains("id_ed25519_bot is no file"), "{made}");
+    rack.sh(&format!("rm {key}; keyrack init --for bot; mv {key} key; mkfifo -m 600 {key}")).ok();
+    rack.sh("timeout 20 keyrack unlock --for bot").code(6);
 }
 
 #[test]

@@ -28,9 +28,17 @@ impl Places {
         self.home.join(format!("host.{owner}.yml.age.bak"))
     }
 
-    /// Where a damaged manifest is put when it is replaced. `~` is in no owner's name.
-    pub fn aside(&self, owner: &Owner) -> PathBuf {
-        self.home.join(format!("host.{owner}.yml.age~damaged"))
+    /// Where damaged manifests are put when they are replaced, in their order. `~` is in no
+    /// owner's name.
+    pub fn asides(&self, owner: &Owner) -> impl Iterator<Item = PathBuf> {
+        let first = self.home.join(format!("host.{owner}.yml.age~damaged"));
+        let base = first.clone().into_os_string();
+        let numbered = (2..).map(move |n: u32| {
+            let mut name = base.clone();
+            name.push(format!(".{n}"));
+            PathBuf::from(name)
+        });
+        std::iter::once(first).chain(numbered)
     }
 
     /// A public identity card. Handles obey the rule for owners.
@@ -167,7 +175,10 @@ mod tests {
             ["a", "a.yml.age.bak", "a.bak", "b"].iter().map(|o| o.parse().unwrap()).collect();
         let mut paths: Vec<PathBuf> = owners
             .iter()
-            .flat_map(|o| [places.manifest(o), places.backup(o), places.aside(o), places.pin(o)])
+            .flat_map(|o| {
+                let aside = places.asides(o).take(2);
+                aside.chain([places.manifest(o), places.backup(o), places.pin(o)])
+            })
             .collect();
         let all = paths.len();
         paths.sort();

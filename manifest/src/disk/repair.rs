@@ -124,6 +124,8 @@ impl Store<'_> {
         }
         let seen = places.state.join("vaults").join(owner.as_str());
         paths.extend([places.pin(owner), seen, places.pending(owner), places.left(owner)]);
+        let is_there = |path: &PathBuf| path.symlink_metadata().is_ok();
+        paths.extend(places.asides(owner).take_while(is_there));
         paths.push(places.lock(owner));
         paths
     }
@@ -155,16 +157,9 @@ impl Store<'_> {
 
     /// A name for a damaged file that is not taken.
     fn free_aside(&self, owner: &Owner) -> PathBuf {
-        let first = self.places.aside(owner);
-        let numbered = (2..).map(|n| {
-            let mut name = first.clone().into_os_string();
-            name.push(format!(".{n}"));
-            PathBuf::from(name)
-        });
-        std::iter::once(first.clone())
-            .chain(numbered)
-            .find(|path| path.symlink_metadata().is_err())
-            .unwrap_or(first)
+        let is_free = |path: &PathBuf| path.symlink_metadata().is_err();
+        let mut names = self.places.asides(owner);
+        names.find(is_free).unwrap_or_else(|| self.places.manifest(owner))
     }
 }
 
