@@ -29,7 +29,7 @@ const KEPT: usize = 4096;
 /// How long a proven caller may say nothing.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Why a connection ends early. Nobody is told but the log.
+/// Why a connection ends early. The log is told of one that ends in its first frame.
 #[derive(Debug, thiserror::Error)]
 enum Hangup {
     #[error("io: {0}")]

@@ -237,7 +237,7 @@ impl Partial {
             return Ok(Some(plain));
         }
         if is_first {
-            // Grown once, so that no smaller copy of a secret is left behind.
+            // For what fits into one request, grown once: no smaller copy of a secret is left.
             self.bytes.reserve_exact(expected.min(MAX_MESSAGE));
         }
         self.expected = Some(expected);

@@ -106,8 +106,8 @@ pub fn replace(target: &Path, bytes: &[u8]) -> Result<(), FileError> {
     Staged::create(target, bytes)?.commit()
 }
 
-/// Writes `bytes` to a new file at `target`. Unlike [`replace`] it never replaces, and a
-/// killed process may leave part of it.
+/// Writes `bytes` to a new file at `target`, whole or not at all. Unlike [`replace`] it never
+/// replaces; and it needs a file system that knows hard links.
 ///
 /// # Errors
 /// `AlreadyExists`, whatever is there; or as [`Staged::create`].

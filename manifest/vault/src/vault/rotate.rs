@@ -238,8 +238,8 @@ impl Vault<'_> {
         Ok(())
     }
 
-    /// Goes on with an epoch that was put in force, and removes the one before. What
-    /// somebody wrote into that one meanwhile is carried over.
+    /// Goes on with an epoch that was put in force, and removes the one before. Who wrote into
+    /// that one meanwhile sees another epoch, and writes again.
     pub(super) fn move_to(&mut self, staged: Staged) -> Result<(), VaultError> {
         let old = staged.base.epoch;
         self.ring.epoch = Some(staged.keys);
