@@ -57,10 +57,8 @@ fn whoever_leaves_while_others_push_leaves_on_top_of_it() {
     assert_eq!(policy, "1h");
 }
 
-/// Killed when its leave is in the clone and not with the others: said again, it is done.
-#[test]
-fn a_leave_that_was_killed_is_made_again() {
-    let hub = Hub::joined();
+/// Kills bob's leave when it is in the clone and not with the others.
+fn killed_leave(hub: &Hub) {
     let hook = "#!/bin/sh
         p=$$
         until [ \"$(cat /proc/$p/comm)\" = keyrack ]; do p=$(cut -d' ' -f4 /proc/$p/stat); done
@@ -70,8 +68,44 @@ fn a_leave_that_was_killed_is_made_again() {
     hub.alice.sh(&format!("install -m 755 hook {to}")).ok();
     hub.bob.sh("keyrack vault leave --for bob --yes").code(137);
     hub.alice.sh(&format!("rm {to}")).ok();
+}
+
+/// Killed when its leave is in the clone and not with the others: said again, it is done.
+#[test]
+fn a_leave_that_was_killed_is_made_again() {
+    let hub = Hub::joined();
+    killed_leave(&hub);
     hub.bob.sh("keyrack vault leave --for bob --yes").ok();
     hub.bob.sh("keyrack vault status --for bob").code(4);
+    hub.sync_alice();
+    assert_eq!(status(&hub), "left");
+}
+
+/// And what another robot of the home wrote into the same clone meanwhile stays, and is told.
+#[test]
+fn what_others_of_the_home_wrote_stays_when_a_killed_leave_is_made_again() {
+    let hub = Hub::joined();
+    let clone = "~/.local/share/keyrack/vaults/team";
+    let invitation =
+        hub.alice.sh("keyrack vault invite carol -q --one-time-code --for alice").ok().text();
+    hub.sync_alice();
+    hub.bob.sh(&format!(
+        "keyrack vault sync -q --for bob; keyrack init -q --for carol
+         keyrack vault accept -q '{invitation}' --for carol --at {clone}; keyrack vault sync -q --for bob"
+    ));
+    hub.sync_alice();
+    hub.alice.sh("keyrack vault confirm carol -q --yes --for alice").ok();
+    hub.sync_alice();
+    hub.bob.sh(&format!(
+        "keyrack vault sync -q --for bob; keyrack vault accept -q '{invitation}' --for carol --at {clone}
+         keyrack vault sync -q --for carol"
+    )).ok();
+    hub.sync_alice();
+    killed_leave(&hub);
+    hub.bob.sh("printf kept | keyrack set -q --for carol --vault team --key HERS --private").ok();
+    hub.bob.sh("keyrack vault leave --for bob --yes").ok();
+    assert_eq!(Hub::get(&hub.bob, "carol", "HERS"), "kept");
+    hub.bob.sh("keyrack vault sync -q --for carol").ok();
     hub.sync_alice();
     assert_eq!(status(&hub), "left");
 }

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use keyrack_vault::git::{Pushed, Repository};
-use keyrack_vault::{Chain, LinkKind, Status, Vault, VaultError};
+use keyrack_vault::{Chain, LinkKind, Status, Vault, VaultError, names};
 
 use super::exchange::{self, Exchange, TRIES};
 use super::{Place, Shelf, acts, redo, words};
@@ -52,7 +52,13 @@ fn is_taken_back(shelf: &Shelf, opened: &Opened, settings: &Settings, ui: &Ui) -
     let ours = repository.snapshot(&head).map_err(failed)?;
     let theirs = repository.snapshot(&news).map_err(failed)?;
     let unsaid = redo::lost(&ours, &theirs, &place.id);
-    let is_alone = matches!(&unsaid[..], [link] if link.kind == LinkKind::Leave && link.author == me.member_id);
+    let is_own = matches!(&unsaid[..], [link] if link.kind == LinkKind::Leave && link.author == me.member_id);
+    // Who shares the clone may have written since: that is not taken back, and whoever syncs
+    // it tells of the leave, too.
+    let theirs = theirs.objects();
+    let is_new = |(name, bytes): &(String, Vec<u8>)| theirs.get(name) != Some(bytes);
+    let mut new = ours.objects().into_iter().filter(is_new);
+    let is_alone = is_own && new.all(|(name, _)| name.starts_with(names::CHAIN));
     if is_alone {
         repository.take_back(&news).map_err(failed)?;
         exchange::forget_unpushed(place, settings)?;
