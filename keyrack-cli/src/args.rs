@@ -5,6 +5,7 @@
 #![allow(rustdoc::broken_intra_doc_links)]
 
 pub mod complete;
+mod connector;
 mod credential;
 mod ephemeral;
 mod exec;
@@ -27,6 +28,10 @@ use clap::builder::Resettable;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueHint};
 use keyrack_names::Owner;
 
+pub use connector::{
+    Connector, ConnectorAct, ConnectorAdd, ConnectorDisclose, ConnectorGrant, ConnectorRevoke,
+    ConnectorRun, Expiring, GrantedKey, OneGrant, Rotate,
+};
 pub use credential::{Copy, Del, Fill, List, Set};
 pub use ephemeral::{EndsWith, Ephemeral};
 pub use exec::{Exec, IsolateArg, Isolation, NetArg, RunnerArg};
@@ -212,6 +217,12 @@ commands! {
     Vault(Vault),
     /// Show what is in a vault, and whose it is
     Connections(Connections),
+    /// Run programs with what they declare and are granted
+    Connector(Connector),
+    /// Have new values made of what connectors declare
+    Rotate(Rotate),
+    /// List what ends soon
+    Expiring(Expiring),
     /// Show who an owner is to its teams
     Identity(Identity),
     /// Look at YubiKeys, and change their codes
@@ -247,6 +258,7 @@ impl Command {
             Self::Generate(with) => with.own.what.take_global(),
             Self::Vault(with) => with.own.act.take_all_global(),
             Self::Connections(with) => with.own.act.take_global(),
+            Self::Connector(with) => with.own.act.take_global(),
             _ => Global::default(),
         }
     }

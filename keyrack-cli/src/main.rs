@@ -7,6 +7,7 @@
 mod args;
 mod bounded;
 mod cmd;
+mod connector;
 mod deliver;
 mod error;
 mod exec;

@@ -12,6 +12,7 @@ use keyrack_names::{Env, KeyName, Org};
 use keyrack_protocol::peer;
 use sha2::{Digest, Sha256};
 
+pub use self::document::without_value;
 use self::document::{Document, Item};
 use crate::error::{Code, Failure, Outcome};
 
@@ -66,7 +67,7 @@ pub fn nearest(from: &Path) -> Option<PathBuf> {
 
 /// Whether another user put it where everybody may, as in `/tmp`. What it says would count
 /// for all who work below.
-fn was_planted(file: &Path) -> bool {
+pub fn was_planted(file: &Path) -> bool {
     let is_others = |uid| uid != 0 && uid != peer::own_uid();
     let is_everybodys = |dir: &Path| dir.metadata().is_ok_and(|found| found.mode() & 0o002 != 0);
     file.symlink_metadata().is_ok_and(|found| is_others(found.uid()))
@@ -161,14 +162,14 @@ fn merge(
 }
 
 /// What stands in a regular file: a repository may name a device or a pipe, which never ends.
-fn text(file: &Path) -> Outcome<String> {
+pub fn text(file: &Path) -> Outcome<String> {
     let bytes = atomic::read_limited(file, MAX_BYTES)
         .map_err(|e| problem(file, &e.source.to_string()))?
         .ok_or_else(|| problem(file, "does not exist"))?;
     String::from_utf8(bytes).map_err(|_| problem(file, "is not UTF-8"))
 }
 
-fn problem(file: &Path, why: &str) -> Failure {
+pub fn problem(file: &Path, why: &str) -> Failure {
     Failure::new(Code::Usage, format!("{}: {why}", file.display()))
 }
 

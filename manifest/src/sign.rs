@@ -37,6 +37,8 @@ pub enum Namespace {
     Invite,
     /// A line of a vault's audit log.
     Audit,
+    /// What a connector may be given.
+    Grant,
 }
 
 impl Namespace {
@@ -50,6 +52,7 @@ impl Namespace {
             Self::Cred => "cred.keyrack.v1",
             Self::Invite => "invite.keyrack.v1",
             Self::Audit => "audit.keyrack.v1",
+            Self::Grant => "grant.keyrack.v1",
         }
     }
 }

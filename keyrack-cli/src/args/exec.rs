@@ -42,11 +42,6 @@ impl Exec {
     pub fn program(&self) -> &OsStr {
         self.command.first().map_or(OsStr::new(""), OsString::as_os_str)
     }
-
-    /// Its arguments.
-    pub fn arguments(&self) -> &[OsString] {
-        self.command.get(1..).unwrap_or_default()
-    }
 }
 
 /// What runs a job's steps and shows what they print.

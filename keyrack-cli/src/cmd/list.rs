@@ -19,15 +19,12 @@ use crate::team::offered::Offered;
 pub fn run(args: &List, settings: &Settings, ui: &Ui) -> Outcome {
     let owner = settings.owner()?;
     let mut opened = opened::open(settings, ui, owner)?;
-    let shared = shared(&mut opened, settings, ui);
+    let entries = entries(&mut opened, settings, ui);
     let meant = |slug: &Slug| {
         args.env.as_ref().is_none_or(|env| slug.env == *env)
             && args.org.as_ref().is_none_or(|org| slug.org == *org)
     };
-    let own = opened.manifest.keys.values().filter(|entry| !shared.contains_key(&entry.slug));
-    let mut entries: Vec<&Entry> =
-        own.chain(shared.values()).filter(|entry| meant(&entry.slug)).collect();
-    entries.sort_by(|one, other| one.slug.cmp(&other.slug));
+    let entries: Vec<&Entry> = entries.iter().filter(|entry| meant(&entry.slug)).collect();
     let pending: Vec<Slug> = drops::waiting(settings, owner, &opened.identity, ui)?
         .into_iter()
         .map(|drop| drop.payload.slug)
@@ -72,6 +69,16 @@ pub fn run(args: &List, settings: &Settings, ui: &Ui) -> Outcome {
     });
     let waiting = pending.iter().map(|slug| row(slug, "pending", "-", "-"));
     ui.table(["KEY", "VAULT", "CLASS", "ITEM"], &held.chain(waiting).collect::<Vec<_>>())
+}
+
+/// All that the owner has, its own and what it can read of others', by name.
+pub fn entries(opened: &mut Opened, settings: &Settings, ui: &Ui) -> Vec<Entry> {
+    let shared = shared(opened, settings, ui);
+    let own = opened.manifest.keys.values().filter(|entry| !shared.contains_key(&entry.slug));
+    let mut entries: Vec<Entry> = own.cloned().collect();
+    entries.extend(shared.into_values());
+    entries.sort_by(|one, other| one.slug.cmp(&other.slug));
+    entries
 }
 
 /// What the owner can read in vaults with several members. What cannot be told is said.

@@ -7,6 +7,7 @@ use crate::settings::Settings;
 
 mod attach;
 mod connections;
+mod connector;
 mod copy;
 mod daemon;
 mod del;
@@ -14,6 +15,7 @@ mod demo;
 mod destroy;
 mod doctor;
 mod exec;
+mod expiring;
 mod fill;
 mod generate;
 mod get;
@@ -24,6 +26,7 @@ mod log;
 mod recipient;
 pub mod relock;
 mod restart;
+mod rotate;
 pub mod set;
 mod source;
 mod status;
@@ -33,13 +36,15 @@ pub mod vault;
 mod version;
 mod yubikey;
 
-/// Runs the subcommand. Its exit status is a program's only for `exec`.
+/// Runs the subcommand. Its exit status is a program's only for `exec` and
+/// `connector run`.
 ///
 /// # Errors
 /// What it fails with is how the command ends.
 pub fn run(command: &Command, settings: &Settings, ui: &Ui) -> Outcome<ExitStatus> {
     match command {
         Command::Exec(with) => return exec::run(&with.own, settings, ui),
+        Command::Connector(with) => return connector::run(&with.own.act, settings, ui),
         Command::Init(with) => init::run(&with.own, settings, ui),
         Command::Set(with) => set::run(&with.own, settings, ui),
         Command::Unlock(with) => unlock::run(&with.own, settings, ui),
@@ -54,6 +59,8 @@ pub fn run(command: &Command, settings: &Settings, ui: &Ui) -> Outcome<ExitStatu
         Command::Recipient(with) => recipient::run(&with.own.act, settings, ui),
         Command::Vault(with) => vault::run(&with.own.act, settings, ui),
         Command::Connections(with) => connections::run(&with.own.act, settings, ui),
+        Command::Rotate(with) => rotate::run(&with.own, settings, ui),
+        Command::Expiring(with) => expiring::run(&with.own, settings, ui),
         Command::Identity(with) => identity::run(&with.own.act, settings, ui),
         Command::Yubikey(with) => yubikey::run(&with.own.act, settings, ui),
         Command::Daemon(with) => daemon::run(&with.own.act, settings, ui),

@@ -6,6 +6,7 @@
 //! | `declared` | which credentials are meant |
 //! | `fetch` | their values, and a capability for them alone |
 //! | `apart` | fetching in a process of its own, where this one is about to change |
+//! | `launch` | all of it in its order: fetched, put in place, run |
 //! | `environment` | what the program finds in its environment, pure |
 //! | `files` | values as files |
 //! | `supervise` | signals, job control and status, where this process has to stay |
@@ -17,6 +18,7 @@ pub mod declared;
 pub mod environment;
 pub mod fetch;
 pub mod files;
+pub mod launch;
 pub mod redact;
 pub mod supervise;
 pub mod terminal;

@@ -76,9 +76,14 @@ impl Document {
     }
 }
 
-fn without_value(words: String) -> String {
-    match words.strip_prefix("invalid ").and_then(|rest| rest.rsplit_once(", expected ")) {
-        Some((_, kind)) => format!("expected {kind}"),
+/// What the parser says, without the value that it found in the wrong place.
+pub fn without_value(words: String) -> String {
+    let kinds = ["invalid type: ", "invalid value: ", "invalid length "];
+    let found = kinds.iter().filter_map(|kind| words.find(kind)).min();
+    let expected =
+        found.and_then(|at| Some((&words[..at], words[at..].rsplit_once(", expected ")?.1)));
+    match expected {
+        Some((place, kind)) => format!("{place}expected {kind}"),
         None => words,
     }
 }

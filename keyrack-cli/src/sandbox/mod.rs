@@ -32,7 +32,10 @@ mod syscalls;
 use layout::{Layout, Wishes};
 use mounts::Copies;
 pub use mounts::private_directory;
-pub use sys::{begin_apart, begin_as, begin_with_this_mask, in_a_copy, keep_pipes_and_files};
+pub use sys::{
+    begin_apart, begin_as, begin_with_this_mask, begin_without_keys, in_a_copy,
+    keep_pipes_and_files,
+};
 
 /// A sandbox that is decided upon and not yet entered.
 #[derive(Debug)]

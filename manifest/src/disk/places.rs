@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use keyrack_names::Owner;
 
-use crate::{DropId, VaultId, VaultName};
+use crate::{DropId, VaultId, VaultName, Word};
 
 /// The two directories everything lies in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +59,21 @@ impl Places {
     /// The age identity of an owner made `--via age`.
     pub fn age_key(&self, owner: &Owner) -> PathBuf {
         self.home.join("keys").join(format!("{owner}.txt"))
+    }
+
+    /// What connectors may be given of an owner's: a folder for each connector.
+    pub fn grants(&self, owner: &Owner) -> PathBuf {
+        self.home.join("grants").join(owner.as_str())
+    }
+
+    /// One of them.
+    pub fn grant(&self, owner: &Owner, connector: &Word, name: &Word) -> PathBuf {
+        self.grants(owner).join(connector.as_str()).join(format!("{name}.grant"))
+    }
+
+    /// A connector's declaration that was added to this home.
+    pub fn connector(&self, connector: &Word) -> PathBuf {
+        self.home.join("connectors").join(format!("{connector}.yml"))
     }
 
     /// Where values wait that were set while the manifest could not be opened.

@@ -113,6 +113,7 @@ impl Store<'_> {
             places.manifest(owner),
             places.personal_vault(owner),
             places.drops(owner),
+            places.grants(owner),
             places.age_key(owner),
         ];
         if let Some(handle) = handle {

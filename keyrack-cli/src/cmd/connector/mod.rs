@@ -1,0 +1,52 @@
+//! `keyrack connector`: one file an act.
+
+use keyrack_manifest::Word;
+
+use crate::args::{ConnectorAct, OneGrant};
+use crate::connector::granted::USUAL;
+use crate::error::{Code, ExitStatus, Failure, Outcome};
+use crate::person::ui::Ui;
+use crate::settings::Settings;
+
+mod add;
+mod disclose;
+mod grant;
+mod list;
+mod revoke;
+mod run;
+
+/// Runs `keyrack connector`. The exit status is a program's only for `run`.
+pub fn run(act: &ConnectorAct, settings: &Settings, ui: &Ui) -> Outcome<ExitStatus> {
+    match act {
+        ConnectorAct::Run(with) => return run::run(&with.own, settings, ui),
+        ConnectorAct::Add(with) => add::run(&with.own, settings, ui),
+        ConnectorAct::List(_) => list::run(settings, ui),
+        ConnectorAct::Disclose(with) => disclose::run(&with.own, settings, ui),
+        ConnectorAct::Grant(with) => grant::run(&with.own, settings, ui),
+        ConnectorAct::Revoke(with) => revoke::run(&with.own, settings, ui),
+    }
+    .map(|()| ExitStatus::SUCCESS)
+}
+
+impl OneGrant {
+    /// What the grant is called.
+    ///
+    /// # Errors
+    /// Never: the usual name is one.
+    pub fn name(&self) -> Outcome<Word> {
+        grant_name(self.grant.as_ref())
+    }
+}
+
+/// What a grant is called where a flag may say so.
+///
+/// # Errors
+/// Never: the usual name is one.
+pub fn grant_name(flag: Option<&Word>) -> Outcome<Word> {
+    let usual = || {
+        USUAL
+            .parse()
+            .map_err(|e: keyrack_manifest::WordError| Failure::new(Code::Unexpected, e.to_string()))
+    };
+    flag.cloned().map_or_else(usual, Ok)
+}

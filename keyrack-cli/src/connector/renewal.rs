@@ -1,0 +1,252 @@
+//! New values for an owner's credentials: a declared program makes them, they are tried, and
+//! take the place of the old ones in one write. Where anything fails, the old ones stay.
+
+use std::os::fd::RawFd;
+
+use jiff::Timestamp;
+use keyrack_manifest::{Entry, Grant, VaultName};
+use keyrack_names::{Ask, KeyName, Owner, Secret, Slug};
+
+use super::declaration::{Credential, Declaration, Program};
+use super::environment::built;
+use super::found::Found;
+use super::hook::{Hook, Made};
+use super::questions;
+use crate::cmd::set::Way;
+use crate::error::{Code, Failure, Outcome};
+use crate::exec::declared::{Declared, Item};
+use crate::exec::environment::{self, Environment};
+use crate::exec::fetch::{self, fetch};
+use crate::exec::launch::in_variable;
+use crate::owner::opened::{self, Opened};
+use crate::owner::values::{self, NewValue};
+use crate::person::ui::Ui;
+use crate::rack::push;
+use crate::settings::{self, Settings};
+
+/// Renews what one grant names.
+#[derive(Debug)]
+pub struct Renewal<'a> {
+    /// Whose credentials.
+    pub owner: &'a Owner,
+    /// The connector.
+    pub found: &'a Found,
+    /// What it may be given.
+    pub grant: &'a Grant,
+    /// Where questions go instead of to the terminal.
+    pub interaction: Option<RawFd>,
+}
+
+/// A credential with a value for it.
+type Valued = (KeyName, Secret);
+
+impl Renewal<'_> {
+    /// Has `program` make new values, tries them where the declaration says how, and stores
+    /// them.
+    ///
+    /// # Errors
+    /// What the program fails with, or [`Code::Denied`] when it hands in what is not its to
+    /// make. Nothing was changed then.
+    pub fn by(&self, program: &str, settings: &Settings, ui: &Ui) -> Outcome<Vec<Slug>> {
+        let declaration = self.declaration();
+        let mine: Vec<&KeyName> = declaration.made_by(program).map(|(name, _)| name).collect();
+        let is_rotation = program == "rotate";
+        let old = match is_rotation {
+            true => self.values(&mine, settings, ui)?,
+            false => Vec::new(),
+        };
+        let read: Vec<&KeyName> =
+            declaration.read_by(Some(program)).map(|(name, _)| name).collect();
+        let mut given = self.values(&read, settings, ui)?;
+        given.extend(old.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let made = self.run(program, &given, ui)?;
+        for Made { name, .. } in &made {
+            if !mine.contains(&name) || !self.grant.credentials.contains_key(name) {
+                let message =
+                    format!("{} handed in {name}, which is not its to make", self.called(program));
+                return Err(Failure::new(Code::Denied, message));
+            }
+        }
+        if made.is_empty() {
+            let message = format!("{} handed in nothing", self.called(program));
+            return Err(Failure::new(Code::Unexpected, message));
+        }
+        if is_rotation {
+            let new: Vec<Valued> =
+                made.iter().map(|made| (made.name.clone(), made.value.clone())).collect();
+            self.hook("verify", &new, ui)?;
+        }
+        let renewed = self.store(made, settings, ui)?;
+        if is_rotation && let Err(failure) = self.hook("revoke", &old, ui) {
+            ui.warn(format!(
+                "{}: the new value counts, and the old one still does: {}",
+                self.owner, failure.message
+            ));
+        }
+        Ok(renewed)
+    }
+
+    fn declaration(&self) -> &Declaration {
+        &self.found.declaration
+    }
+
+    fn called(&self, program: &str) -> String {
+        format!("{program} of {}", self.grant.connector)
+    }
+
+    /// Runs a hook that makes nothing, where there is one.
+    fn hook(&self, name: &str, given: &[Valued], ui: &Ui) -> Outcome {
+        if self.declaration().program(name).is_none() {
+            return Ok(());
+        }
+        match self.run(name, given, ui)?.first() {
+            None => Ok(()),
+            Some(_) => {
+                let message = format!("{} is not to hand in anything", self.called(name));
+                Err(Failure::new(Code::Denied, message))
+            }
+        }
+    }
+
+    fn run(&self, name: &str, given: &[Valued], ui: &Ui) -> Outcome<Vec<Made>> {
+        let program: &Program = self.declaration().program(name).ok_or_else(|| {
+            let message = format!("{} declares no {name}", self.grant.connector);
+            Failure::new(Code::Absent, message)
+        })?;
+        let mut environment: Environment = built(settings::inherited(), &[]);
+        let mut variables = Vec::with_capacity(given.len());
+        for (name, value) in given {
+            let variable = self.credential(name)?.variable(name);
+            let hint = "a helper is given no files: make the value shorter";
+            variables.push((variable.clone(), in_variable(variable, value, hint)?));
+        }
+        environment::with(&mut environment, self.owner, variables);
+        let hook = Hook {
+            name: self.called(name),
+            command: self.found.exec(program)?,
+            environment,
+            asks: &program.asks,
+        };
+        let who = self.called(name);
+        hook.run(&mut |question| questions::put(question, &who, self.interaction, ui))
+    }
+
+    /// The values of those that are granted and there.
+    fn values(&self, names: &[&KeyName], settings: &Settings, ui: &Ui) -> Outcome<Vec<Valued>> {
+        let granted = |name: &&KeyName| self.grant.credentials.contains_key(*name);
+        let named: Vec<(&KeyName, Item)> = names
+            .iter()
+            .copied()
+            .filter(granted)
+            .map(|name| Ok((name, self.item(name)?)))
+            .collect::<Outcome<_>>()?;
+        if named.is_empty() {
+            return Ok(Vec::new());
+        }
+        let items = named.iter().map(|(_, item)| Item { optional: true, ..item.clone() }).collect();
+        let program =
+            fetch::Program { label: format!("helpers of {}", self.grant.connector), anchor: None };
+        let fetched = fetch(&Declared::Named(items), self.owner, program, settings, ui)?;
+        let name_of = |slug: &Slug| {
+            named
+                .iter()
+                .find(|(_, item)| item.ask == Ask::exactly(slug.clone()))
+                .map(|(name, _)| *name)
+        };
+        let valued = fetched.values.into_iter();
+        Ok(valued.filter_map(|(slug, value)| Some((name_of(&slug)?.clone(), value))).collect())
+    }
+
+    /// A granted credential, as a program is given it.
+    ///
+    /// # Errors
+    /// [`Code::Denied`] when it is not granted.
+    pub fn item(&self, name: &KeyName) -> Outcome<Item> {
+        let credential = self.credential(name)?;
+        let slug = self.grant.credentials.get(name).ok_or_else(|| {
+            let message = format!("{} was not granted {name}", self.grant.connector);
+            Failure::new(Code::Denied, message)
+        })?;
+        Ok(Item {
+            ask: Ask::exactly(slug.clone()),
+            optional: credential.optional,
+            class: Some(credential.class),
+        })
+    }
+
+    fn credential(&self, name: &KeyName) -> Outcome<&Credential> {
+        self.declaration().credentials.get(name).ok_or_else(|| {
+            let message = format!("{} declares no credential {name}", self.grant.connector);
+            Failure::new(Code::Absent, message)
+        })
+    }
+
+    /// Keeps what a connector made of its own credential: in the manifest, where that opens
+    /// without a person, else as a drop.
+    ///
+    /// # Errors
+    /// As `set`.
+    pub fn keep(&self, name: &KeyName, value: Secret, settings: &Settings, ui: &Ui) -> Outcome {
+        let (now, slug) = (Timestamp::now(), self.item(name)?.ask.best());
+        let way = Way::to(self.owner, settings, ui)?;
+        let entry = match &way {
+            Way::Manifest(opened) => self.entry(name, &slug, opened, now)?,
+            Way::Drop(..) => self.new_entry(name, &slug, now)?,
+        };
+        way.write(Entry { updated_at: now, ..entry }, &value, settings, ui)
+    }
+
+    /// All of it in one write of the manifest, and into the running daemon what it holds.
+    fn store(&self, made: Vec<Made>, settings: &Settings, ui: &Ui) -> Outcome<Vec<Slug>> {
+        let mut opened = opened::open(settings, ui, self.owner)?;
+        let now = Timestamp::now();
+        let mut new = Vec::with_capacity(made.len());
+        for Made { name, value, expires } in made {
+            let slug = self.item(&name)?.ask.best();
+            let entry = self.entry(&name, &slug, &opened, now)?;
+            let expires_at = expires.map(|when| when.at(now));
+            new.push((value, Entry { expires_at, updated_at: now, ..entry }));
+        }
+        opened.update(settings, |manifest| {
+            let values = new.iter().map(|(value, entry)| NewValue {
+                slug: &entry.slug,
+                value,
+                entry: entry.clone(),
+            });
+            values::put_all(manifest, settings, values.collect(), now)
+        })?;
+        let mut renewed = Vec::with_capacity(new.len());
+        for (value, entry) in new {
+            push::replace(&mut opened, &entry.slug, &value, settings, ui);
+            renewed.push(entry.slug);
+        }
+        Ok(renewed)
+    }
+
+    /// What the manifest is to say of it: how it is had is not changed in silence.
+    fn entry(
+        &self,
+        name: &KeyName,
+        slug: &Slug,
+        opened: &Opened,
+        now: Timestamp,
+    ) -> Outcome<Entry> {
+        match opened.manifest.keys.get(slug) {
+            Some(entry) if entry.vault.is_personal() => Ok(entry.clone()),
+            Some(entry) => {
+                let message =
+                    format!("{slug} lives in {}, where only its owner renews it", entry.vault);
+                Err(Failure::new(Code::Conflict, message))
+            }
+            None => self.new_entry(name, slug, now),
+        }
+    }
+
+    fn new_entry(&self, name: &KeyName, slug: &Slug, now: Timestamp) -> Outcome<Entry> {
+        let credential = self.credential(name)?;
+        let mut entry = Entry::new(slug.clone(), VaultName::personal(), now);
+        entry.class = credential.class;
+        entry.obtained_via = credential.obtained_via.word();
+        Ok(entry)
+    }
+}
