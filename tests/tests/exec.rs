@@ -161,7 +161,7 @@ fn what_keyrack_yml_asks_for_is_optional_or_of_a_class() {
     rack.write("work/keyrack.yml", "env.all:\n  - ONE: {class: password}\n");
     let done = rack.sh("keyrack trust; keyrack exec --quiet --for bot -- sh -c 'echo $ONE'");
     done.code(11).bytes(b"");
-    assert!(done.errors().contains("keyrack.yml asks for a password"), "{done}");
+    assert!(done.errors().contains("what is declared is a password"), "{done}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use keyrack_manifest::{Grant, Manifest};
+use keyrack_names::{Owner, Slug};
 use serde::Serialize;
 
 use super::connector::grant_name;
@@ -12,7 +13,7 @@ use crate::connector::found::{self, Found};
 use crate::connector::granted;
 use crate::connector::renewal::Renewal;
 use crate::error::{Code, Failure, Outcome};
-use crate::owner::opened;
+use crate::owner::opened::{self, Opened};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 
@@ -21,8 +22,7 @@ use crate::settings::Settings;
 struct Row {
     connector: String,
     program: String,
-    renewed: Vec<String>,
-    error: Option<String>,
+    renewed: Vec<Slug>,
 }
 
 /// Runs `keyrack rotate`.
@@ -31,51 +31,80 @@ pub fn run(args: &Rotate, settings: &Settings, ui: &Ui) -> Outcome {
     let grants = match &args.id {
         Some(id) => {
             let name = grant_name(args.grant.as_ref())?;
-            vec![granted::current(owner, id, &name, settings)?]
+            vec![granted::current(owner, id, &name, settings)]
         }
-        None => granted::all(owner, settings)?.into_iter().collect::<Outcome<_>>()?,
+        None => granted::all(owner, settings)?,
     };
-    let now = Timestamp::now();
-    let opened = opened::open(settings, ui, owner)?;
-    let (mut rows, mut codes) = (Vec::new(), Vec::new());
-    for grant in grants.iter().filter(|grant| !grant.is_over(now)) {
-        let found = found::granted(grant, settings)?;
-        for program in programs(args, grant, &found, &opened.manifest, now) {
+    let mut opened = opened::open(settings, ui, owner)?;
+    let mut run = Run { args, settings, ui, rows: Vec::new(), failures: Vec::new() };
+    for grant in grants {
+        match grant.and_then(|grant| Ok((found::granted(&grant, settings)?, grant))) {
+            Ok((_, grant)) if grant.is_over(Timestamp::now()) => {}
+            Ok((found, grant)) => run.one(owner, &grant, &found, &mut opened),
+            // Named alone, it is what was asked for; among others, it stops none of them.
+            Err(failure) if args.id.is_some() => return Err(failure),
+            Err(failure) => run.failed(owner, failure),
+        }
+    }
+    run.end(owner)
+}
+
+/// What was done so far.
+struct Run<'a> {
+    args: &'a Rotate,
+    settings: &'a Settings,
+    ui: &'a Ui,
+    rows: Vec<Row>,
+    failures: Vec<Failure>,
+}
+
+impl Run<'_> {
+    fn one(&mut self, owner: &Owner, grant: &Grant, found: &Found, opened: &mut Opened) {
+        let interaction = self.args.interaction_fd;
+        let renewal = Renewal { owner, found, grant, interaction };
+        for program in programs(self.args, grant, found, &opened.manifest, Timestamp::now()) {
             let connector = grant.connector.to_string();
-            if settings.dry_run {
-                ui.say(format!("{owner}: {program} of {connector} would be run"));
-                rows.push(Row { connector, program, renewed: Vec::new(), error: None });
-                continue;
-            }
-            let renewal = Renewal { owner, found: &found, grant, interaction: args.interaction_fd };
-            let (renewed, error) = match renewal.by(&program, settings, ui) {
-                Ok(renewed) => (renewed, None),
-                Err(failure) => {
-                    ui.warn(format!("{owner}: nothing is new: {}", failure.message));
-                    codes.push(failure.code);
-                    (Vec::new(), Some(failure.message))
+            let mut row = Row { connector, program, renewed: Vec::new() };
+            if self.settings.dry_run {
+                self.ui.say(format!("{owner}: {} of {} would be run", row.program, row.connector));
+            } else {
+                match renewal.by(&row.program, opened, self.settings, self.ui) {
+                    Ok(renewed) => row.renewed = renewed,
+                    Err(failure) => {
+                        self.failed(owner, failure);
+                        continue;
+                    }
                 }
-            };
-            renewed.iter().for_each(|slug| ui.say(format!("{owner}: {slug} is new")));
-            let renewed = renewed.iter().map(ToString::to_string).collect();
-            rows.push(Row { connector, program, renewed, error });
+                row.renewed.iter().for_each(|slug| self.ui.say(format!("{owner}: {slug} is new")));
+            }
+            self.rows.push(row);
         }
     }
-    if rows.is_empty() {
-        ui.say(format!("{owner}: nothing is due"));
+
+    fn failed(&mut self, owner: &Owner, failure: Failure) {
+        self.ui.warn(format!("{owner}: {}; the old value stays", failure.message));
+        self.failures.push(failure);
     }
-    let all = rows.len();
-    if ui.json {
-        ui.object(
-            &serde_json::json!({ "owner": owner, "rotated": rows, "dryRun": settings.dry_run }),
-        )?;
-    }
-    match codes.as_slice() {
-        [] => Ok(()),
-        [code, others @ ..] if codes.len() == all && others.iter().all(|other| other == code) => {
-            Err(Failure::new(*code, format!("{owner}: nothing was rotated")))
+
+    fn end(self, owner: &Owner) -> Outcome {
+        let Self { ui, rows, failures, .. } = self;
+        if rows.is_empty() && failures.is_empty() {
+            ui.say(format!("{owner}: nothing is due"));
         }
-        some => Err(Failure::new(Code::Partly, format!("{owner}: {} of {all} failed", some.len()))),
+        if ui.json {
+            let failed: Vec<&str> =
+                failures.iter().map(|failure| failure.message.as_str()).collect();
+            let dry_run = self.settings.dry_run;
+            ui.object(&serde_json::json!({
+                "owner": owner, "rotated": rows, "failed": failed, "dryRun": dry_run,
+            }))?;
+        }
+        let count = failures.len();
+        match failures.into_iter().next() {
+            None => Ok(()),
+            Some(only) if rows.is_empty() && count == 1 => Err(only),
+            Some(_) => Err(Failure::new(Code::Partly, format!("{owner}: {count} failed"))),
+        }
     }
 }
 

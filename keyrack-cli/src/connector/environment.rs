@@ -21,6 +21,10 @@ const PASSED_ON: &[&str] = &[
     "TMPDIR",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
+    // By which it finds the owner's daemon.
+    "KEYRACK_HOME",
+    "KEYRACK_STATE",
+    "KEYRACK_SOCKET_DIR",
 ];
 
 /// Of the caller's environment what is passed on: what the list has, and what is asked for

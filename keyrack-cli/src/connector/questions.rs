@@ -33,7 +33,13 @@ struct Answered {
 pub fn put(question: &Question, who: &str, to: Option<RawFd>, ui: &Ui) -> Outcome<Option<Secret>> {
     match to {
         Some(fd) => by_descriptor(question, fd),
-        None => ui.asker.secret(&format!("{who} asks for {}: {}", question.ask, question.prompt)),
+        None => {
+            let words = format!("{who} asks for {}: {}", question.ask, question.prompt);
+            ui.asker.secret(&words).map_err(|failure| Failure {
+                message: format!("{who} asks for {}: {}", question.ask, failure.message),
+                ..failure
+            })
+        }
     }
 }
 

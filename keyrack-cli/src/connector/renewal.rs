@@ -18,7 +18,7 @@ use crate::exec::declared::{Declared, Item};
 use crate::exec::environment::{self, Environment};
 use crate::exec::fetch::{self, fetch};
 use crate::exec::launch::in_variable;
-use crate::owner::opened::{self, Opened};
+use crate::owner::opened::Opened;
 use crate::owner::values::{self, NewValue};
 use crate::person::ui::Ui;
 use crate::rack::push;
@@ -47,36 +47,42 @@ impl Renewal<'_> {
     /// # Errors
     /// What the program fails with, or [`Code::Denied`] when it hands in what is not its to
     /// make. Nothing was changed then.
-    pub fn by(&self, program: &str, settings: &Settings, ui: &Ui) -> Outcome<Vec<Slug>> {
+    pub fn by(
+        &self,
+        program: &str,
+        opened: &mut Opened,
+        settings: &Settings,
+        ui: &Ui,
+    ) -> Outcome<Vec<Slug>> {
         let declaration = self.declaration();
         let mine: Vec<&KeyName> = declaration.made_by(program).map(|(name, _)| name).collect();
-        let is_rotation = program == "rotate";
-        let old = match is_rotation {
-            true => self.values(&mine, settings, ui)?,
-            false => Vec::new(),
-        };
         let read: Vec<&KeyName> =
             declaration.read_by(Some(program)).map(|(name, _)| name).collect();
-        let mut given = self.values(&read, settings, ui)?;
-        given.extend(old.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let is_rotation = program == "rotate";
+        let old = match is_rotation {
+            true => self.values(&mine, opened, settings, ui)?,
+            false => Vec::new(),
+        };
+        let mut given = self.values(&read, opened, settings, ui)?;
+        given.extend(old.iter().cloned());
         let made = self.run(program, &given, ui)?;
-        for Made { name, .. } in &made {
-            if !mine.contains(&name) || !self.grant.credentials.contains_key(name) {
-                let message =
-                    format!("{} handed in {name}, which is not its to make", self.called(program));
-                return Err(Failure::new(Code::Denied, message));
-            }
+        if let Some(other) = made.iter().find(|made| !self.is_to_make(&mine, &made.name)) {
+            let words = format!(
+                "{} handed in {}, which is not its to make",
+                self.called(program),
+                other.name
+            );
+            return Err(Failure::new(Code::Denied, words));
         }
         if made.is_empty() {
             let message = format!("{} handed in nothing", self.called(program));
             return Err(Failure::new(Code::Unexpected, message));
         }
         if is_rotation {
-            let new: Vec<Valued> =
-                made.iter().map(|made| (made.name.clone(), made.value.clone())).collect();
-            self.hook("verify", &new, ui)?;
+            let new = made.iter().map(|made| (made.name.clone(), made.value.clone()));
+            self.hook("verify", &new.collect::<Vec<Valued>>(), ui)?;
         }
-        let renewed = self.store(made, settings, ui)?;
+        let renewed = self.store(made, opened, settings, ui)?;
         if is_rotation && let Err(failure) = self.hook("revoke", &old, ui) {
             ui.warn(format!(
                 "{}: the new value counts, and the old one still does: {}",
@@ -84,6 +90,10 @@ impl Renewal<'_> {
             ));
         }
         Ok(renewed)
+    }
+
+    fn is_to_make(&self, mine: &[&KeyName], name: &KeyName) -> bool {
+        mine.contains(&name) && self.grant.credentials.contains_key(name)
     }
 
     fn declaration(&self) -> &Declaration {
@@ -132,29 +142,46 @@ impl Renewal<'_> {
     }
 
     /// The values of those that are granted and there.
-    fn values(&self, names: &[&KeyName], settings: &Settings, ui: &Ui) -> Outcome<Vec<Valued>> {
-        let granted = |name: &&KeyName| self.grant.credentials.contains_key(*name);
-        let named: Vec<(&KeyName, Item)> = names
-            .iter()
-            .copied()
-            .filter(granted)
-            .map(|name| Ok((name, self.item(name)?)))
-            .collect::<Outcome<_>>()?;
-        if named.is_empty() {
-            return Ok(Vec::new());
+    fn values(
+        &self,
+        names: &[&KeyName],
+        opened: &mut Opened,
+        settings: &Settings,
+        ui: &Ui,
+    ) -> Outcome<Vec<Valued>> {
+        let mut values = Vec::with_capacity(names.len());
+        for name in names.iter().filter(|name| self.grant.credentials.contains_key(**name)) {
+            if let Some(value) = self.value(name, opened, settings, ui)? {
+                values.push(((*name).clone(), value));
+            }
         }
-        let items = named.iter().map(|(_, item)| Item { optional: true, ..item.clone() }).collect();
-        let program =
-            fetch::Program { label: format!("helpers of {}", self.grant.connector), anchor: None };
-        let fetched = fetch(&Declared::Named(items), self.owner, program, settings, ui)?;
-        let name_of = |slug: &Slug| {
-            named
-                .iter()
-                .find(|(_, item)| item.ask == Ask::exactly(slug.clone()))
-                .map(|(name, _)| *name)
-        };
-        let valued = fetched.values.into_iter();
-        Ok(valued.filter_map(|(slug, value)| Some((name_of(&slug)?.clone(), value))).collect())
+        Ok(values)
+    }
+
+    /// From the personal vault straight to the helper: what is for helpers only is never held
+    /// by the daemon. What others share is had as by `exec`.
+    fn value(
+        &self,
+        name: &KeyName,
+        opened: &mut Opened,
+        settings: &Settings,
+        ui: &Ui,
+    ) -> Outcome<Option<Secret>> {
+        let item = self.item(name)?;
+        let slug = item.ask.best();
+        match opened.manifest.keys.get(&slug) {
+            Some(entry) if entry.vault.is_personal() => {
+                item.fits(&slug, entry.class.as_str())?;
+                values::personal(opened, settings, &slug).map(Some)
+            }
+            _ => {
+                let label = format!("helpers of {}", self.grant.connector);
+                let program = fetch::Program { label, anchor: None };
+                let wanted = Declared::Named(vec![Item { optional: true, ..item }]);
+                let fetched = fetch(&wanted, self.owner, program, settings, ui)?;
+                Ok(fetched.values.into_iter().next().map(|(_, value)| value))
+            }
+        }
     }
 
     /// A granted credential, as a program is given it.
@@ -193,17 +220,23 @@ impl Renewal<'_> {
             Way::Manifest(opened) => self.entry(name, &slug, opened, now)?,
             Way::Drop(..) => self.new_entry(name, &slug, now)?,
         };
-        way.write(Entry { updated_at: now, ..entry }, &value, settings, ui)
+        let quiet = Ui { quiet: true, json: false, ..ui.clone() };
+        way.write(Entry { updated_at: now, ..entry }, &value, settings, &quiet)
     }
 
     /// All of it in one write of the manifest, and into the running daemon what it holds.
-    fn store(&self, made: Vec<Made>, settings: &Settings, ui: &Ui) -> Outcome<Vec<Slug>> {
-        let mut opened = opened::open(settings, ui, self.owner)?;
+    fn store(
+        &self,
+        made: Vec<Made>,
+        opened: &mut Opened,
+        settings: &Settings,
+        ui: &Ui,
+    ) -> Outcome<Vec<Slug>> {
         let now = Timestamp::now();
         let mut new = Vec::with_capacity(made.len());
         for Made { name, value, expires } in made {
             let slug = self.item(&name)?.ask.best();
-            let entry = self.entry(&name, &slug, &opened, now)?;
+            let entry = self.entry(&name, &slug, opened, now)?;
             let expires_at = expires.map(|when| when.at(now));
             new.push((value, Entry { expires_at, updated_at: now, ..entry }));
         }
@@ -217,7 +250,7 @@ impl Renewal<'_> {
         })?;
         let mut renewed = Vec::with_capacity(new.len());
         for (value, entry) in new {
-            push::replace(&mut opened, &entry.slug, &value, settings, ui);
+            push::replace(opened, &entry.slug, &value, settings, ui);
             renewed.push(entry.slug);
         }
         Ok(renewed)

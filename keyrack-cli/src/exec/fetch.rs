@@ -293,12 +293,15 @@ fn exactly(items: Vec<Item>, owner: &Owner, keys: &BTreeMap<Slug, Class>) -> Out
 }
 
 impl Item {
-    /// Whether a credential of that class is what `keyrack.yml` asks for.
-    fn fits(&self, slug: &Slug, class: &str) -> Outcome {
+    /// Whether a credential of that class is what is asked for.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] when it is not.
+    pub fn fits(&self, slug: &Slug, class: &str) -> Outcome {
         match &self.class {
             Some(wanted) if wanted.to_string() != class => Err(Failure::new(
                 Code::Conflict,
-                format!("{slug} is a {class}, and keyrack.yml asks for a {wanted}"),
+                format!("{slug} is a {class}, and what is declared is a {wanted}"),
             )),
             _ => Ok(()),
         }

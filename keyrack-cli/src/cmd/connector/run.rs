@@ -41,10 +41,7 @@ pub fn run(args: &ConnectorRun, settings: &Settings, ui: &Ui) -> Outcome<ExitSta
             serde_json::json!({ "owner": owner, "program": program, "with": declared.to_string() });
         return ui.would(words, object).map(|()| ExitStatus::SUCCESS);
     }
-    for helper in missing(&renewal, &given, settings)? {
-        let renewed = renewal.by(&helper, settings, ui)?;
-        renewed.iter().for_each(|slug| ui.say(format!("{owner}: {slug} is new")));
-    }
+    make_missing(&renewal, &given, settings, ui)?;
     let keeps = given.values().any(|one| keeps(one.credential));
     let launch = Launch {
         command: &args.command,
@@ -99,6 +96,26 @@ fn given<'a>(found: &'a Found, grant: &Grant) -> Outcome<BTreeMap<KeyName, Given
         )));
     }
     Ok(given)
+}
+
+/// Has made first what is not there.
+fn make_missing(
+    renewal: &Renewal<'_>,
+    given: &BTreeMap<KeyName, Given<'_>>,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome {
+    let helpers = missing(renewal, given, settings)?;
+    if helpers.is_empty() {
+        return Ok(());
+    }
+    let owner = renewal.owner;
+    let mut opened = opened::open(settings, ui, owner)?;
+    for helper in &helpers {
+        let renewed = renewal.by(helper, &mut opened, settings, ui)?;
+        renewed.iter().for_each(|slug| ui.say(format!("{owner}: {slug} is new")));
+    }
+    Ok(())
 }
 
 /// The helpers that have to make something first, because it is not there or has run out.

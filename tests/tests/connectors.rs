@@ -1,0 +1,385 @@
+//! Connectors: what they are handed, what they are not, and what becomes of it. The owner's
+//! key needs a person, so what a connector reads it reads by capability; for helpers, which
+//! need a person anyway, it is opened without one.
+
+use keyrack_tests::rack::KeyType;
+use keyrack_tests::{Finished, Rack};
+
+const GITHUB: &str = "\
+connector: github
+credentials_schema:
+  PAT:      { class: long_lived_token, obtained_via: bootstrap_tool, rotation_hint: { every: 80d }, env: GITHUB_TOKEN }
+  PASSWORD: { class: password, readable_by: [login] }
+  COOKIES:  { class: session, refresh: login, as: file }
+helpers:
+  login:    { exec: [./bin/login], asks: [otp] }
+rotate:     { exec: [./bin/rotate] }
+verify:     { exec: [./bin/verify] }
+revoke:     { exec: [./bin/revoke] }
+";
+
+const LOGIN: &str = r#"
+printf '%s\n' '{"ask":"otp","prompt":"code for octocat"}'
+read -r answer
+[ "$answer" = '{"answer":"123456"}' ] || exit 1
+[ "$PASSWORD" = hunter2-password ] || exit 2
+printf '%s\n' '{"set":"COOKIES","value":"session=1","expires":"9h"}'
+"#;
+
+/// An owner `bot` with a token, a password and something else.
+fn rack() -> Rack {
+    let rack = Rack::new();
+    rack.key("bot");
+    with_connector(&rack);
+    let set = "printf hunter2-$2 | keyrack set --quiet --for bot --key $1 --class $3";
+    rack.sh(&format!(
+        "keyrack init --for bot; s() {{ {set}; }}; s GITHUB_TOKEN token long_lived_token; \
+         s PASSWORD password password; s OTHER other long_lived_token"
+    ))
+    .ok();
+    rack
+}
+
+/// The same, whose key needs a person; and what opens it.
+fn passphrased() -> Rack {
+    let rack = Rack::new();
+    rack.make_key("id_ed25519_bot", KeyType::Ed25519, "open sesame");
+    with_connector(&rack);
+    rack.sh(&format!(
+        "export KEYRACK_PASSPHRASE_FD=3; keyrack init --for bot {SESAME}; for k in GITHUB_TOKEN OTHER; do \
+         printf hunter2-$k | keyrack set --for bot --key $k {SESAME}; done; \
+         keyrack connector grant github --for bot --keys PAT {SESAME}"
+    ))
+    .ok();
+    rack
+}
+
+const OPEN: &str = "KEYRACK_PASSPHRASE_FD=3 keyrack";
+const SESAME: &str = "3<<<'open sesame'";
+
+fn with_connector(rack: &Rack) {
+    rack.write("work/connectors/github.yml", GITHUB);
+    program(rack, "login", LOGIN);
+    program(
+        rack,
+        "rotate",
+        r#"printf '%s\n' "{\"set\":\"PAT\",\"value\":\"after-$GITHUB_TOKEN\"}""#,
+    );
+    program(rack, "verify", "echo verified $GITHUB_TOKEN >>seen");
+    program(rack, "revoke", "echo revoked $GITHUB_TOKEN >>seen");
+}
+
+fn program(rack: &Rack, name: &str, body: &str) {
+    let path = format!("work/bin/{name}");
+    rack.write(&path, &format!("#!/bin/sh\n{body}\n"));
+    rack.sh(&format!("chmod +x bin/{name}")).ok();
+}
+
+fn grant(rack: &Rack, keys: &str) {
+    rack.sh(&format!("keyrack connector grant github --for bot --keys {keys}")).ok();
+}
+
+/// Runs a script, whose helpers' questions somebody answers with `answer`.
+fn answered(rack: &Rack, command: &str, answer: &str) -> Finished {
+    let script = format!(
+        r#"python3 - <<'END'
+import socket, subprocess, sys
+ours, theirs = socket.socketpair()
+line = ["bash", "-c", {command:?}.replace("FD", str(theirs.fileno()))]
+running = subprocess.Popen(line, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+theirs.close()
+if asked := ours.recv(1000):
+    print("asked", asked.decode().strip(), flush=True)
+    ours.send({answer:?}.encode() + b"\n")
+sys.exit(running.wait())
+END"#
+    );
+    rack.sh(&script)
+}
+
+#[test]
+fn it_is_handed_what_was_granted_and_nothing_else() {
+    let rack = passphrased();
+    let done = rack.sh(&format!(
+        "export AWS_SECRET_ACCESS_KEY=of-the-caller OTHER=x GITHUB_TOKEN=of-the-caller MINE=1; \
+         {OPEN} unlock --quiet --for bot {SESAME}; \
+         keyrack connector run github --for bot --pass MINE -- sh -c 'env | cut -d= -f1 | sort | tr \"\\n\" \" \"; \
+         echo $GITHUB_TOKEN; keyrack get --key GITHUB_TOKEN; echo; keyrack get --key OTHER; echo $?'"
+    ));
+    done.ok();
+    let shown = done.text();
+    let (variables, rest) = shown.split_once("hunter2-GITHUB_TOKEN\n").expect("the token");
+    for name in ["GITHUB_TOKEN", "KEYRACK_FOR", "HOME", "PATH", "MINE"] {
+        assert!(variables.contains(name), "{name}: {variables}");
+    }
+    for name in ["AWS", "OTHER", "PASSWORD"] {
+        assert!(!variables.contains(name), "{name}: {variables}");
+    }
+    assert_eq!(rest.trim_end(), "hunter2-GITHUB_TOKEN\n5");
+}
+
+#[test]
+fn a_broker_hands_over_nothing_and_answers_what_is_granted() {
+    let rack = passphrased();
+    let run = |script: &str| {
+        rack.sh(&format!(
+            "{OPEN} unlock --quiet --for bot {SESAME}; \
+             keyrack connector run github --for bot --broker -- sh -c '{script}'"
+        ))
+    };
+    run("echo \"<$GITHUB_TOKEN>\"; keyrack get --key GITHUB_TOKEN")
+        .ok()
+        .stdout("<>\nhunter2-GITHUB_TOKEN");
+    run("keyrack get --key OTHER").code(5).bytes(b"");
+    let log = rack.sh("keyrack log --for bot | tail -n 4").ok().text();
+    assert!(
+        log.contains(r#""outcome":"granted 1""#) && log.contains(r#""outcome":"denied 1""#),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_grant_is_read_without_the_owners_key() {
+    let rack = passphrased();
+    let run = "keyrack --no-input connector run github --for bot -- sh -c 'echo $GITHUB_TOKEN' </dev/null";
+    rack.sh(run).code(8).bytes(b"");
+    rack.sh(&format!("{OPEN} unlock --quiet --for bot {SESAME}; {run}"))
+        .ok()
+        .stdout("hunter2-GITHUB_TOKEN\n");
+}
+
+#[test]
+fn a_password_is_for_helpers_alone_and_is_never_held() {
+    let rack = rack();
+    grant(&rack, "PAT,PASSWORD,COOKIES");
+    let run = "keyrack connector run github --for bot --interaction-fd FD -- sh -c 'echo \"<$PASSWORD>\"; cat $COOKIES'";
+    let done = answered(&rack, run, r#"{"answer":"123456"}"#);
+    done.ok().stdout("asked {\"ask\":\"otp\",\"prompt\":\"code for octocat\"}\n<>\nsession=1");
+    let held = rack.sh("keyrack status --for bot --json").ok().text();
+    assert!(held.contains("COOKIES") && !held.contains("PASSWORD"), "{held}");
+    rack.write("work/connectors/github.yml", &GITHUB.replace(", readable_by: [login]", ""));
+    let refused = rack.sh("keyrack connector disclose github");
+    refused.code(2);
+    assert!(refused.errors().contains("a password is for helpers only"), "{refused}");
+}
+
+#[test]
+fn a_session_that_the_connector_changed_is_kept() {
+    let rack = rack();
+    grant(&rack, "COOKIES");
+    rack.sh("printf before | keyrack set --for bot --key COOKIES --class session --expires 9h")
+        .ok();
+    let run = |flags: &str, script: &str| {
+        rack.sh(&format!("keyrack connector run github --for bot {flags} -- sh -c '{script}'"))
+    };
+    let stored = || {
+        rack.sh("keyrack unlock --quiet --for bot; keyrack get --for bot --key COOKIES").ok().text()
+    };
+    run("", "cat $COOKIES; printf after >$COOKIES; exit 7").code(7).stdout("before");
+    assert_eq!(stored(), "after");
+    let ends = rack.sh("keyrack list --for bot --json").ok().text();
+    assert!(
+        !ends.contains(
+            r#""expiresAt":null,"maxDuration":null,"obtainedVia":"user","slug":"@all.all.COOKIES""#
+        ),
+        "{ends}"
+    );
+    run("", ":").ok();
+    run("", ": >$COOKIES").ok();
+    assert_eq!(stored(), "after");
+}
+
+#[test]
+fn a_grant_is_for_one_text_of_one_owner_and_ends() {
+    let rack = rack();
+    rack.key("eve");
+    rack.sh("keyrack init --for eve").ok();
+    let run = |owner: &str| rack.sh(&format!("keyrack connector run github --for {owner} -- true"));
+    run("bot").code(4);
+    grant(&rack, "PAT");
+    run("bot").ok();
+    let grants = rack.path("home/.local/share/keyrack/grants");
+    let file = grants.join("bot/github/default.grant");
+    let signed = std::fs::read_to_string(&file).expect("a grant");
+    assert!(!signed.contains("hunter2"), "{signed}");
+    // Another owner's file is no grant of this one.
+    std::fs::create_dir_all(grants.join("eve/github")).expect("our directory");
+    std::fs::copy(&file, grants.join("eve/github/default.grant")).expect("a copy");
+    run("eve").code(12);
+    for (from, to) in
+        [("GITHUB_TOKEN", "OTHER"), ("\"connector\":\"github\"", "\"connector\":\"gitlab\"")]
+    {
+        std::fs::write(&file, signed.replace(from, to)).expect("our file");
+        run("bot").code(12);
+    }
+    std::fs::write(&file, &signed).expect("our file");
+    // Under another name it is not what was granted there.
+    std::fs::copy(&file, grants.join("bot/github/more.grant")).expect("a copy");
+    rack.sh("keyrack connector run github --for bot --grant more -- true").code(12);
+    rack.write("work/connectors/github.yml", &GITHUB.replace("./bin/login", "./bin/evil"));
+    let changed = run("bot");
+    changed.code(11);
+    assert!(changed.errors().contains("says something else than when bot granted it"), "{changed}");
+    rack.write("work/connectors/github.yml", GITHUB);
+    rack.sh("keyrack connector revoke github --for bot").ok();
+    run("bot").code(4);
+    rack.sh("keyrack connector revoke github --for bot").code(4);
+    rack.sh("keyrack connector grant github --for bot --keys PAT --until 1s; sleep 1.1").ok();
+    run("bot").code(3);
+    rack.sh("keyrack connector grant github --for bot --keys PAT --until 2020-01-01").code(2);
+}
+
+#[test]
+fn what_is_granted_has_the_class_that_is_declared() {
+    let rack = rack();
+    let other = rack.sh("keyrack connector grant github --for bot --keys PAT=@all.all.PASSWORD");
+    other.code(11);
+    assert!(
+        other.errors().contains(
+            "@all.all.PASSWORD is a password, and github declares PAT as a long_lived_token"
+        ),
+        "{other}"
+    );
+    let absent = rack.sh("keyrack connector grant github --for bot --keys PAT=acme.prod.PAT");
+    absent.code(4);
+    assert!(
+        absent
+            .errors()
+            .contains("keyrack set --for bot --key acme.prod.PAT --class long_lived_token"),
+        "{absent}"
+    );
+    rack.sh("keyrack connector grant github --for bot --keys NOTHING").code(4);
+    rack.sh(
+        "keyrack connector grant github --for bot --keys PAT=@all.all.OTHER,COOKIES=@all.all.OTHER",
+    )
+    .code(11);
+    // Set anew with another class since: the connector is not handed it.
+    grant(&rack, "PAT");
+    rack.sh("printf x | keyrack set --for bot --key GITHUB_TOKEN --class session").ok();
+    rack.sh("keyrack connector run github --for bot -- true").code(11);
+}
+
+#[test]
+fn a_helper_that_fails_or_oversteps_changes_nothing() {
+    let rack = rack();
+    grant(&rack, "PAT,PASSWORD,COOKIES");
+    let said = |line: &str| format!("printf '%s\\n' '{line}'");
+    let cookies = said(r#"{"set":"COOKIES","value":"hunter2-new"}"#);
+    for (body, code, why) in [
+        (format!("{cookies}; exit 3"), 1, "login of github ended with exit status: 3"),
+        (format!("{cookies}; kill -9 $$"), 1, "login of github ended with signal: 9"),
+        (
+            format!("{cookies}; {}", said(r#"{"set":"PAT","value":"x"}"#)),
+            5,
+            "handed in PAT, which is not its to make",
+        ),
+        (format!("{cookies}; {}", said(r#"{"set":"OTHER","value":"x"}"#)), 5, "handed in OTHER"),
+        (
+            said(r#"{"ask":"password","prompt":"give it"}"#),
+            5,
+            "asks for password, which it did not declare",
+        ),
+        (format!("{cookies}; echo garbage hunter2"), 1, "neither a question nor a value"),
+        (":".to_owned(), 1, "handed in nothing"),
+        (
+            said(r#"{"ask":"otp","prompt":"code"}"#),
+            8,
+            "login of github asks for otp: a person is needed",
+        ),
+    ] {
+        program(&rack, "login", &body);
+        let done = rack.sh("keyrack connector run github --for bot -- true </dev/null");
+        done.code(code).bytes(b"");
+        let said = done.errors();
+        assert!(said.contains(why) && !said.contains("hunter2"), "{body}: {said}");
+        rack.sh("keyrack list --for bot | grep -c COOKIES").code(1);
+    }
+    let cancelled = answered(
+        &rack,
+        "keyrack connector run github --for bot --interaction-fd FD -- true",
+        r#"{"cancelled":true}"#,
+    );
+    assert_ne!(cancelled.code, 0, "{cancelled}");
+}
+
+#[test]
+fn a_rotation_is_tried_before_it_counts_and_the_old_value_is_taken_back() {
+    let rack = rack();
+    grant(&rack, "PAT");
+    rack.sh("keyrack unlock --quiet --for bot; keyrack rotate github --for bot; keyrack get --for bot --key GITHUB_TOKEN; cat seen")
+        .ok()
+        .stdout("after-hunter2-tokenverified after-hunter2-token\nrevoked hunter2-token\n");
+    let get = "keyrack unlock --quiet --for bot; keyrack get --for bot --key GITHUB_TOKEN";
+    let failing = [("verify", "exit 1"), ("rotate", "exit 1"), ("rotate", ":")];
+    for (name, body) in failing {
+        with_connector(&rack);
+        program(&rack, name, body);
+        let done = rack.sh("rm seen; keyrack rotate github --for bot");
+        assert_ne!(done.code, 0, "{name}: {done}");
+        rack.sh(get).ok().stdout("after-hunter2-token");
+        assert_ne!(rack.sh("grep -s revoked seen").code, 0, "{name}");
+    }
+    // What cannot be taken back is said, and the new value counts.
+    with_connector(&rack);
+    program(&rack, "revoke", "exit 1");
+    let done = rack.sh("keyrack rotate github --for bot");
+    done.ok();
+    assert!(done.errors().contains("the new value counts, and the old one still does"), "{done}");
+    rack.sh(get).ok().stdout("after-after-hunter2-token");
+}
+
+#[test]
+fn only_what_is_due_is_rotated() {
+    let rack = rack();
+    grant(&rack, "PAT");
+    let due = rack.sh("keyrack rotate --due --for bot");
+    due.ok();
+    assert!(due.errors().contains("nothing is due"), "{due}");
+    rack.sh("keyrack expiring --for bot").ok().stdout("");
+    let soon = rack.sh("keyrack expiring --for bot --within 81d").ok().text();
+    assert!(soon.starts_with("@all.all.GITHUB_TOKEN\tlong_lived_token\t-\tin 79d"), "{soon}");
+    rack.write("work/connectors/github.yml", &GITHUB.replace("every: 80d", "every: 1s"));
+    grant(&rack, "PAT");
+    rack.sh("sleep 1.1; keyrack rotate --due --for bot --dry-run; test ! -e seen").ok();
+    rack.sh("keyrack expiring --for bot")
+        .ok()
+        .stdout("@all.all.GITHUB_TOKEN\tlong_lived_token\t-\tnow\n");
+    rack.sh("keyrack rotate --due --for bot; cat seen")
+        .ok()
+        .stdout("verified after-hunter2-token\nrevoked hunter2-token\n");
+    rack.sh("keyrack rotate --for bot").code(2);
+}
+
+#[test]
+fn a_declaration_of_the_home_names_programs_by_whole_paths() {
+    let rack = rack();
+    rack.sh("mv connectors/github.yml ../github.yml; rmdir connectors").ok();
+    let refused = rack.sh("keyrack connector add ../github.yml");
+    refused.code(2);
+    assert!(refused.errors().contains("name programs by whole paths"), "{refused}");
+    let bin = rack.path("work/bin").display().to_string();
+    rack.write("github.yml", &GITHUB.replace("./bin", &bin));
+    rack.sh("keyrack connector add ../github.yml").ok();
+    grant(&rack, "PAT");
+    rack.sh("keyrack rotate github --for bot; cd /; keyrack connector run github --for bot -- sh -c 'echo $GITHUB_TOKEN'")
+        .ok()
+        .stdout("after-hunter2-token\n");
+    rack.sh("keyrack destroy --for bot --yes").ok();
+    assert!(!rack.path("home/.local/share/keyrack/grants/bot").exists());
+}
+
+#[test]
+fn in_a_sandbox_it_is_handed_the_same() {
+    let rack = rack();
+    grant(&rack, "PAT,COOKIES");
+    rack.sh("printf before | keyrack set --for bot --key COOKIES --class session").ok();
+    let run = "keyrack connector run github --for bot --isolate=best-effort -- sh -c";
+    let done = rack.sh(&format!(
+        "{run} 'echo $GITHUB_TOKEN; cat $COOKIES; printf after >$COOKIES; ls ../home/.ssh'"
+    ));
+    assert!(done.text().starts_with("hunter2-token\nbefore"), "{done}");
+    assert!(done.errors().contains("is not kept"), "{done}");
+    rack.sh("keyrack unlock --quiet --for bot; keyrack get --for bot --key COOKIES")
+        .ok()
+        .stdout("before");
+}
