@@ -61,10 +61,10 @@ pub enum Place {
 
 impl Place {
     /// The key that holds the secret there.
-    fn search(self) -> nix::Result<Serial> {
+    fn find(self) -> nix::Result<Serial> {
         match self {
-            Self::Session => sys::search(Serial::SESSION, TREE),
-            Self::User => sys::search(ring::of_user(), USER),
+            Self::Session => ring::linked(ring::of_session()?, TREE),
+            Self::User => ring::linked(ring::of_user(), USER),
         }
     }
 }
@@ -129,7 +129,11 @@ impl Tree {
     pub fn enter(&self, keep: Keep) -> Result<(), TreeError> {
         ring::begin(keep)?;
         let key = sys::add(Serial::SESSION, TREE, &self.payload())?;
-        Ok(sys::set_permissions(key, POSSESSOR_ONLY)?)
+        match sys::set_permissions(key, POSSESSOR_ONLY) {
+            // In a sandbox: the user may see that it is there, as with every new key.
+            Err(Errno::EPERM) => Ok(()),
+            set => Ok(set?),
+        }
     }
 
     fn parse(payload: &[u8]) -> Option<Self> {
@@ -185,23 +189,15 @@ impl Entry {
     }
 }
 
-/// Every secret this process can find, that of its own tree first.
-pub fn find_all() -> impl Iterator<Item = (Place, Tree)> {
-    [Place::Session, Place::User].into_iter().filter_map(|place| {
-        let key = place.search().ok()?;
-        Some((place, Tree::parse(&sys::read(key).ok()?)?))
-    })
-}
-
-/// This tree's own secret, if it has one.
-pub fn find() -> Option<Tree> {
-    find_all().find(|(place, _)| *place == Place::Session).map(|(_, tree)| tree)
+/// The secret that is in that place, if there is one.
+pub fn find(place: Place) -> Option<Tree> {
+    Tree::parse(&sys::read(place.find().ok()?).ok()?)
 }
 
 /// Drops what the tree remembers of `owner` in `home`.
 pub fn forget(owner: &Owner, home: &str) {
     for place in [Place::Session, Place::User] {
-        let Ok(key) = place.search() else { continue };
+        let Ok(key) = place.find() else { continue };
         let Some(mut tree) = sys::read(key).ok().and_then(|payload| Tree::parse(&payload)) else {
             continue;
         };
@@ -237,7 +233,7 @@ impl Minted {
     /// # Errors
     /// When no random numbers can be had or key rings are forbidden.
     pub fn for_tree() -> Result<Self, TreeError> {
-        match Place::Session.search() {
+        match Place::Session.find() {
             Ok(key) => Self::existing(key, Kept::NewSession),
             Err(Errno::ENOKEY | Errno::EKEYREVOKED | Errno::EKEYEXPIRED) => {
                 Self::new(Kept::NewSession)
@@ -251,11 +247,13 @@ impl Minted {
     /// # Errors
     /// [`TreeError::SharedSession`] where there is no such ring.
     pub fn for_session() -> Result<Self, TreeError> {
-        if session_is_shared()? {
-            return Err(TreeError::SharedSession);
+        match ring::of_session() {
+            Ok(_) => {}
+            Err(Errno::ENOKEY) => return Err(TreeError::SharedSession),
+            Err(errno) => return Err(errno.into()),
         }
         let kept = Kept::InRing(Serial::SESSION, TREE, POSSESSOR_ONLY);
-        match Place::Session.search() {
+        match Place::Session.find() {
             Ok(key) => Self::existing(key, kept),
             Err(_) => Self::new(kept),
         }
@@ -267,7 +265,7 @@ impl Minted {
     /// When key rings are forbidden.
     pub fn for_user() -> Result<Self, TreeError> {
         let kept = Kept::InRing(Serial::USER, USER, USER_VISIBLE);
-        match Place::User.search() {
+        match Place::User.find() {
             Ok(key) => Self::existing(key, kept),
             Err(_) => Self::new(kept),
         }
@@ -316,12 +314,6 @@ impl Minted {
         }
         Ok(())
     }
-}
-
-/// Whether the session ring is the one that every process without a session shares.
-fn session_is_shared() -> Result<bool, TreeError> {
-    let session = sys::resolve(Serial::SESSION)?;
-    Ok(sys::resolve(Serial::USER_SESSION).is_ok_and(|shared| shared == session))
 }
 
 #[cfg(test)]

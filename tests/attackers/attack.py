@@ -17,9 +17,9 @@ import termios
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 NUMBERS = {
-    "x86_64": dict(ptrace=101, process_vm_readv=310, process_vm_writev=311, keyctl=250, open_by_handle_at=304, name_to_handle_at=303,
+    "x86_64": dict(ptrace=101, process_vm_readv=310, process_vm_writev=311, keyctl=250, add_key=248, request_key=249, open_by_handle_at=304, name_to_handle_at=303,
                    ioctl=16, kcmp=312, get_robust_list=274, perf_event_open=298, shmat=30),
-    "aarch64": dict(ptrace=117, process_vm_readv=270, process_vm_writev=271, keyctl=219, open_by_handle_at=265, name_to_handle_at=264,
+    "aarch64": dict(ptrace=117, process_vm_readv=270, process_vm_writev=271, keyctl=219, add_key=217, request_key=218, open_by_handle_at=265, name_to_handle_at=264,
                     ioctl=29, kcmp=272, get_robust_list=100, perf_event_open=241, shmat=196),
 }[os.uname().machine]
 # The same on every architecture.
@@ -273,6 +273,34 @@ def users_ring(name):
     raise failure
 
 
+def change_users_ring():
+    """Puts a key into the user's ring, or changes what is there, by the ring's number. The first
+    that the kernel lets through counts."""
+    with open("/proc/keys") as keys:
+        ring = next(int(line.split()[0], 16) for line in keys if f" _uid.{os.getuid()}: " in line)
+    attempts = [
+        ("add_key", b"user", b"keyrack:tree", b"x", 1, ring),
+        ("add_key", b"user", b"keyrack:tree", b"x", 1, -4),
+        ("add_key", b"user", b"keyrack:tree", b"x", 1, -5),
+        ("request_key", b"user", b"keyrack:tree", None, ring),
+        # SETPERM, REVOKE, CLEAR, UNLINK, SET_TIMEOUT, INVALIDATE
+        ("keyctl", 5, ring, 0x3F3F3F3F),
+        ("keyctl", 3, ring),
+        ("keyctl", 7, ring),
+        ("keyctl", 9, ring, ring),
+        ("keyctl", 15, ring, 1000),
+        ("keyctl", 21, ring),
+    ]
+    refusals = []
+    for attempt in attempts:
+        try:
+            return call(*attempt)
+        except OSError as error:
+            refusals.append(error)
+    # One that the kernel refused for another reason would be let through another time.
+    raise next((error for error in refusals if error.errno != errno.EPERM), refusals[0])
+
+
 def read_key_by_number(name):
     """A key that a process of the user sees, and perhaps may read without holding it."""
     with open("/proc/keys") as keys:
@@ -362,7 +390,7 @@ ATTACKS = dict(
     mount_over_as_root=as_root_of_a_namespace(mount_over), unmount_as_root=as_root_of_a_namespace(unmount),
     uncover_as_root=as_root_of_a_namespace(uncover),
     open_by_handle=open_by_handle, open_by_handle_as_root=as_root_of_a_namespace(open_by_handle),
-    session_to_parent=session_to_parent, persistent_ring=persistent_ring, users_ring=users_ring,
+    session_to_parent=session_to_parent, persistent_ring=persistent_ring, users_ring=users_ring, change_users_ring=change_users_ring,
     read_key_by_number=read_key_by_number, shared_memory=shared_memory, message_queue=message_queue, semaphores=semaphores,
     overhear=overhear, hard_link=hard_link, through_a_link=through_a_link,
     through_a_descriptor=through_a_descriptor, become_root=become_root, regain=regain, control=control,

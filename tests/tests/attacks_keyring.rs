@@ -189,6 +189,71 @@ fn a_tree_under_another_user_reads_nothing() {
     );
 }
 
+/// What any process of the user may put into the user's ring, which a login's session links.
+const PLANTED: &str = "4141414141414141414141414141414141414141414141414141414141414141";
+
+#[test]
+fn a_secret_planted_in_the_users_ring_is_never_the_trees_own() {
+    need!("keyctl");
+    let rack = rack();
+    let plant =
+        format!("keyctl clear @u; keyctl add user keyrack:tree \"keyrack/1 {PLANTED}\n\" @u");
+    rack.write("work/login.sh", format!("keyctl link @u @s; {UNLOCK} --scope $1; {GET}"));
+    let planted = format!("keyctl session - env KEYRACK_CAPABILITY={PLANTED} {GET} 2>/dev/null");
+    for scope in ["tree", "session"] {
+        rack.sh(&plant.replace("\\n", "\n")).ok();
+        rack.sh(&format!("keyctl session - bash login.sh {scope} 2>/dev/null"))
+            .ok()
+            .bytes(b"value");
+        rack.sh(&planted).code(5).bytes(b"");
+        rack.sh("keyrack relock --for bot; keyctl clear @u").ok();
+    }
+}
+
+/// Another home of the user, whose daemon the user's ring says is the owner's here.
+fn with_a_daemon_planted(rack: &Rack) {
+    let evil = "export KEYRACK_HOME=$HOME/evil KEYRACK_PASSPHRASE_FD=3";
+    let home = "printf %s \"$HOME/.local/share/keyrack\" | sha256sum | head -c 8";
+    rack.write(
+        "work/plant.sh",
+        format!(
+            "({evil}; keyrack init --for bot 3<<<'open sesame'; \
+             printf of-the-attacker | keyrack set --for bot --key TOKEN 3<<<'open sesame'; \
+             keyrack unlock --for bot --scope user 3<<<'open sesame')
+             keyctl link @u @s; key=$(keyctl search @s user keyrack:user)
+             keyctl pipe $key | sed \"2s/^\\([^ ]* [^ ]*\\) [^ ]*/\\1 $({home})/\" >said; keyctl pupdate $key <said"
+        ),
+    );
+    rack.sh("keyctl session - bash plant.sh").ok();
+}
+
+#[test]
+fn what_the_users_ring_says_of_another_daemon_is_not_believed() {
+    need!("keyctl");
+    let rack = rack();
+    with_a_daemon_planted(&rack);
+    rack.sh(GET).code(3).bytes(b"");
+    rack.sh("keyrack --no-input exec --for bot --key TOKEN -- env </dev/null").code(8).bytes(b"");
+    // A drop goes to nobody but its owner.
+    let set = rack.sh("printf told | keyrack --no-input set --for bot --key TOKEN");
+    assert!(!set.ok().errors().contains("has it already"), "{set}");
+    let theirs = "export KEYRACK_HOME=$HOME/evil; KEYRACK_PASSPHRASE_FD=3 keyrack attach --quiet --for bot 3<<<'open sesame'";
+    rack.sh(&format!("{theirs}; {GET}")).ok().bytes(b"of-the-attacker");
+    rack.sh("keyctl clear @u").ok();
+}
+
+#[test]
+fn what_the_users_ring_says_keeps_no_lock_from_the_true_daemon() {
+    need!("keyctl");
+    let rack = rack();
+    with_a_daemon_planted(&rack);
+    rack.sh(&format!("{UNLOCK}; {GET}")).ok().bytes(b"value");
+    let locked = rack.sh("keyrack relock --for bot --json");
+    assert_eq!(locked.ok().json()["verified"], false, "{locked}");
+    rack.sh("keyrack status --for bot --json | grep -q '\"slug\"'").code(1);
+    rack.sh("keyctl clear @u").ok();
+}
+
 /// `--scope user` is for machines where the user is the boundary, and says that it is weak.
 #[test]
 fn reading_by_the_users_ring_succeeds_by_design() {

@@ -154,9 +154,13 @@ fn ask(owner: &Owner, paths: &[PathBuf], settings: &Settings) -> Result<Locked, 
     if silent && sockets::end_silent(paths) {
         return Ok(Locked::Ended);
     }
-    match access::proven(settings, owner) {
-        Some(path) => client::bare(&path, BareRequest::Lock).map(|_| Locked::Now),
-        None => access::lock(settings, owner).map(|()| Locked::Asked),
+    let proven = access::proven(settings, owner);
+    let proven = proven.map(|path| client::bare(&path, BareRequest::Lock).map(drop));
+    // And whatever else says that it is.
+    let asked = access::lock(settings, owner);
+    match proven {
+        Some(locked) => locked.map(|()| Locked::Now),
+        None => asked.map(|()| Locked::Asked),
     }
 }
 

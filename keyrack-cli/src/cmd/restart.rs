@@ -15,7 +15,7 @@ use crate::person::ui::Ui;
 use crate::rack::anchor::Anchor;
 use crate::rack::{access, daemon};
 use crate::settings::Settings;
-use crate::tree;
+use crate::tree::{self, Place};
 
 use super::unlock::{self, Begun};
 
@@ -84,7 +84,8 @@ fn say(status: &Status, opened: &Opened, ui: &Ui) {
 /// Whether this process tree holds the secret of that capability, and so can have it again.
 fn is_own(capability: &CapabilityStatus, owner: &Owner, opened: &Opened) -> bool {
     let rack = opened.rack().id;
-    tree::find_all().any(|(_, tree)| tree.secret.capability_id(owner, &rack) == capability.id)
+    let trees = [Place::Session, Place::User].into_iter().filter_map(tree::find);
+    trees.into_iter().any(|tree| tree.secret.capability_id(owner, &rack) == capability.id)
 }
 
 fn again<'a>(slugs: impl Iterator<Item = &'a Slug>) -> Unlock {

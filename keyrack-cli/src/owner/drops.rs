@@ -42,7 +42,7 @@ pub fn leave(
 }
 
 fn daemon_mac(settings: &Settings, owner: &Owner, digest: &str) -> Option<String> {
-    let mut session = access::session(settings, owner).ok()?;
+    let mut session = access::by_own_capability(settings, owner)?;
     match session.call(&Request::SealDrop { digest: digest.to_owned() }).ok()? {
         Reply::Sealed { mac } => Some(mac),
         _ => None,

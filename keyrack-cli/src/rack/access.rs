@@ -3,7 +3,7 @@
 //! Never prompts.
 
 use std::iter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use keyrack_names::{Ask, AskError, Owner};
 use keyrack_protocol::RackId;
@@ -18,12 +18,20 @@ use crate::owner::opened;
 use crate::rack::{daemon, whereabouts};
 use crate::settings::Settings;
 use crate::team::offered;
-use crate::tree::{self, Tree};
+use crate::tree::{self, Place, Tree};
 
 /// One way to a daemon.
 struct Way {
     target: Target,
     sockets: Vec<PathBuf>,
+}
+
+impl Way {
+    fn open(&self) -> Option<(Session, RackId)> {
+        let session =
+            client::first(&self.sockets, |path| Session::open(path, &self.target)).ok()?;
+        Some((session, self.target.rack))
+    }
 }
 
 /// Asks `owner`'s daemon for values. Where the capability at hand does not give all of
@@ -91,7 +99,7 @@ pub fn status(settings: &Settings, owner: &Owner) -> Outcome<Status> {
     }
 }
 
-/// A channel to `owner`'s daemon by this tree's capability.
+/// A channel to `owner`'s daemon by capability.
 ///
 /// # Errors
 /// As [`get`].
@@ -102,10 +110,13 @@ pub fn session(settings: &Settings, owner: &Owner) -> Outcome<Session> {
 
 /// The same, with the rack it is a channel to, where there is one.
 pub fn by_capability(settings: &Settings, owner: &Owner) -> Option<(Session, RackId)> {
-    capabilities(settings, owner).find_map(|way| {
-        let session = client::first(&way.sockets, |path| Session::open(path, &way.target)).ok()?;
-        Some((session, way.target.rack))
-    })
+    capabilities(settings, owner).find_map(|way| way.open())
+}
+
+/// The same by this tree's own, never by what the user's ring says: for a value that is told
+/// on the channel, and for what is to be proven.
+pub fn by_own_capability(settings: &Settings, owner: &Owner) -> Option<Session> {
+    own_capabilities(settings, owner).find_map(|way| way.open()).map(|(session, _)| session)
 }
 
 /// What any process of the user may know of `owner`'s daemon. Not proven.
@@ -128,23 +139,25 @@ pub fn proven(settings: &Settings, owner: &Owner) -> Option<PathBuf> {
         return None;
     }
     let attach = || opened::without_person(settings, owner)?.attach(settings).ok();
-    let session = by_capability(settings, owner).map(|(session, _)| session).or_else(attach)?;
+    let session = by_own_capability(settings, owner).or_else(attach)?;
     Some(session.path().to_owned())
 }
 
-/// Has `owner`'s daemon forget everything and end. Needs no key; not proven either.
+/// Has all that say they are `owner`'s daemon forget everything and end: something that only
+/// says so must not keep the lock from the one that is. Needs no key; not proven either.
 ///
 /// # Errors
 /// When no daemon of this home's rack answers.
 pub fn lock(settings: &Settings, owner: &Owner) -> Result<(), ClientError> {
     let rack = opened::pinned_rack(settings, owner);
-    client::first(&bare_sockets(settings, owner), |path| {
+    let lock = |path: &Path| {
         let status = client::bare(path, BareRequest::Status)?;
         if rack.is_some_and(|rack| rack != status.rack) {
             return Err(ClientError::NotRunning);
         }
         client::bare(path, BareRequest::Lock).map(drop)
-    })
+    };
+    client::every(&bare_sockets(settings, owner), lock)
 }
 
 /// Every path `owner`'s daemon may be on, as far as that can be told without opening the
@@ -242,11 +255,31 @@ pub fn locked(settings: &Settings, owner: &Owner) -> Failure {
 
 /// The ways by capability, the tree's own first.
 fn capabilities<'a>(settings: &'a Settings, owner: &'a Owner) -> impl Iterator<Item = Way> + 'a {
-    let home = settings.named_home_tag();
+    own_capabilities(settings, owner)
+        .chain(iter::once_with(|| by_users_ring(settings, owner)).flatten())
+}
+
+/// Those that only this tree, or whoever gave it its environment, can have said.
+fn own_capabilities<'a>(
+    settings: &'a Settings,
+    owner: &'a Owner,
+) -> impl Iterator<Item = Way> + 'a {
     let in_environment =
-        settings.capability.as_ref().and_then(|text| from_environment(text.to_str()?));
-    let trees = in_environment.into_iter().chain(tree::find_all().map(|(_, tree)| tree));
+        || settings.capability.as_ref().and_then(|text| from_environment(text.to_str()?));
+    let of_tree = || tree::find(Place::Session);
+    let trees = iter::once_with(in_environment).chain(iter::once_with(of_tree)).flatten();
+    let home = settings.named_home_tag();
     trees.filter_map(move |tree| way(settings, owner, &tree, home.as_deref()))
+}
+
+/// The way that the user's ring says, where any process of the user may say one: only to the
+/// rack that this device remembers, where its daemon would listen.
+fn by_users_ring(settings: &Settings, owner: &Owner) -> Option<Way> {
+    let tree = tree::find(Place::User)?;
+    let way = way(settings, owner, &tree, settings.named_home_tag().as_deref())?;
+    let rack = opened::pinned_rack(settings, owner).filter(|rack| *rack == way.target.rack)?;
+    let usual = settings.sockets.sockets(owner, &rack);
+    way.sockets.iter().all(|path| usual.contains(path)).then_some(way)
 }
 
 fn way(settings: &Settings, owner: &Owner, tree: &Tree, home: Option<&str>) -> Option<Way> {

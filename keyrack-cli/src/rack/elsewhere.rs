@@ -8,7 +8,7 @@ use crate::error::{Code, Failure};
 use crate::owner::opened;
 use crate::rack::access;
 use crate::settings::Settings;
-use crate::tree;
+use crate::tree::{self, Place};
 
 /// Adds to `failure` who, in this process tree, does have what was asked for.
 pub fn explain(failure: Failure, settings: &Settings, owner: &Owner, ask: &Ask) -> Failure {
@@ -49,7 +49,7 @@ fn with_namesakes(failure: Failure, settings: &Settings, owner: &Owner, ask: &As
 
 /// The owners of this home whose capability this tree holds and whose daemon has the key.
 fn others(settings: &Settings, owner: &Owner, ask: &Ask) -> Vec<Owner> {
-    let Some(tree) = tree::find() else { return Vec::new() };
+    let Some(tree) = tree::find(Place::Session) else { return Vec::new() };
     let home = settings.home_tag();
     tree.entries
         .iter()

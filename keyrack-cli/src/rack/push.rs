@@ -109,7 +109,7 @@ pub fn replace_by_capability(
     slug: &Slug,
     value: &Secret,
 ) -> bool {
-    let Ok(mut session) = access::session(settings, owner) else { return false };
+    let Some(mut session) = access::by_own_capability(settings, owner) else { return false };
     let push = Push { replace: true, grants: vec![same(slug, value)], ..Push::default() };
     matches!(session.call(&Request::Push(push)), Ok(Reply::Done { count: 1.. }))
 }

@@ -1,7 +1,7 @@
 //! What neither mounts nor Landlock see: typing into the terminal from inside, a second
 //! way to make system calls, limits on processes outside, which end them as a signal does,
-//! and the key rings of the user outside: giving the shell there one, and linking one from
-//! there, which would give all that is in it.
+//! and the key rings of the user outside: a ring is found by its number, whatever the
+//! namespace, and its user may link it, add to it, change it and empty it.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,13 @@ use seccompiler::{
     SeccompFilter, SeccompRule,
 };
 
-/// Of <linux/keyctl.h>: LINK, SESSION_TO_PARENT, GET_PERSISTENT and MOVE. A key ring is found
-/// by its number, whatever the namespace, and the user's own may be linked by its user.
-const KEY_RINGS: [u64; 4] = [8, 18, 22, 30];
+/// Of <linux/keyctl.h>, what is left: GET_KEYRING_ID, JOIN_SESSION_KEYRING, SETPERM, DESCRIBE,
+/// SEARCH and READ. With these a program in the sandbox makes itself a session and reads it.
+const KEYCTL: [i32; 6] = [0, 1, SETPERM, 6, 10, 11];
+const SETPERM: i32 = 5;
+/// The process's own rings, which a key may be added to: of the thread, the process, the
+/// session.
+const OWN_RINGS: [i32; 3] = [-1, -2, -3];
 /// The families of sockets that a network namespace bounds, or that reach nobody by
 /// themselves. Not so VSOCK, which leads to whoever runs this machine as a virtual one.
 const BOUNDED: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
@@ -54,16 +58,36 @@ fn filter(network: bool) -> Result<BpfProgram, FilterError> {
         SeccompRule::new(vec![compare])
     };
     let typing = || Ok::<_, BackendError>(vec![is(1, libc::TIOCSTI)?, is(1, libc::TIOCLINUX)?]);
-    let linking =
-        || KEY_RINGS.into_iter().map(|operation| is(0, operation)).collect::<Result<Vec<_>, _>>();
     let other = |argument: u8, value: i32| {
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, value as u64)
     };
+    let none_of = |argument: u8, values: &[i32]| {
+        let others =
+            values.iter().map(|value| other(argument, *value)).collect::<Result<_, _>>()?;
+        Ok::<_, BackendError>(vec![SeccompRule::new(others)?])
+    };
+    let keyctl = || {
+        // A number above 0 may be a ring's outside.
+        let numbered = SeccompCondition::new(
+            1,
+            SeccompCmpArgLen::Dword,
+            SeccompCmpOp::Lt,
+            u64::from(i32::MAX as u32) + 1,
+        )?;
+        let is_set =
+            SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, SETPERM as u64)?;
+        let mut rules = none_of(0, &KEYCTL)?;
+        rules.push(SeccompRule::new(vec![is_set, numbered])?);
+        Ok::<_, BackendError>(rules)
+    };
+    let adding = || none_of(4, &OWN_RINGS);
     // A process may limit itself, as 0.
-    let limiting = || Ok::<_, BackendError>(vec![SeccompRule::new(vec![other(0, 0)?])?]);
+    let limiting = || none_of(0, &[0]);
     let mut rules = BTreeMap::from([
         (libc::SYS_ioctl, typing()?),
-        (libc::SYS_keyctl, linking()?),
+        (libc::SYS_keyctl, keyctl()?),
+        (libc::SYS_add_key, adding()?),
+        (libc::SYS_request_key, Vec::new()),
         (libc::SYS_prlimit64, limiting()?),
         (libc::SYS_io_uring_setup, Vec::new()),
     ]);
@@ -72,7 +96,9 @@ fn filter(network: bool) -> Result<BpfProgram, FilterError> {
         for (number, rule) in [
             (514, typing()?),
             (libc::SYS_ioctl, typing()?),
-            (libc::SYS_keyctl, linking()?),
+            (libc::SYS_keyctl, keyctl()?),
+            (libc::SYS_add_key, adding()?),
+            (libc::SYS_request_key, Vec::new()),
             (libc::SYS_prlimit64, limiting()?),
         ] {
             rules.insert(X32 | number, rule);
@@ -80,10 +106,8 @@ fn filter(network: bool) -> Result<BpfProgram, FilterError> {
         rules.insert(X32 | libc::SYS_io_uring_setup, Vec::new());
     }
     if network {
-        let unbounded =
-            BOUNDED.into_iter().map(|family| other(0, family)).collect::<Result<Vec<_>, _>>()?;
         for call in SOCKET {
-            rules.insert(*call, vec![SeccompRule::new(unbounded.clone())?]);
+            rules.insert(*call, none_of(0, &BOUNDED)?);
         }
     }
     let refuse = SeccompAction::Errno(libc::EPERM as u32);

@@ -146,11 +146,22 @@ pub fn read(key: Serial) -> nix::Result<Zeroizing<Vec<u8>>> {
     }
 }
 
-/// A key's type and its description.
+/// What a key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// Its type: `user`, `keyring`, …
+    pub kind: String,
+    /// Who may do what with it, as in [`set_permissions`].
+    pub permissions: u32,
+    /// Its description.
+    pub name: String,
+}
+
+/// What a key is.
 ///
 /// # Errors
 /// `EACCES` when it may not be seen.
-pub fn describe(key: Serial) -> nix::Result<(String, String)> {
+pub fn describe(key: Serial) -> nix::Result<Described> {
     let mut buffer = [0u8; 4096];
     let (start, size) = (buffer.as_mut_ptr() as c_ulong, buffer.len());
     // SAFETY: the buffer is as long as said.
@@ -161,7 +172,10 @@ pub fn describe(key: Serial) -> nix::Result<(String, String)> {
     );
     let mut parts = text.splitn(5, ';');
     let kind = parts.next().unwrap_or_default().to_owned();
-    Ok((kind, parts.nth(3).unwrap_or_default().to_owned()))
+    let permissions = parts.nth(2).and_then(|bits| u32::from_str_radix(bits, 16).ok());
+    // What cannot be told is taken for open to all.
+    let permissions = permissions.unwrap_or(u32::MAX);
+    Ok(Described { kind, permissions, name: parts.next().unwrap_or_default().to_owned() })
 }
 
 /// What a ring links.

@@ -13,12 +13,46 @@ pub const TREE: &CStr = c"keyrack:tree";
 pub const USER: &CStr = c"keyrack:user";
 /// Whoever possesses it may do all; the user, the group and others nothing.
 pub const POSSESSOR_ONLY: u32 = 0x3f00_0000;
+/// The bits of user, group and others.
+const OTHERS: u32 = 0x003f_3f3f;
+/// Those by which they see that a key is there.
+const VIEW: u32 = 0x0001_0101;
 
 /// The user's ring, whose keys this process possesses from here on: only then may it read
 /// them. A program in a sandbox has another one.
 pub fn of_user() -> Serial {
     let _ = sys::link(Serial::USER, Serial::PROCESS);
     Serial::USER
+}
+
+/// The session's ring, where it is one session's: not the user's, nor the one that processes
+/// without a session share. Into either, any process of the user may put a key.
+///
+/// # Errors
+/// `ENOKEY` where it is not.
+pub fn of_session() -> nix::Result<Serial> {
+    let session = sys::resolve(Serial::SESSION)?;
+    let shared = [Serial::USER, Serial::USER_SESSION];
+    match shared.iter().any(|ring| sys::resolve(*ring) == Ok(session)) {
+        true => Err(Errno::ENOKEY),
+        false => Ok(session),
+    }
+}
+
+/// The `user` key of that name that `ring` itself links, and that none but its possessor can
+/// read or change. Rings that it links are not looked into: a login's links the user's.
+///
+/// # Errors
+/// `ENOKEY` when there is none.
+pub fn linked(ring: Serial, name: &CStr) -> nix::Result<Serial> {
+    let is_ours = |key: &Serial| {
+        sys::describe(*key).is_ok_and(|found| {
+            found.kind == "user"
+                && found.name.as_bytes() == name.to_bytes()
+                && found.permissions & OTHERS & !VIEW == 0
+        })
+    };
+    sys::links(ring)?.into_iter().find(is_ours).ok_or(Errno::ENOKEY)
 }
 
 /// What of the old session the new one holds.
@@ -63,10 +97,10 @@ fn is_foreign(key: Serial) -> bool {
         return false;
     }
     match sys::describe(key) {
-        Ok((kind, _)) if kind == "keyring" => {
+        Ok(found) if found.kind == "keyring" => {
             [TREE, USER].iter().all(|name| sys::search(key, name) == Err(Errno::ENOKEY))
         }
-        Ok((_, name)) => !name.starts_with("keyrack:"),
+        Ok(found) => !found.name.starts_with("keyrack:"),
         // What cannot be seen is not ours: ours let their possessor see them.
         Err(_) => true,
     }

@@ -119,6 +119,22 @@ pub fn first<T>(
     Err(worst)
 }
 
+/// Tries every path, whatever answered before.
+///
+/// # Errors
+/// As [`first`], when none answers.
+pub fn every(
+    paths: &[PathBuf],
+    mut attempt: impl FnMut(&Path) -> Result<(), ClientError>,
+) -> Result<(), ClientError> {
+    let mut answered = false;
+    let none = first(paths, |path| {
+        answered |= attempt(path).map(|()| true)?;
+        Err::<(), _>(ClientError::NotRunning)
+    });
+    if answered { Ok(()) } else { none }
+}
+
 /// Asks one reading question in one exchange.
 ///
 /// # Errors
