@@ -13,7 +13,9 @@ use zeroize::Zeroizing;
 use crate::disk::atomic::{self, FileError};
 use crate::key::seal::{self, OpenError, SealError};
 use crate::signed::{self, Proof, Signed, SignedError};
-use crate::{Class, Digest, DropId, Identity, Namespace, Places, PublicKey, Recipient, SigningKey};
+use crate::{
+    Class, Digest, DropId, Identity, Lifetime, Namespace, Places, PublicKey, Recipient, SigningKey,
+};
 
 /// Largest drop, in bytes: a value of 1 MiB in base64, and what stands around it.
 pub const LARGEST: usize = 2 << 20;
@@ -40,6 +42,9 @@ pub struct DropPayload {
     /// When the credential itself ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// The longest one unlock may hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_duration: Option<Lifetime>,
     /// The owner it was copied from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copied_from: Option<Owner>,

@@ -346,3 +346,35 @@ fn a_dry_run_runs_nothing() {
     let done = rack.sh("keyrack --dry-run exec --for bot --key ONE -- touch ran; test ! -e ran");
     assert!(done.ok().errors().contains("touch would be run with ONE"), "{done}");
 }
+
+#[test]
+fn a_file_that_lists_nothing_for_an_env_gives_nothing() {
+    let rack = plain();
+    rack.sh("printf x | keyrack set --for bot --key P --env prod").ok();
+    rack.write("work/keyrack.yml", "org: '@all'\nenv.prod: [P]\n");
+    let none = rack.sh("keyrack trust --quiet; keyrack exec --quiet --for bot -- env");
+    none.code(4).bytes(b"");
+    assert!(none.errors().contains("lists nothing for all envs"), "{none}");
+    rack.sh("keyrack exec --quiet --for bot --env dev -- env").code(4).bytes(b"");
+    rack.sh("keyrack exec --quiet --for bot --env prod -- sh -c 'echo \"$P$ONE\"'")
+        .ok()
+        .stdout("x\n");
+    // One that only says whose repository it is decides nothing.
+    rack.write("work/keyrack.yml", "org: '@all'\n");
+    rack.sh("keyrack trust --quiet; keyrack exec --quiet --for bot -- sh -c 'echo $ONE'")
+        .ok()
+        .stdout("ONE-value\n");
+}
+
+#[test]
+fn other_values_are_taken_out_where_nothing_is_unlocked_either() {
+    let rack = Rack::new();
+    rack.key("bot");
+    rack.sh("keyrack init --for bot; printf x | keyrack set --for bot --key ONE --env dev").ok();
+    rack.sh(
+        "ONE=of-the-caller keyrack exec --quiet --for bot --env prod -- sh -c 'echo \"<$ONE>\"'",
+    )
+    .ok()
+    .stdout("<>\n");
+    rack.no_daemon();
+}

@@ -1,13 +1,16 @@
 //! `keyrack copy`: gives a credential of one owner to another, by a drop that says where
 //! it came from.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use keyrack_manifest::{Entry, VaultName};
-use keyrack_names::Secret;
+use keyrack_names::{Ask, Secret, Slug};
 
-use crate::args::Copy;
+use crate::args::{Copy, when};
 use crate::error::{Code, Failure, Outcome};
-use crate::owner::{opened, values};
+use crate::owner::opened::{self, Opened};
+use crate::owner::values;
 use crate::person::ui::Ui;
 use crate::project::wanted;
 use crate::rack::{access, answer};
@@ -29,42 +32,51 @@ pub fn run(args: &Copy, settings: &Settings, ui: &Ui) -> Outcome {
         let words = format!("{slug} would be copied from {} to {}", args.from, args.to);
         return ui.would(words, object);
     }
-    let (value, class) = read(args, &slug, settings, ui)?;
-    let mut entry = Entry::new(slug, VaultName::personal(), Timestamp::now());
-    entry.class = class;
+    let (value, entry) = read(args, &slug, settings, ui)?;
     let payload = super::set::payload(&args.to, entry, &value, Some(args.from.clone()), settings)?;
     super::set::leave(&payload, &recipients, settings, ui)
 }
 
-/// The value and its class, from the giver's daemon where it is unlocked, else from its
-/// vault.
-fn read(
-    args: &Copy,
-    slug: &keyrack_names::Slug,
-    settings: &Settings,
-    ui: &Ui,
-) -> Outcome<(Secret, keyrack_manifest::Class)> {
-    let ask = keyrack_names::Ask::exactly(slug.clone());
-    let held = access::get(settings, &args.from, std::slice::from_ref(&ask))
-        .ok()
-        .and_then(|mut all| all.pop());
-    if let Some(granted) = held.and_then(|held| answer::granted(&args.from, &ask, held).ok()) {
-        return Ok((granted.value, held_class(settings, args, slug)));
+/// The value and what is to be said of it: from the giver's manifest where that opens without
+/// a person, from its daemon where it is unlocked, else with a person.
+fn read(args: &Copy, slug: &Slug, settings: &Settings, ui: &Ui) -> Outcome<(Secret, Entry)> {
+    let silently = opened::opened_without_person(settings, &args.from);
+    if let Some(from) = silently.filter(|from| from.manifest.keys.contains_key(slug)) {
+        return of_manifest(from, slug, settings);
     }
-    let mut from = opened::open(settings, ui, &args.from)?;
-    let value = values::personal(&mut from, settings, slug)?;
-    let class = from.manifest.keys.get(slug).map(|entry| entry.class).unwrap_or_default();
-    Ok((value, class))
+    match of_daemon(args, slug, settings, ui) {
+        Some(held) => Ok(held),
+        None => of_manifest(opened::open(settings, ui, &args.from)?, slug, settings),
+    }
 }
 
-/// The class that the giver's daemon holds the value under.
-fn held_class(
-    settings: &Settings,
-    args: &Copy,
-    slug: &keyrack_names::Slug,
-) -> keyrack_manifest::Class {
-    let status = access::status(settings, &args.from).ok();
-    let held =
-        status.and_then(|status| status.grants.into_iter().find(|grant| grant.slug == *slug));
-    held.and_then(|grant| grant.class.parse().ok()).unwrap_or_default()
+fn of_manifest(mut from: Opened, slug: &Slug, settings: &Settings) -> Outcome<(Secret, Entry)> {
+    let value = values::personal(&mut from, settings, slug)?;
+    let mut entry = Entry::new(slug.clone(), VaultName::personal(), Timestamp::now());
+    if let Some(given) = from.manifest.keys.get(slug) {
+        entry.class = given.class;
+        entry.expires_at = given.expires_at;
+        entry.max_duration = given.max_duration;
+    }
+    Ok((value, entry))
+}
+
+/// What is unlocked is for as long as it is unlocked: when the credential itself ends, the
+/// daemon cannot say.
+fn of_daemon(args: &Copy, slug: &Slug, settings: &Settings, ui: &Ui) -> Option<(Secret, Entry)> {
+    let (owner, ask) = (&args.from, Ask::exactly(slug.clone()));
+    let held = access::get(settings, owner, std::slice::from_ref(&ask)).ok()?.pop()?;
+    let granted = answer::granted(owner, &ask, held).ok()?;
+    let status = access::status(settings, owner).ok()?;
+    let seen = status.grants.into_iter().find(|grant| grant.slug == *slug)?;
+    let (now, rest) = (Timestamp::now(), Duration::from_millis(granted.expires_in_ms));
+    let mut entry = Entry::new(slug.clone(), VaultName::personal(), now);
+    entry.class = seen.class.parse().ok()?;
+    entry.expires_at = Some(now.checked_add(rest).ok()?);
+    ui.say(format!(
+        "{}: {slug} ends in {}, with what is unlocked for {owner}",
+        args.to,
+        when::short(rest)
+    ));
+    Some((granted.value, entry))
 }

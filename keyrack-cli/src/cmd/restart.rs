@@ -2,7 +2,7 @@
 //! credentials for the time they had left. What cannot be carried over is said first.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keyrack_names::{Owner, Slug};
 use keyrack_protocol::client::ClientError;
@@ -36,7 +36,7 @@ pub fn run(settings: &Settings, ui: &Ui) -> Outcome {
     // Before anything is lost: what cannot be opened now cannot be granted again.
     let mut opened = opened::open(settings, ui, owner)?;
     let anchor = bare.ends_with.as_ref().map(Anchor::again).transpose()?;
-    let status = held(&opened, settings)?;
+    let (status, seen) = (held(&opened, settings)?, Instant::now());
     say(&status, &opened, ui);
     if settings.dry_run {
         return Ok(());
@@ -45,11 +45,17 @@ pub fn run(settings: &Settings, ui: &Ui) -> Outcome {
         return Err(Failure::new(Code::NeedsPerson, "the daemon runs on"));
     }
     super::relock::in_silence(owner, settings)?;
+    let rest = |ms| Duration::from_millis(ms).checked_sub(seen.elapsed()).filter(|d| !d.is_zero());
     let left: BTreeMap<Slug, Duration> = status
         .grants
         .into_iter()
-        .map(|grant| (grant.slug, Duration::from_millis(grant.expires_in_ms)))
+        .filter_map(|grant| Some((grant.slug, rest(grant.expires_in_ms)?)))
         .collect();
+    // To name none would be to ask for all.
+    if left.is_empty() {
+        let object = serde_json::json!({ "owner": owner, "restarted": false });
+        return ui.done(format!("{owner} is locked: nothing was left to be granted again"), object);
+    }
     let args = again(left.keys());
     let begun = Begun::new(settings, owner).ending_with(anchor).no_longer_than(left);
     unlock::grant(&begun, &mut opened, &args, settings, ui)

@@ -245,6 +245,7 @@ pub fn payload(
         value: value.clone(),
         class: entry.class,
         expires_at: entry.expires_at,
+        max_duration: entry.max_duration,
         copied_from,
         created: entry.updated_at,
     })

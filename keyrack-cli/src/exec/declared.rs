@@ -1,5 +1,7 @@
 //! Which credentials a program is given: those named by flags, else those that a trusted
-//! `keyrack.yml` lists, else all of an env.
+//! `keyrack.yml` lists, else, where none lists any, all of an env.
+
+use std::path::Path;
 
 use keyrack_manifest::Class;
 use keyrack_names::{Ask, Env, Org, Owner};
@@ -90,14 +92,30 @@ impl Declared {
             .clone()
             .or_else(|| project.as_ref()?.org.clone())
             .unwrap_or_else(Org::all);
-        let listed = project
-            .map(|project| listed(project, args.within.env.as_ref(), &org))
-            .unwrap_or_default();
-        if listed.is_empty() {
-            Ok(Self::All { env: args.within.env.clone(), org })
-        } else {
-            Ok(Self::Named(listed))
+        let env = args.within.env.as_ref();
+        // A file that says whose repository it is and no more decides nothing.
+        let Some(project) = project.filter(|project| !project.env.is_empty()) else {
+            return Ok(Self::All { env: env.cloned(), org });
+        };
+        let path = project.path.clone();
+        match listed(project, env, &org) {
+            none if none.is_empty() => Err(nothing_listed(&path, env, owner)),
+            listed => Ok(Self::Named(listed)),
         }
+    }
+}
+
+/// To give all in its place would give what nobody listed.
+fn nothing_listed(file: &Path, env: Option<&Env>, owner: &Owner) -> Failure {
+    let file = file.display();
+    match env {
+        Some(env) => {
+            Failure::new(Code::Absent, format!("{file} lists nothing for env {env}, nor for all"))
+                .hint(format!("keyrack exec --for {owner} --env {env} --key KEY -- …"))
+        }
+        None => Failure::new(Code::Absent, format!("{file} lists nothing for all envs"))
+            .hint(format!("keyrack exec --for {owner} --env ENV -- …"))
+            .hint(format!("keyrack exec --for {owner} --key KEY -- …")),
     }
 }
 

@@ -133,9 +133,7 @@ impl Source<'_> {
     /// Makes the program a capability of its own, for exactly what it is given.
     fn given(&mut self, values: Vec<(Slug, Secret)>, held: &BTreeSet<Slug>) -> Outcome<Fetched> {
         let slugs: Vec<Slug> = values.iter().map(|(slug, _)| slug.clone()).collect();
-        let others: BTreeSet<KeyName> = held.iter().map(|slug| slug.key.clone()).collect();
-        let others =
-            others.into_iter().filter(|name| slugs.iter().all(|slug| slug.key != *name)).collect();
+        let others = others(held, &values);
         let capability = if slugs.is_empty() { None } else { self.mint(slugs)? };
         Ok(Fetched { values, others, capability })
     }
@@ -235,8 +233,15 @@ fn by_key(
     }
     match &mut source {
         Some(source) => source.given(values, &held),
-        None => Ok(Fetched { values, others: Vec::new(), capability: None }),
+        None => Ok(Fetched { others: others(&held, &values), values, capability: None }),
     }
+}
+
+/// The names of what is held besides what is given.
+fn others(held: &BTreeSet<Slug>, given: &[(Slug, Secret)]) -> Vec<KeyName> {
+    let names: BTreeSet<&KeyName> = held.iter().map(|slug| &slug.key).collect();
+    let is_other = |name: &&KeyName| given.iter().all(|(slug, _)| slug.key != **name);
+    names.into_iter().filter(is_other).cloned().collect()
 }
 
 /// What is meant, from the slugs that are seen.

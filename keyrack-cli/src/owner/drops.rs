@@ -225,10 +225,11 @@ fn take(
     let mut entry = Entry::new(payload.slug.clone(), VaultName::personal(), now);
     entry.class = payload.class;
     entry.expires_at = payload.expires_at;
+    entry.max_duration = payload.max_duration;
     entry.obtained_via = origin(payload);
     if let Some(old) = old {
         entry.created_at = old.created_at;
-        entry.max_duration = old.max_duration;
+        entry.max_duration = payload.max_duration.or(old.max_duration);
     }
     values::put(
         manifest,
