@@ -71,7 +71,7 @@ fn with_connector(rack: &Rack) {
 
 fn program(rack: &Rack, name: &str, body: &str) {
     let path = format!("work/bin/{name}");
-    rack.write(&path, &format!("#!/bin/sh\n{body}\n"));
+    rack.write(&path, format!("#!/bin/sh\n{body}\n"));
     rack.sh(&format!("chmod +x bin/{name}")).ok();
 }
 
@@ -157,7 +157,7 @@ fn a_password_is_for_helpers_alone_and_is_never_held() {
     done.ok().stdout("asked {\"ask\":\"otp\",\"prompt\":\"code for octocat\"}\n<>\nsession=1");
     let held = rack.sh("keyrack status --for bot --json").ok().text();
     assert!(held.contains("COOKIES") && !held.contains("PASSWORD"), "{held}");
-    rack.write("work/connectors/github.yml", &GITHUB.replace(", readable_by: [login]", ""));
+    rack.write("work/connectors/github.yml", GITHUB.replace(", readable_by: [login]", ""));
     let refused = rack.sh("keyrack connector disclose github");
     refused.code(2);
     assert!(refused.errors().contains("a password is for helpers only"), "{refused}");
@@ -216,7 +216,7 @@ fn a_grant_is_for_one_text_of_one_owner_and_ends() {
     // Under another name it is not what was granted there.
     std::fs::copy(&file, grants.join("bot/github/more.grant")).expect("a copy");
     rack.sh("keyrack connector run github --for bot --grant more -- true").code(12);
-    rack.write("work/connectors/github.yml", &GITHUB.replace("./bin/login", "./bin/evil"));
+    rack.write("work/connectors/github.yml", GITHUB.replace("./bin/login", "./bin/evil"));
     let changed = run("bot");
     changed.code(11);
     assert!(changed.errors().contains("says something else than when bot granted it"), "{changed}");
@@ -338,7 +338,7 @@ fn only_what_is_due_is_rotated() {
     rack.sh("keyrack expiring --for bot").ok().stdout("");
     let soon = rack.sh("keyrack expiring --for bot --within 81d").ok().text();
     assert!(soon.starts_with("@all.all.GITHUB_TOKEN\tlong_lived_token\t-\tin 79d"), "{soon}");
-    rack.write("work/connectors/github.yml", &GITHUB.replace("every: 80d", "every: 1s"));
+    rack.write("work/connectors/github.yml", GITHUB.replace("every: 80d", "every: 1s"));
     grant(&rack, "PAT");
     rack.sh("sleep 1.1; keyrack rotate --due --for bot --dry-run; test ! -e seen").ok();
     rack.sh("keyrack expiring --for bot")
@@ -358,7 +358,7 @@ fn a_declaration_of_the_home_names_programs_by_whole_paths() {
     refused.code(2);
     assert!(refused.errors().contains("name programs by whole paths"), "{refused}");
     let bin = rack.path("work/bin").display().to_string();
-    rack.write("github.yml", &GITHUB.replace("./bin", &bin));
+    rack.write("github.yml", GITHUB.replace("./bin", &bin));
     rack.sh("keyrack connector add ../github.yml").ok();
     grant(&rack, "PAT");
     rack.sh("keyrack rotate github --for bot; cd /; keyrack connector run github --for bot -- sh -c 'echo $GITHUB_TOKEN'")

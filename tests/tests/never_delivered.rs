@@ -17,6 +17,11 @@ const NAMES: &[&str] = &[
     "RUBYOPT",
     "GIT_CONFIG_COUNT",
     "GIT_SSH_COMMAND",
+    "GIT_EXTERNAL_DIFF",
+    "PAGER",
+    "JAVA_TOOL_OPTIONS",
+    "RUSTC_WRAPPER",
+    "GLIBC_TUNABLES",
     "KEYRACK_FOR",
 ];
 const DOORS: &[&str] = &[

@@ -12,7 +12,7 @@ use std::path::Path;
 use base64::Engine as _;
 use keyrack_manifest::unique::unique_map;
 use keyrack_names::{Owner, Secret};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::bounded;
 use crate::error::{Code, Context, Failure, Outcome};
@@ -37,8 +37,17 @@ struct Values(#[serde(deserialize_with = "unique_map")] BTreeMap<String, Value>)
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Value {
-    Text(String),
-    Coded { encoding: Base64, value: String },
+    Text(#[serde(deserialize_with = "text")] Secret),
+    Coded {
+        encoding: Base64,
+        #[serde(deserialize_with = "text")]
+        value: Secret,
+    },
+}
+
+/// A text as it stands there.
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+    String::deserialize(from).map(|text| Secret::new(text.into_bytes()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -114,9 +123,9 @@ impl Given {
         let value = self.0.get(owner).and_then(|values| values.0.get(name));
         let secret = match value {
             None => return Err(Failure::new(Code::Absent, "stdin has no value for it")),
-            Some(Value::Text(text)) => Secret::from(text.as_bytes()),
+            Some(Value::Text(text)) => text.clone(),
             Some(Value::Coded { encoding: Base64::Base64, value }) => {
-                let bytes = base64::engine::general_purpose::STANDARD.decode(value);
+                let bytes = base64::engine::general_purpose::STANDARD.decode(value.expose());
                 Secret::new(bytes.map_err(|_| Failure::new(Code::Usage, "not base64"))?)
             }
         };

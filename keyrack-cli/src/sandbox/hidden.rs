@@ -33,6 +33,16 @@ const DIRECTORIES: &[&str] = &[
     ".screen",
     ".local/share/keyrings",
     ".local/share/containers",
+    ".mozilla",
+    ".thunderbird",
+    ".config/chromium",
+    ".config/google-chrome",
+    ".config/BraveSoftware",
+    ".config/microsoft-edge",
+    ".config/rclone",
+    ".config/doctl",
+    ".config/hcloud",
+    ".terraform.d",
 ];
 /// The same, single files.
 const FILES: &[&str] = &[
@@ -41,6 +51,16 @@ const FILES: &[&str] = &[
     ".config/git/credentials",
     ".pypirc",
     ".cargo/credentials.toml",
+    ".cargo/credentials",
+    ".npmrc",
+    ".gem/credentials",
+    ".m2/settings.xml",
+    ".my.cnf",
+    ".bash_history",
+    ".zsh_history",
+    ".python_history",
+    ".psql_history",
+    ".mysql_history",
     ".vault-token",
     ".pgpass",
 ];
