@@ -33,6 +33,9 @@ pub struct Grant {
     /// SHA-256 of the declaration as it was when this was granted. Another text of it is
     /// another program, and was granted nothing.
     pub declaration: Digest,
+    /// SHA-256 of each program of the repository that the declaration names, by its name there.
+    #[serde(deserialize_with = "unique_map")]
+    pub programs: BTreeMap<Word, Digest>,
     /// What the declaration calls each, and which credential that is.
     #[serde(deserialize_with = "unique_map")]
     pub credentials: BTreeMap<KeyName, Slug>,
@@ -81,6 +84,7 @@ mod tests {
             connector: "github".parse().unwrap(),
             name: "default".parse().unwrap(),
             declaration: Digest::of(b"connector: github\n"),
+            programs: [("login".parse().unwrap(), Digest::of(b"#!/bin/sh\n"))].into(),
             credentials: [("PAT".parse().unwrap(), "acme.all.GITHUB_TOKEN".parse().unwrap())]
                 .into(),
             granted_at: "2026-01-15T10:00:00Z".parse().unwrap(),

@@ -298,16 +298,6 @@ fn the_shell_outside_is_given_no_key_ring() {
 }
 
 #[test]
-fn the_users_ring_outside_is_not_changed() {
-    let prison = Prison::ordinary();
-    // There is one once somebody asked for it.
-    prison.rack().sh("keyctl link @u @p; keyctl show @u").ok();
-    let done = prison.inside("", "change_users_ring");
-    done.ok().stdout("refused: Operation not permitted\n");
-    prison.only_outside("change_users_ring");
-}
-
-#[test]
 fn shared_memory_is_not_shared() {
     let prison = Prison::ordinary();
     let path = format!("/dev/shm/keyrack-test-{}", std::process::id());

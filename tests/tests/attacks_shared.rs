@@ -8,6 +8,16 @@ use keyrack_tests::{Prison, Rack, User, binaries, need};
 
 /// What any process of the user may have without asking, a robot in a sandbox has not.
 #[test]
+fn the_users_ring_outside_is_not_changed() {
+    let prison = Prison::ordinary();
+    // There is one once somebody asked for it.
+    prison.rack().sh("keyctl link @u @p; keyctl show @u").ok();
+    let done = prison.inside("", "change_users_ring");
+    done.ok().stdout("refused: Operation not permitted\n");
+    prison.only_outside("change_users_ring");
+}
+
+#[test]
 fn the_users_ring_is_out_of_reach() {
     need!("keyctl");
     let prison = Prison::ordinary();

@@ -221,6 +221,16 @@ fn a_grant_is_for_one_text_of_one_owner_and_ends() {
     changed.code(11);
     assert!(changed.errors().contains("says something else than when bot granted it"), "{changed}");
     rack.write("work/connectors/github.yml", GITHUB);
+    // A helper of the repository is the one that was there, too.
+    program(&rack, "login", "echo $PASSWORD >stolen");
+    let changed = run("bot");
+    changed.code(11);
+    assert!(
+        changed.errors().contains("login of github is another program than when bot granted it"),
+        "{changed}"
+    );
+    with_connector(&rack);
+    run("bot").ok();
     rack.sh("keyrack connector revoke github --for bot").ok();
     run("bot").code(4);
     rack.sh("keyrack connector revoke github --for bot").code(4);
@@ -288,6 +298,7 @@ fn a_helper_that_fails_or_oversteps_changes_nothing() {
         ),
     ] {
         program(&rack, "login", &body);
+        grant(&rack, "PAT,PASSWORD,COOKIES");
         let done = rack.sh("keyrack connector run github --for bot -- true </dev/null");
         done.code(code).bytes(b"");
         let said = done.errors();
@@ -314,6 +325,7 @@ fn a_rotation_is_tried_before_it_counts_and_the_old_value_is_taken_back() {
     for (name, body) in failing {
         with_connector(&rack);
         program(&rack, name, body);
+        grant(&rack, "PAT");
         let done = rack.sh("rm seen; keyrack rotate github --for bot");
         assert_ne!(done.code, 0, "{name}: {done}");
         rack.sh(get).ok().stdout("after-hunter2-token");
@@ -322,6 +334,7 @@ fn a_rotation_is_tried_before_it_counts_and_the_old_value_is_taken_back() {
     // What cannot be taken back is said, and the new value counts.
     with_connector(&rack);
     program(&rack, "revoke", "exit 1");
+    grant(&rack, "PAT");
     let done = rack.sh("keyrack rotate github --for bot");
     done.ok();
     assert!(done.errors().contains("the new value counts, and the old one still does"), "{done}");

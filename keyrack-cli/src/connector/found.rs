@@ -1,10 +1,11 @@
 //! Where declarations lie: in `connectors/` of the repository, at or above the working
 //! directory; else in `connectors/` of the home, where `connector add` puts them.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use keyrack_manifest::{Grant, Word};
+use keyrack_manifest::{Digest, Grant, Word, WordError, atomic};
 
 use super::declaration::{Declaration, Program};
 use crate::error::{Code, Failure, Outcome};
@@ -12,6 +13,8 @@ use crate::project;
 use crate::settings::Settings;
 
 const FOLDER: &str = "connectors";
+/// The longest program of a repository, in bytes.
+const LONGEST: u64 = 64 << 20;
 
 /// A declaration, and where it was found.
 #[derive(Debug)]
@@ -34,21 +37,52 @@ impl Found {
     ///
     /// # Errors
     /// [`Code::Usage`] when it is to be found beside a declaration that is in no repository.
-    pub fn exec(&self, program: &Program) -> Outcome<Vec<std::ffi::OsString>> {
-        let mut words: Vec<std::ffi::OsString> = program.exec.iter().map(Into::into).collect();
-        let Some(first) = words.first_mut() else { return Ok(words) };
-        let path = Path::new(first.as_os_str());
-        let is_by_path = path.components().count() > 1 || path.starts_with(".");
-        if path.is_relative() && is_by_path {
-            let root = self.root.as_ref().ok_or_else(|| {
-                project::problem(
-                    &self.path,
-                    &format!("{} is beside a repository's declaration: in the home, name programs by whole paths", path.display()),
-                )
-            })?;
-            *first = root.join(path).into_os_string();
+    pub fn exec(&self, program: &Program) -> Outcome<Vec<OsString>> {
+        let mut words: Vec<OsString> = program.exec.iter().map(Into::into).collect();
+        if let Some(path) = self.of_repository(program)? {
+            words[0] = path.into_os_string();
         }
         Ok(words)
+    }
+
+    /// SHA-256 of each program that lies in the repository, where whoever changes it would be
+    /// handed what the one before was granted.
+    ///
+    /// # Errors
+    /// [`Code::Absent`] when one is not there.
+    pub fn programs(&self) -> Outcome<BTreeMap<Word, Digest>> {
+        let mut digests = BTreeMap::new();
+        for (name, program) in self.declaration.programs() {
+            let Some(path) = self.of_repository(program)? else { continue };
+            let bytes = atomic::read_limited(&path, LONGEST)
+                .map_err(|e| project::problem(&path, &e.source.to_string()))?
+                .ok_or_else(|| {
+                    let message = format!("{}: {name} is declared, and not there", path.display());
+                    Failure::new(Code::Absent, message)
+                })?;
+            let name =
+                name.parse().map_err(|e: WordError| project::problem(&path, &e.to_string()))?;
+            digests.insert(name, Digest::of(&bytes));
+        }
+        Ok(digests)
+    }
+
+    /// Where a program is that is named by a path from the repository.
+    fn of_repository(&self, program: &Program) -> Outcome<Option<PathBuf>> {
+        let path = Path::new(program.exec.first().map_or("", String::as_str));
+        if path.is_absolute() || path.components().count() < 2 && !path.starts_with(".") {
+            return Ok(None);
+        }
+        match &self.root {
+            Some(root) => Ok(Some(root.join(path))),
+            None => {
+                let why = format!(
+                    "{} is beside a repository's declaration: in the home, name programs by whole paths",
+                    path.display()
+                );
+                Err(project::problem(&self.path, &why))
+            }
+        }
     }
 }
 
@@ -66,22 +100,35 @@ pub fn find(connector: &Word, settings: &Settings) -> Outcome<Found> {
 /// The declaration that `grant` was given for.
 ///
 /// # Errors
-/// [`Code::Conflict`] when the text is another one now; else as [`find`].
+/// [`Code::Conflict`] when it, or a program of its repository, is another one now; else as
+/// [`find`].
 pub fn granted(grant: &Grant, settings: &Settings) -> Outcome<Found> {
     let (connector, mut changed) = (&grant.connector, None);
     for (path, root) in places(connector, settings) {
         let found = read(&path, root, connector)?;
-        if found.declaration.digest == grant.declaration {
-            return Ok(found);
+        if found.declaration.digest != grant.declaration {
+            changed.get_or_insert(path);
+            continue;
         }
-        changed.get_or_insert(path);
+        let programs = found.programs()?;
+        match programs.iter().find(|(name, digest)| grant.programs.get(*name) != Some(*digest)) {
+            None => return Ok(found),
+            Some((name, _)) => {
+                return Err(other(grant, &format!("{name} of {connector} is another program")));
+            }
+        }
     }
-    let Some(path) = changed else { return Err(absent(connector, settings)) };
-    let owner = &grant.owner;
-    let message = format!("{} says something else than when {owner} granted it", path.display());
-    Err(Failure::new(Code::Conflict, message)
+    match changed {
+        Some(path) => Err(other(grant, &format!("{} says something else", path.display()))),
+        None => Err(absent(connector, settings)),
+    }
+}
+
+fn other(grant: &Grant, what: &str) -> Failure {
+    let (owner, connector) = (&grant.owner, &grant.connector);
+    Failure::new(Code::Conflict, format!("{what} than when {owner} granted it"))
         .hint(format!("keyrack connector disclose {connector} --for {owner}"))
-        .hint(format!("keyrack connector grant {connector} --for {owner}")))
+        .hint(format!("keyrack connector grant {connector} --for {owner}"))
 }
 
 /// All declarations that are found from here, the nearest of each connector, by id.

@@ -31,6 +31,7 @@ pub fn run(args: &ConnectorGrant, settings: &Settings, ui: &Ui) -> Outcome {
     let has = offered::names(&mut opened, settings);
     let choice = Choice { args, owner, found: &found, has: &has };
     let credentials = if args.keys.is_empty() { choice.all()? } else { choice.named()? };
+    let programs = found.programs()?;
     let (id, name) = (&declaration.connector, args.which.name()?);
     let names: Vec<&str> = credentials.keys().map(KeyName::as_str).collect();
     let ends = until.map(|until| format!(", until {until}")).unwrap_or_default();
@@ -54,6 +55,7 @@ pub fn run(args: &ConnectorGrant, settings: &Settings, ui: &Ui) -> Outcome {
         connector: id.clone(),
         name,
         declaration: declaration.digest,
+        programs,
         credentials,
         granted_at: now,
         until,
