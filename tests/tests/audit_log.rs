@@ -44,3 +44,27 @@ fn the_next_daemon_goes_on_behind_the_last_lines_of_the_one_before() {
     next.finish().ok();
     rack.sh("keyrack log verify --for bot").ok();
 }
+
+/// Without a line that comes between a look at the log and one at the daemon, which is what
+/// nearly every second try meets.
+#[test]
+fn a_log_that_grows_is_not_taken_for_one_that_was_cut() {
+    let rack = rack();
+    rack.sh("keyrack unlock -q --for bot; touch reading; failed=0
+             while [ -e reading ]; do keyrack get --for bot --key TOKEN; done >/dev/null &
+             for i in $(seq 20); do keyrack log verify -q --for bot || failed=1; done
+             rm reading; wait; exit $failed")
+        .ok();
+}
+
+#[test]
+fn half_a_line_that_is_being_written_is_waited_for() {
+    let rack = rack();
+    rack.sh("keyrack unlock -q --for bot; keyrack relock -q --for bot").ok();
+    rack.no_daemon();
+    let (mut writer, later) = cut(&log(&rack), 9);
+    let verified = rack.script("keyrack log verify --for bot").start();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    writer.write_all(&later).unwrap();
+    verified.finish().ok();
+}
