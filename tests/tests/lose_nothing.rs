@@ -1,9 +1,11 @@
 //! Nothing is lost: by writers in parallel, by damage, by a full or read-only disk.
 //! What a kill can do is in `killed.rs`.
 
-use std::fs;
+use std::fs::{self, File};
 
-use keyrack_tests::Rack;
+use keyrack_tests::{Rack, daemons};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 fn rack() -> Rack {
     let rack = Rack::new();
@@ -71,6 +73,31 @@ fn reading_beside_a_rotation_is_no_tampering() {
     rack.sh("keyrack unlock --quiet --for bot && keyrack get --for bot --key OLD")
         .ok()
         .stdout("old");
+}
+
+/// The entry goes when the vault has the value: not one that was set since.
+#[test]
+fn what_is_set_beside_an_adoption_is_adopted() {
+    let rack = rack();
+    rack.sh("keyrack vault create house --instead -q --for bot").ok();
+    let files = || {
+        let found = rack.sh("find ~/.local/share/keyrack/vaults/house -type f | wc -l").text();
+        found.parse::<u32>().expect("a number")
+    };
+    let before = files();
+    let lock = File::open(rack.state().join("locks/bot.lock")).unwrap();
+    lock.lock().unwrap();
+    let adopt = rack.script("exec keyrack vault adopt -q --for bot").start();
+    daemons::until(|| files() > before);
+    assert!(files() > before, "the vault has it");
+    let pid = Pid::from_raw(adopt.pid().cast_signed());
+    kill(pid, Signal::SIGSTOP).unwrap();
+    drop(lock);
+    let set = rack.sh("printf new | keyrack set --for bot --vault personal --key OLD");
+    kill(pid, Signal::SIGCONT).unwrap();
+    adopt.finish().ok();
+    set.ok();
+    rack.sh("keyrack get --unlock --for bot --key OLD").ok().bytes(b"new");
 }
 
 fn keys() -> String {
