@@ -75,6 +75,28 @@ fn reading_beside_a_rotation_is_no_tampering() {
         .stdout("old");
 }
 
+/// The value is read before the daemon starts, and here a `set` and a `del` come in between.
+#[test]
+fn what_is_set_or_deleted_beside_an_unlock_is_so_in_the_daemon() {
+    let rack = rack();
+    rack.sh("printf old | keyrack set --for bot --key GONE").ok();
+    // Whoever starts a daemon waits for this lock.
+    let starts = File::open(rack.path("run")).unwrap();
+    starts.lock().unwrap();
+    let unlock = rack.script("keyrack unlock --for bot").start();
+    let log = rack.data().join("audit/bot.log");
+    daemons::until(|| log.exists());
+    rack.sh("printf new | keyrack set --for bot --key OLD
+             keyrack del --for bot --key GONE
+             printf new | keyrack set --for bot --key LATER")
+        .ok();
+    drop(starts);
+    unlock.finish().ok();
+    rack.sh("keyrack get --for bot --key OLD").ok().bytes(b"new");
+    rack.sh("keyrack get --for bot --key GONE").code(4);
+    rack.sh("keyrack get --for bot --key LATER").code(3);
+}
+
 /// The entry goes when the vault has the value: not one that was set since.
 #[test]
 fn what_is_set_beside_an_adoption_is_adopted() {
