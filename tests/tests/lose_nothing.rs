@@ -122,6 +122,19 @@ fn what_is_set_beside_an_adoption_is_adopted() {
     rack.sh("keyrack get --unlock --for bot --key OLD").ok().bytes(b"new");
 }
 
+#[test]
+fn thirty_parallel_trusts_are_thirty_and_a_revoke_stays() {
+    let rack = Rack::new();
+    for n in 1..=31 {
+        rack.write(&format!("work/{n}/keyrack.yml"), "org: acme\n");
+    }
+    rack.sh("cd 31; keyrack trust").ok();
+    let each = "if [ $i = 31 ]; then cd 31; keyrack trust --revoke; else cd $i; keyrack trust; fi";
+    rack.parallel(31, &format!("({each})")).ok();
+    assert_eq!(rack.sh("keyrack trust --list").ok().text().lines().count(), 30);
+    rack.sh("keyrack trust --list | grep -c /31/").stdout("0\n");
+}
+
 fn keys() -> String {
     (1..=40).map(|n| format!("- KEY_{n}\n")).collect()
 }
