@@ -37,16 +37,21 @@ pub fn run(args: &Destroy, settings: &Settings, ui: &Ui) -> Outcome {
     if !ui.asker.agrees(&format!("remove {all} and every credential {they}?"))? {
         return Err(Failure::new(Code::NeedsPerson, "nothing was removed"));
     }
-    let mut gone = Vec::new();
+    let (mut gone, mut failures) = (Vec::new(), Vec::new());
     for (at, owner) in owners.iter().enumerate() {
         ui.progress(at, owners.len());
-        gone.push(one(args, owner, settings, ui)?);
+        match one(args, owner, settings, ui) {
+            Ok(row) => gone.push(row),
+            Err(failure) => failures.push(failure),
+        }
     }
     match gone.as_slice() {
-        [gone] if ui.json => ui.object(gone),
-        _ if ui.json => ui.object(&serde_json::json!({ "owners": gone })),
-        _ => Ok(()),
+        [] => {}
+        [gone] if ui.json && owners.len() == 1 => ui.object(gone)?,
+        _ if ui.json => ui.object(&serde_json::json!({ "owners": gone }))?,
+        _ => {}
     }
+    Failure::of_batch(failures, owners.len(), ui)
 }
 
 /// Says whose files would be removed.
