@@ -384,11 +384,17 @@ fn an_owner_joins_the_vaults_it_is_invited_to() {
     let again = team.sh("keyrack init --from agents.yml --json");
     again.ok().json();
     assert_eq!(team.get("bob", "TOKEN"), "s3cret");
-    // What is not all its own is said when it goes, and stays with the others.
-    let gone = team.sh("keyrack destroy --yes --for bob");
+    // What is not all its own stays with the others: where it is kept, that is said.
+    team.sh("cp -a ~/.local ~/kept; cp -a ~/.ssh ~/kept-ssh").ok();
+    let gone = team.sh("keyrack destroy --yes --for bob --connections keep");
     assert!(
         gone.ok().errors().contains("warning: bob: the vault team still has it as a member"),
         "{gone}"
     );
+    team.sh("rm -r ~/.local ~/.ssh; mv ~/kept ~/.local; mv ~/kept-ssh ~/.ssh").ok();
+    let gone = team.sh("keyrack destroy --yes --for bob");
+    assert!(!gone.ok().errors().contains("still has it"), "{gone}");
+    let members = team.sh("keyrack vault members list --for alice").ok().text();
+    assert!(members.contains("bob\tmember\tleft"), "{members}");
     assert_eq!(team.get("alice", "TOKEN"), "s3cret");
 }

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use keyrack_manifest::{Manifest, Pin};
+use keyrack_manifest::Pin;
 use keyrack_names::Owner;
 use keyrack_protocol::client::ClientError;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::owner::{keeper, opened};
 use crate::person::ui::Ui;
 use crate::rack::{access, sleeping, sockets, whereabouts};
 use crate::settings::Settings;
-use crate::team::farewell;
+use crate::team::{Place, farewell};
 use crate::{tree, words};
 
 /// Runs `keyrack destroy`.
@@ -76,7 +76,7 @@ fn would(owners: &[Owner], settings: &Settings, ui: &Ui) -> Outcome {
 struct Gone {
     owner: Owner,
     removed: Vec<PathBuf>,
-    /// Vaults that it is a member of; `None` where the manifest could not be opened.
+    /// Vaults that it still is a member of; `None` where the manifest could not be opened.
     vaults: Option<Vec<Shared>>,
 }
 
@@ -97,7 +97,7 @@ fn one(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<G
     if !matches!(runs, Err(ClientError::NotRunning | ClientError::Foreign { .. })) {
         ui.say(super::relock::in_silence(owner, settings)?.words(owner));
     }
-    farewell::take(args, owner, settings, ui)?;
+    let stays = farewell::take(args, owner, settings, ui)?;
     whereabouts::forget(settings, owner);
     sleeping::forget(settings, owner);
     tree::forget(owner, &settings.home_tag());
@@ -111,7 +111,8 @@ fn one(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<G
     for path in kept.filter(|path| path.exists()) {
         ui.say(format!("{owner}: {} is kept", path.display()));
     }
-    let vaults = manifest.as_ref().map(shared);
+    let vaults = stays.or_else(|| manifest.as_ref().map(|manifest| Place::all(manifest, settings)));
+    let vaults = vaults.map(|vaults| vaults.into_iter().map(Shared::from).collect());
     say_what_stays(owner, vaults.as_deref(), pin.as_ref(), ui)?;
     ui.say(format!("{owner} is gone"));
     Ok(Gone { owner: owner.clone(), removed, vaults })
@@ -140,7 +141,8 @@ fn say_what_stays(owner: &Owner, vaults: Option<&[Shared]>, pin: Option<&Pin>, u
     Ok(())
 }
 
-fn shared(manifest: &Manifest) -> Vec<Shared> {
-    let shared = manifest.vaults.iter().filter(|(_, vault)| !vault.name.is_personal());
-    shared.map(|(id, vault)| Shared { id: id.to_string(), name: vault.name.to_string() }).collect()
+impl From<Place> for Shared {
+    fn from(place: Place) -> Self {
+        Self { id: place.id.to_string(), name: place.name.to_string() }
+    }
 }
