@@ -337,7 +337,12 @@ fn hand_over<'v>(
         home: settings.home_tag(),
         socket: session.path().to_owned(),
     };
-    let given = capability.hand_over(entry, || report::serves_itself(opened, settings), ui)?;
+    let given = capability.hand_over(
+        entry,
+        &mut session,
+        || report::serves_itself(opened, settings),
+        ui,
+    )?;
     if let Some(registration) = registration.filter(|_| given) {
         sleeping::remember(settings, &rack, &registration);
     }
