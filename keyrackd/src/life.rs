@@ -24,6 +24,7 @@ use crate::bind::{self, BindError, Bound, Socket};
 use crate::clock::Alarm;
 use crate::daemon::{Act, Daemon, Keys};
 use crate::harden::watch;
+use crate::log_file;
 use crate::process::{self, ProcessError, Protections};
 use crate::rack::Rack;
 use crate::reexec::{self, Tampered};
@@ -116,13 +117,15 @@ fn prepare(commander: &mut Commander, mut protections: Protections) -> Result<Pr
     let unproven = process::make_room(PROVEN_DESCRIPTORS + OWN_DESCRIPTORS, seats::MAX_UNPROVEN)?;
     let arena = Arena::new()?;
     protections.page(&arena);
-    let (orders, process) = receive(commander, &arena)?;
+    let (mut orders, process) = receive(commander, &arena)?;
     scrub();
-    let (sockets, notes) = match listen(&orders, &arena)? {
+    let (sockets, mut notes) = match listen(&orders, &arena)? {
         Bound::Listening { sockets, notes } => (sockets, notes),
         Bound::AlreadyRunning(socket) => return Ok(Prepared::NotNeeded(socket)),
     };
     scrub();
+    // Only now: until here a daemon before this one may have been at work.
+    orders.audit_head = log_file::take_over(&log, orders.audit_head, &mut notes);
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let paths = sockets.iter().map(|socket| socket.path.clone()).collect();
     let watch = {

@@ -13,7 +13,7 @@
 //! | `daemon` | what all callers share |
 //! | `rack`, `capability` | what is held, until when, for whom: pure |
 //! | `arena`, `sealed`, `scrub` | the locked page, values at rest under it, the stack wiped |
-//! | `audit`, `queue` | the log, and the way to its writer |
+//! | `audit`, `queue`, `log_file` | the log, the way to its writer, the file it goes to |
 
 mod arena;
 mod args;
@@ -25,6 +25,7 @@ mod connection;
 mod daemon;
 mod harden;
 mod life;
+mod log_file;
 mod meet;
 mod process;
 mod queue;

@@ -217,7 +217,11 @@ fn an_unlock_from_a_program_with_threads_says_what_to_do() {
     let rack = passphrased();
     let node = "node -e 'const r = require(\"child_process\").spawnSync(\"keyrack\", [\"unlock\", \"--for\", \"bot\", \"--accept-drops\"], \
                 {stdio: [\"ignore\", \"inherit\", \"inherit\", 3], env: {...process.env, KEYRACK_PASSPHRASE_FD: \"3\"}}); process.exit(r.status)' 3<<<'open sesame'";
-    let done = rack.sh(node);
+    let done = rack.sh(&format!("{node}; code=$?; KEYRACK_PASSPHRASE_FD=3 keyrack status --for bot --json 3<<<'open sesame'; exit $code"));
+    // Nobody has it: it is no tree that may read.
+    let status = &done.json()["owners"][0];
+    assert_eq!(status["grants"][0]["slug"], "@all.all.TOKEN", "{done}");
+    assert_eq!(status["trees"], serde_json::json!([]), "{done}");
     done.code(10).stderr(
         "keyrack: bot: @all.all.TOKEN merged from a drop\n\
          keyrack: warning: bot: no capability was given to node (pid 4711): the kernel does not let \

@@ -264,3 +264,16 @@ fn a_socket_directory_with_too_long_a_path_is_told() {
     assert!(said.contains("keyrack-daemon.bot.sock: File name too long"), "{told}");
     rack.sh(&format!("{there}; keyrack get --for bot --key K; exit $?")).code(3);
 }
+
+/// An argument is bytes: a path that is no UTF-8 names a file like any other.
+#[test]
+fn a_key_file_whose_name_is_no_text_is_a_key_file() {
+    let rack = Rack::new();
+    rack.key("bot");
+    rack.sh("keyrack init -q --for bot; printf value | keyrack set -q --for bot --key TOKEN
+             mv ~/.ssh/id_ed25519_bot $'k\\xff'
+             keyrack unlock -q --for bot --identity $'k\\xff'
+             keyrack get --for bot --key TOKEN; mv $'k\\xff' ~/.ssh/id_ed25519_bot")
+        .ok()
+        .bytes(b"value");
+}

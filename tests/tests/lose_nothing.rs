@@ -1,9 +1,11 @@
 //! Nothing is lost: by writers in parallel, by damage, by a full or read-only disk.
 //! What a kill can do is in `killed.rs`.
 
-use std::fs;
+use std::fs::{self, File};
 
-use keyrack_tests::Rack;
+use keyrack_tests::{Rack, daemons};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 fn rack() -> Rack {
     let rack = Rack::new();
@@ -71,6 +73,66 @@ fn reading_beside_a_rotation_is_no_tampering() {
     rack.sh("keyrack unlock --quiet --for bot && keyrack get --for bot --key OLD")
         .ok()
         .stdout("old");
+}
+
+/// The value is read before the daemon starts, and here a `set` and a `del` come in between.
+#[test]
+fn what_is_set_or_deleted_beside_an_unlock_is_so_in_the_daemon() {
+    let rack = rack();
+    rack.sh("printf old | keyrack set --for bot --key GONE").ok();
+    // Whoever starts a daemon waits for this lock.
+    let starts = File::open(rack.path("run")).unwrap();
+    starts.lock().unwrap();
+    let unlock = rack.script("keyrack unlock --for bot").start();
+    let log = rack.data().join("audit/bot.log");
+    daemons::until(|| log.exists());
+    rack.sh("printf new | keyrack set --for bot --key OLD
+             keyrack del --for bot --key GONE
+             printf new | keyrack set --for bot --key LATER")
+        .ok();
+    drop(starts);
+    unlock.finish().ok();
+    rack.sh("keyrack get --for bot --key OLD").ok().bytes(b"new");
+    rack.sh("keyrack get --for bot --key GONE").code(4);
+    rack.sh("keyrack get --for bot --key LATER").code(3);
+}
+
+/// The entry goes when the vault has the value: not one that was set since.
+#[test]
+fn what_is_set_beside_an_adoption_is_adopted() {
+    let rack = rack();
+    rack.sh("keyrack vault create house --instead -q --for bot").ok();
+    let files = || {
+        let found = rack.sh("find ~/.local/share/keyrack/vaults/house -type f | wc -l").text();
+        found.parse::<u32>().expect("a number")
+    };
+    let before = files();
+    let lock = File::open(rack.state().join("locks/bot.lock")).unwrap();
+    lock.lock().unwrap();
+    let adopt = rack.script("exec keyrack vault adopt -q --for bot").start();
+    daemons::until(|| files() > before);
+    assert!(files() > before, "the vault has it");
+    let pid = Pid::from_raw(adopt.pid().cast_signed());
+    kill(pid, Signal::SIGSTOP).unwrap();
+    drop(lock);
+    let set = rack.sh("printf new | keyrack set --for bot --vault personal --key OLD");
+    kill(pid, Signal::SIGCONT).unwrap();
+    adopt.finish().ok();
+    set.ok();
+    rack.sh("keyrack get --unlock --for bot --key OLD").ok().bytes(b"new");
+}
+
+#[test]
+fn thirty_parallel_trusts_are_thirty_and_a_revoke_stays() {
+    let rack = Rack::new();
+    for n in 1..=31 {
+        rack.write(&format!("work/{n}/keyrack.yml"), "org: acme\n");
+    }
+    rack.sh("cd 31; keyrack trust").ok();
+    let each = "if [ $i = 31 ]; then cd 31; keyrack trust --revoke; else cd $i; keyrack trust; fi";
+    rack.parallel(31, &format!("({each})")).ok();
+    assert_eq!(rack.sh("keyrack trust --list").ok().text().lines().count(), 30);
+    rack.sh("keyrack trust --list | grep -c /31/").stdout("0\n");
 }
 
 fn keys() -> String {

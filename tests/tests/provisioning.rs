@@ -352,6 +352,26 @@ fn one_daemon_of_many_is_destroyed_and_the_others_serve() {
     rack.sh("keyrack daemon stop --all").ok();
 }
 
+/// What is beside an owner's making, such as the default vault, hides no manifest.
+#[test]
+fn what_fails_beside_a_batch_ends_it_for_nobody() {
+    let rack = Rack::new();
+    rack.write("home/.local/share/keyrack/default-vault.json", "damaged");
+    rack.write("work/agents.yml", "owners: { a1: {}, a2: {}, a3: {} }\n");
+    let done = rack.sh("keyrack init --from agents.yml --json");
+    let rows = done.code(10).json();
+    let made = rows["owners"].as_array().expect("rows");
+    assert!(made.len() == 3 && made.iter().all(|row| row["created"] == true), "{done}");
+    assert_eq!(done.errors().matches("default-vault.json does not read").count(), 3, "{done}");
+    // One that does not go keeps none of the others.
+    rack.sh("ln -sf elsewhere ~/.local/state/keyrack/locks/a2.lock").ok();
+    let done = rack.sh("keyrack destroy --yes --json --for a1 --for a2 --for a3");
+    let gone = done.code(10).json();
+    let gone = gone["owners"].as_array().expect("rows");
+    let gone: Vec<_> = gone.iter().filter_map(|row| row["owner"].as_str()).collect();
+    assert_eq!(gone, ["a1", "a3"], "{done}");
+}
+
 #[test]
 fn an_owner_joins_the_vaults_it_is_invited_to() {
     let team = Team::of(&["alice"]);
@@ -364,11 +384,17 @@ fn an_owner_joins_the_vaults_it_is_invited_to() {
     let again = team.sh("keyrack init --from agents.yml --json");
     again.ok().json();
     assert_eq!(team.get("bob", "TOKEN"), "s3cret");
-    // What is not all its own is said when it goes, and stays with the others.
-    let gone = team.sh("keyrack destroy --yes --for bob");
+    // What is not all its own stays with the others: where it is kept, that is said.
+    team.sh("cp -a ~/.local ~/kept; cp -a ~/.ssh ~/kept-ssh").ok();
+    let gone = team.sh("keyrack destroy --yes --for bob --connections keep");
     assert!(
         gone.ok().errors().contains("warning: bob: the vault team still has it as a member"),
         "{gone}"
     );
+    team.sh("rm -r ~/.local ~/.ssh; mv ~/kept ~/.local; mv ~/kept-ssh ~/.ssh").ok();
+    let gone = team.sh("keyrack destroy --yes --for bob");
+    assert!(!gone.ok().errors().contains("still has it"), "{gone}");
+    let members = team.sh("keyrack vault members list --for alice").ok().text();
+    assert!(members.contains("bob\tmember\tleft"), "{members}");
     assert_eq!(team.get("alice", "TOKEN"), "s3cret");
 }

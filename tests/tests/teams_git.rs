@@ -83,6 +83,25 @@ fn a_repository_without_a_work_tree_is_cloned_and_not_written_into() {
 }
 
 #[test]
+fn a_clone_that_no_vault_can_be_made_in_is_not_left_in_the_way() {
+    let hub = Hub::joined();
+    let other = hub.dir.path().join("other.git");
+    let other = other.display();
+    hub.alice
+        .sh(&format!(
+            "git init -q --bare -b main {other}
+             keyrack vault create -q other --for alice --at {other}
+             keyrack vault sync -q --for alice --vault other"
+        ))
+        .ok();
+    let refused = hub.bob.sh(&format!("keyrack vault create other --for bob --at {other}"));
+    let hint = format!("keyrack vault accept INVITATION --for bob --at {other}\n");
+    assert!(refused.code(11).errors().ends_with(&hint), "{refused}");
+    assert!(!hub.bob.data().join("vaults/other").exists());
+    hub.bob.sh("keyrack vault create other -q --for bob").ok();
+}
+
+#[test]
 fn what_is_damaged_here_is_taken_from_the_remote_and_not_pushed() {
     let hub = Hub::joined();
     hub.alice.sh("printf s3cret | keyrack set -q --for alice --vault team --key TOKEN").ok();

@@ -23,6 +23,23 @@ fn owners_that_are_there_join_the_default_vault_at_once() {
     rack.sh("keyrack vault invite carol -q --yes --for alice --vault house").ok();
 }
 
+/// What cannot be made whole is not made.
+#[test]
+fn a_second_default_vault_is_refused_before_it_is_made() {
+    let rack = Rack::new();
+    rack.key("alice");
+    rack.sh("keyrack init -q --for alice; keyrack vault create house --default -q --for alice")
+        .ok();
+    let second = rack.sh("keyrack vault create other --default --for alice");
+    second
+        .fails(11, "keyrack: error: house is the default vault of this home already\n")
+        .bytes(b"");
+    let vaults = rack.sh("keyrack vault list --for alice").ok().text();
+    assert!(vaults.contains("house") && !vaults.contains("other"), "{vaults}");
+    assert!(!rack.data().join("vaults/other").exists());
+    rack.sh("keyrack vault create other -q --for alice").ok();
+}
+
 #[test]
 fn later_owners_join_the_default_vault_and_keep_their_own() {
     let rack = Rack::new();

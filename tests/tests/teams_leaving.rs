@@ -126,7 +126,9 @@ fn who_was_removed_leaves_and_writes_nothing() {
 fn an_owner_that_is_destroyed_tells_the_others() {
     let hub = Hub::joined();
     hub.bob.sh("printf x | keyrack set -q --for bob --vault team --key OWN --private").ok();
-    hub.bob.sh("keyrack destroy --for bob --yes --connections delete").ok();
+    let gone = hub.bob.sh("keyrack destroy --for bob --yes --connections delete --json");
+    assert_eq!(gone.ok().json()["vaults"], serde_json::json!([]), "{gone}");
+    assert!(!gone.errors().contains("still has it as a member"), "{gone}");
     hub.sync_alice();
     assert_eq!(status(&hub), "left");
 }

@@ -162,6 +162,10 @@ fn a_restart_says_what_is_lost_and_loses_no_more() {
         keyrack daemon restart --for bot --dry-run; keyrack daemon restart --for bot --no-input; echo $?
         keyrack get --for bot --key A >/dev/null; keyrack daemon restart --for bot --yes; echo $?
         keyrack get --for bot --key B; keyrack get --for bot --env sudo --key R; keyrack status --for bot --json >status";
+    let would = rack.sh("keyrack daemon restart --for bot --dry-run --json").ok().json();
+    assert_eq!((&would["dryRun"], &would["restarted"]), (&true.into(), &false.into()), "{would}");
+    assert_eq!(would["keys"][0]["slug"], "@all.all.A", "{would}");
+    assert_eq!(would["lost"][0]["label"], format!("bash (pid {})", other.pid()), "{would}");
     let before = rack.daemons();
     let done = rack.sh(script);
     done.ok().stdout("8\n0\nbreadroot");

@@ -72,7 +72,7 @@ pub struct RecipientAdd {
     /// A public key file, a private key's path, a recipient, or - for stdin
     #[arg(value_hint = ValueHint::FilePath)]
     pub recipient: String,
-    /// A name for it [default: its fingerprint]
+    /// A name for it [default: backup-1, or the next that is free]
     #[arg(long)]
     pub label: Option<String>,
 }

@@ -48,7 +48,7 @@ pub fn run(args: &Attach, settings: &Settings, ui: &Ui) -> Outcome {
         home: settings.home_tag(),
         socket: session.path().to_owned(),
     };
-    if capability.hand_over(entry, || false, ui)? {
+    if capability.hand_over(entry, &mut session, || false, ui)? {
         registration.iter().for_each(|given| sleeping::remember(settings, &rack, given));
         return if ui.json { ui.object(&object) } else { Ok(()) };
     }

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use keyrack_manifest::{Manifest, Pin};
+use keyrack_manifest::Pin;
 use keyrack_names::Owner;
 use keyrack_protocol::client::ClientError;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::owner::{keeper, opened};
 use crate::person::ui::Ui;
 use crate::rack::{access, sleeping, sockets, whereabouts};
 use crate::settings::Settings;
-use crate::team::farewell;
+use crate::team::{Place, farewell};
 use crate::{tree, words};
 
 /// Runs `keyrack destroy`.
@@ -37,16 +37,21 @@ pub fn run(args: &Destroy, settings: &Settings, ui: &Ui) -> Outcome {
     if !ui.asker.agrees(&format!("remove {all} and every credential {they}?"))? {
         return Err(Failure::new(Code::NeedsPerson, "nothing was removed"));
     }
-    let mut gone = Vec::new();
+    let (mut gone, mut failures) = (Vec::new(), Vec::new());
     for (at, owner) in owners.iter().enumerate() {
         ui.progress(at, owners.len());
-        gone.push(one(args, owner, settings, ui)?);
+        match one(args, owner, settings, ui) {
+            Ok(row) => gone.push(row),
+            Err(failure) => failures.push(failure),
+        }
     }
     match gone.as_slice() {
-        [gone] if ui.json => ui.object(gone),
-        _ if ui.json => ui.object(&serde_json::json!({ "owners": gone })),
-        _ => Ok(()),
+        [] => {}
+        [gone] if ui.json && owners.len() == 1 => ui.object(gone)?,
+        _ if ui.json => ui.object(&serde_json::json!({ "owners": gone }))?,
+        _ => {}
     }
+    Failure::of_batch(failures, owners.len(), ui)
 }
 
 /// Says whose files would be removed.
@@ -71,7 +76,7 @@ fn would(owners: &[Owner], settings: &Settings, ui: &Ui) -> Outcome {
 struct Gone {
     owner: Owner,
     removed: Vec<PathBuf>,
-    /// Vaults that it is a member of; `None` where the manifest could not be opened.
+    /// Vaults that it still is a member of; `None` where the manifest could not be opened.
     vaults: Option<Vec<Shared>>,
 }
 
@@ -92,7 +97,7 @@ fn one(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<G
     if !matches!(runs, Err(ClientError::NotRunning | ClientError::Foreign { .. })) {
         ui.say(super::relock::in_silence(owner, settings)?.words(owner));
     }
-    farewell::take(args, owner, settings, ui)?;
+    let stays = farewell::take(args, owner, settings, ui)?;
     whereabouts::forget(settings, owner);
     sleeping::forget(settings, owner);
     tree::forget(owner, &settings.home_tag());
@@ -106,7 +111,8 @@ fn one(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<G
     for path in kept.filter(|path| path.exists()) {
         ui.say(format!("{owner}: {} is kept", path.display()));
     }
-    let vaults = manifest.as_ref().map(shared);
+    let vaults = stays.or_else(|| manifest.as_ref().map(|manifest| Place::all(manifest, settings)));
+    let vaults = vaults.map(|vaults| vaults.into_iter().map(Shared::from).collect());
     say_what_stays(owner, vaults.as_deref(), pin.as_ref(), ui)?;
     ui.say(format!("{owner} is gone"));
     Ok(Gone { owner: owner.clone(), removed, vaults })
@@ -135,7 +141,8 @@ fn say_what_stays(owner: &Owner, vaults: Option<&[Shared]>, pin: Option<&Pin>, u
     Ok(())
 }
 
-fn shared(manifest: &Manifest) -> Vec<Shared> {
-    let shared = manifest.vaults.iter().filter(|(_, vault)| !vault.name.is_personal());
-    shared.map(|(id, vault)| Shared { id: id.to_string(), name: vault.name.to_string() }).collect()
+impl From<Place> for Shared {
+    fn from(place: Place) -> Self {
+        Self { id: place.id.to_string(), name: place.name.to_string() }
+    }
 }

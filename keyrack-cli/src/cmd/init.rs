@@ -42,12 +42,12 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
         match made {
             Ok(row) => {
                 say(&row, ui);
-                if let Some(made) = &row.on_yubikey {
-                    made.offer_to_secure(ui)?;
-                }
-                if row.created && !row.provisional {
-                    joining::join_default(&row.owner, settings, ui)?;
-                }
+                // What fails from here on is said beside what was made.
+                let secured = row.on_yubikey.as_ref().map(|made| made.offer_to_secure(ui));
+                let joins = row.created && !row.provisional;
+                let joined = joins.then(|| joining::join_default(&row.owner, settings, ui));
+                let beside = [secured, joined].into_iter().flatten().filter_map(Outcome::err);
+                failures.extend(beside.map(|failure| failure.about(&row.owner)));
                 done.push(row);
             }
             Err(failure) if args.from.is_some() => {
@@ -55,15 +55,15 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
             }
             Err(failure) => failures.push(failure),
         }
-        Ok(())
-    })?;
+    });
     if ui.json {
         ui.object(&serde_json::json!({ "owners": done }))?;
     }
     if args.from.is_some() {
-        sum_up(&done, failures.len(), ui);
+        sum_up(&done, members.len() - done.len(), ui);
     }
-    Failure::of_batch(failures, members.len(), ui)
+    let all = done.len() + failures.len();
+    Failure::of_batch(failures, all, ui)
 }
 
 /// Says which manifests would be made, as far as that can be told.

@@ -2,11 +2,14 @@
 //! written.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::io::{self, BufRead, BufReader, IsTerminal, Seek};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use keyrack_protocol::audit_chain::{self, Line};
+use keyrack_protocol::audit_chain::{self, Break, Line};
+use keyrack_protocol::keys::Key;
 use keyrack_protocol::message::AuditHead;
 
 use crate::args::LogAct;
@@ -17,12 +20,15 @@ use crate::person::ui::Ui;
 use crate::rack::{access, audit_log};
 use crate::settings::Settings;
 
+/// How long a line may take from its first byte on disk to its last.
+const WRITING: Duration = Duration::from_secs(1);
+
 /// Runs `keyrack log`.
 pub fn run(act: LogAct, settings: &Settings, ui: &Ui) -> Outcome {
     let owner = settings.owner()?;
     let path = settings.places.audit(owner);
     let file = match File::open(&path) {
-        Ok(file) => BufReader::new(file),
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if !settings.places.manifest(owner).exists() {
                 return Err(access::locked(settings, owner));
@@ -38,8 +44,8 @@ pub fn run(act: LogAct, settings: &Settings, ui: &Ui) -> Outcome {
         Err(error) => return Err(error).context(|| path.display().to_string()),
     };
     match act {
-        LogAct::Show => show(file, ui, &path),
-        LogAct::Verify => verify(file, &path, settings, ui),
+        LogAct::Show => show(BufReader::new(file), ui, &path),
+        LogAct::Verify => verify(&file, &path, settings, ui),
     }
 }
 
@@ -71,25 +77,19 @@ fn words(line: &Line) -> [String; 5] {
     [format!("{time:.0}"), line.action.clone(), line.outcome.clone(), by, keys.join(" ")]
 }
 
-fn verify(log: impl BufRead, path: &Path, settings: &Settings, ui: &Ui) -> Outcome {
+fn verify(log: &File, path: &Path, settings: &Settings, ui: &Ui) -> Outcome {
     let owner = settings.owner()?;
-    let opened = opened::open(settings, ui, owner)?;
-    let rack = opened.rack();
-    let mut lines = 0u64;
-    let checked =
-        audit_chain::verify(&rack.secret.audit_key(), log, AuditHead::default(), |_| lines += 1);
-    let head = checked
-        .map_err(|error| Failure::new(Code::Tampered, format!("{}: {error}", path.display())))?;
+    let rack = opened::open(settings, ui, owner)?.rack();
     // A log cut at its end still is a chain: the running daemon knows where it ended, and
-    // this device where it was last seen to end.
+    // this device where it was last seen to end. Both are asked before the log is read: it
+    // goes on growing.
     let seen = audit_log::remembered(settings, owner);
     let written = access::status(settings, owner).map_or(0, |status| status.audit_head.seq);
-    if head.seq < seen.seq.max(written) {
-        let message = format!(
-            "{}: it ends at line {lines}, and had {}",
-            path.display(),
-            seen.seq.max(written)
-        );
+    let head = follow(log, &rack.secret.audit_key())
+        .map_err(|error| Failure::new(Code::Tampered, format!("{}: {error}", path.display())))?;
+    let had = seen.seq.max(written);
+    if head.seq < had {
+        let message = format!("{}: it ends at line {}, and had {had}", path.display(), head.seq);
         return Err(Failure::new(Code::Tampered, message));
     }
     if head.seq == seen.seq && head.mac != seen.mac {
@@ -99,12 +99,28 @@ fn verify(log: impl BufRead, path: &Path, settings: &Settings, ui: &Ui) -> Outco
         ));
     }
     audit_log::remember(settings, owner);
+    let lines = head.seq;
     if ui.json {
         return ui.object(&serde_json::json!({ "owner": owner, "lines": lines, "verified": true }));
     }
     let lines = counted(lines, "line");
     ui.say(format!("{owner}: {lines}, each following from the one before"));
     Ok(())
+}
+
+/// Follows the chain from its beginning. A last line without an end may be one that is being
+/// written: it is given a moment.
+fn follow(mut log: &File, key: &Key) -> Result<AuditHead, Break> {
+    let limit = Instant::now() + WRITING;
+    loop {
+        log.rewind()?;
+        match audit_chain::verify(key, BufReader::new(log), AuditHead::default(), |_| ()) {
+            Err(Break::Torn { .. }) if Instant::now() < limit => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            checked => return checked,
+        }
+    }
 }
 
 #[cfg(test)]

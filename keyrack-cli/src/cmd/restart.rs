@@ -39,7 +39,7 @@ pub fn run(settings: &Settings, ui: &Ui) -> Outcome {
     let (status, seen) = (held(&opened, settings)?, Instant::now());
     say(&status, &opened, ui);
     if settings.dry_run {
-        return Ok(());
+        return if ui.json { ui.would("", would(&status, &opened)) } else { Ok(()) };
     }
     if !ui.asker.agrees(&format!("restart {owner}'s daemon?"))? {
         return Err(Failure::new(Code::NeedsPerson, "the daemon runs on"));
@@ -72,6 +72,21 @@ fn held(opened: &Opened, settings: &Settings) -> Outcome<Status> {
             format!("{owner}'s daemon answered something else"),
         )),
     }
+}
+
+/// For a program, what [`say`] says.
+fn would(status: &Status, opened: &Opened) -> serde_json::Value {
+    let owner = &opened.owner;
+    let keys = status
+        .grants
+        .iter()
+        .map(|grant| serde_json::json!({ "slug": grant.slug, "expiresInMs": grant.expires_in_ms }));
+    let lost = status.capabilities.iter().filter(|tree| !is_own(tree, owner, opened));
+    let lost = lost.map(|tree| serde_json::json!({ "id": tree.id, "label": tree.label }));
+    serde_json::json!({
+        "owner": owner, "restarted": false,
+        "keys": keys.collect::<Vec<_>>(), "lost": lost.collect::<Vec<_>>(),
+    })
 }
 
 /// What becomes of what the daemon holds and of who may read it.

@@ -2,8 +2,7 @@
 //! may it decide which credentials a program is given.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use keyrack_manifest::atomic;
@@ -16,14 +15,16 @@ use crate::person::ui::Ui;
 use crate::project;
 use crate::settings::Settings;
 
+/// What is trusted, in bytes at most: thousands of files.
+const LONGEST: u64 = 4 << 20;
+
 type Trusted = BTreeMap<PathBuf, String>;
 
 /// Runs `keyrack trust`.
 pub fn run(args: &Trust, settings: &Settings, ui: &Ui) -> Outcome {
     let store = store(settings);
-    let mut trusted = load(&store)?;
     if args.list {
-        return list(&trusted, ui);
+        return list(&load(&store)?, ui);
     }
     let here = std::env::current_dir().context(|| "the working directory".to_owned())?;
     let file = project::nearest(&here).ok_or_else(|| {
@@ -33,6 +34,8 @@ pub fn run(args: &Trust, settings: &Settings, ui: &Ui) -> Outcome {
         )
     })?;
     let file = file.canonicalize().context(|| file.display().to_string())?;
+    let _held = if settings.dry_run { None } else { Some(hold(&settings.places.state)?) };
+    let mut trusted = load(&store)?;
     if args.revoke {
         if trusted.remove(&file).is_none() {
             return Err(Failure::new(Code::Absent, format!("{} was not trusted", file.display())));
@@ -102,12 +105,20 @@ fn store(settings: &Settings) -> PathBuf {
     settings.places.state.join("trusted.json")
 }
 
+/// Held from the look at what is trusted to its replacement: others trust and revoke, too.
+fn hold(state: &Path) -> Outcome<File> {
+    let doing = || state.display().to_string();
+    atomic::make_dir(state).context(doing)?;
+    let held = File::open(state).context(doing)?;
+    held.lock().context(doing)?;
+    Ok(held)
+}
+
 fn load(store: &Path) -> Outcome<Trusted> {
-    match fs::read(store) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
+    match atomic::read_limited(store, LONGEST).context(|| store.display().to_string())? {
+        Some(bytes) => serde_json::from_slice(&bytes)
             .map_err(|e| Failure::new(Code::Tampered, format!("{}: {e}", store.display()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Trusted::new()),
-        Err(error) => Err(error).context(|| store.display().to_string()),
+        None => Ok(Trusted::new()),
     }
 }
 

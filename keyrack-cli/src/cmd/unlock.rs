@@ -154,8 +154,31 @@ pub fn grant(
         super::relock::in_silence(owner, settings)?;
         return Err(push::relocked(owner));
     }
+    catch_up(opened, settings, ui)?;
     report(opened, &selection, &lines, begun.end(), ui)?;
     ended(opened, &lines, given || args.reach.no_keyring, settings)
+}
+
+/// A `set` or `del` between the look and the push found nothing in the daemon to replace or to
+/// forget: what it did is done there now. One that comes later finds it.
+fn catch_up(opened: &mut Opened, settings: &Settings, ui: &Ui) -> Outcome {
+    loop {
+        let before = opened.manifest.keys.clone();
+        if !opened.refresh(settings)? {
+            return Ok(());
+        }
+        for (slug, entry) in before.iter().filter(|(_, entry)| entry.vault.is_personal()) {
+            match opened.manifest.keys.get(slug) {
+                Some(now) if now == entry => {}
+                Some(now) if now.vault.is_personal() => {
+                    let value = values::personal(opened, settings, slug)?;
+                    push::replace(opened, slug, &value, settings, ui);
+                }
+                _ => push::forget(opened, slug, settings),
+            }
+        }
+        push::known(opened, settings);
+    }
 }
 
 /// What became of one credential.
@@ -314,7 +337,12 @@ fn hand_over<'v>(
         home: settings.home_tag(),
         socket: session.path().to_owned(),
     };
-    let given = capability.hand_over(entry, || report::serves_itself(opened, settings), ui)?;
+    let given = capability.hand_over(
+        entry,
+        &mut session,
+        || report::serves_itself(opened, settings),
+        ui,
+    )?;
     if let Some(registration) = registration.filter(|_| given) {
         sleeping::remember(settings, &rack, &registration);
     }

@@ -15,14 +15,11 @@ use crate::provision::roster::Member;
 const HANDS: usize = 4;
 
 /// Makes `members` as [`Provision::make`] does, and tells of each in their order.
-///
-/// # Errors
-/// What `tell` ends with: no further owner is begun then.
 pub fn make_all(
     provision: &Provision<'_>,
     members: &[Member],
-    mut tell: impl FnMut(usize, Outcome<Row>) -> Outcome,
-) -> Outcome {
+    mut tell: impl FnMut(usize, Outcome<Row>),
+) {
     let mut rest = members;
     let mut at = 0;
     while !rest.is_empty() {
@@ -30,13 +27,12 @@ pub fn make_all(
         let together = rest.iter().take_while(fit).count().max(1);
         let (now, later) = rest.split_at(together);
         match now {
-            [one] => tell(at, provision.make(one))?,
-            several => at_once(provision, several, |n, made| tell(at + n, made))?,
+            [one] => tell(at, provision.make(one)),
+            several => at_once(provision, several, |n, made| tell(at + n, made)),
         }
         at += together;
         rest = later;
     }
-    Ok(())
 }
 
 /// Whether making it asks no person, and touches nothing that another owner's making does.
@@ -52,8 +48,8 @@ fn is_apart(member: &Member, provision: &Provision<'_>) -> bool {
 fn at_once(
     provision: &Provision<'_>,
     members: &[Member],
-    mut tell: impl FnMut(usize, Outcome<Row>) -> Outcome,
-) -> Outcome {
+    mut tell: impl FnMut(usize, Outcome<Row>),
+) {
     let next = AtomicUsize::new(0);
     let (give, take) = mpsc::channel();
     let mut rows = BTreeMap::new();
@@ -64,10 +60,7 @@ fn at_once(
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(member) = members.get(at) else { return };
-                    // Nobody takes it any more: no further one is begun.
-                    if give.send((at, provision.make(member))).is_err() {
-                        return;
-                    }
+                    let _ = give.send((at, provision.make(member)));
                 }
             });
         }
@@ -76,10 +69,9 @@ fn at_once(
         for (at, row) in take {
             rows.insert(at, row);
             while let Some(row) = rows.remove(&told) {
-                tell(told, row)?;
+                tell(told, row);
                 told += 1;
             }
         }
-        Ok(())
-    })
+    });
 }

@@ -16,14 +16,13 @@ use crate::error::{Context, Outcome};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 
-/// `owner`'s log opened for appending, and where its chain stands. Where it cannot be
-/// opened, the daemon runs without, and the person is told.
+/// `owner`'s log opened for a daemon, and where its chain stands now; the daemon looks again,
+/// for another may be writing. Where it cannot be opened, the daemon runs without, and the
+/// person is told.
 pub fn open(settings: &Settings, owner: &Owner, ui: &Ui) -> (Option<File>, AuditHead) {
     let path = settings.places.audit(owner);
     let opened = open_private(&path).and_then(|file| {
-        let (head, whole) = audit_chain::tail(&file).map_err(io::Error::other)?;
-        // A daemon that was killed may have left half a line.
-        file.set_len(whole)?;
+        let (head, _) = audit_chain::tail(&file).map_err(io::Error::other)?;
         let seen = remembered(settings, owner).seq;
         if head.seq < seen {
             ui.warn(format!("{}: it has {} lines, and had {seen}", path.display(), head.seq));

@@ -126,7 +126,8 @@ impl Rack {
             Ok(())
         };
         programs::start_closed(&program, streams).context(|| program.display().to_string())?;
-        drop(theirs);
+        // The daemon's lock on its log ends with the last copy of the descriptor.
+        drop((theirs, audit));
         let exchange = handover::send(&ours, &encode(&start), anchor.map(Anchor::descriptor))
             .and_then(|()| frame::read(&mut ours));
         let started = exchange.map_err(|e| {

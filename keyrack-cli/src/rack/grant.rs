@@ -90,21 +90,23 @@ impl Capability {
         })
     }
 
-    /// Keeps the secret where its holder finds it, after the daemon knows it. Returns
-    /// whether anybody has it now. `otherwise` says whether the owner's user may read
-    /// without.
+    /// Keeps the secret where its holder finds it, after the daemon knows it, and takes the
+    /// capability back where nobody can have it. Returns whether anybody has it now.
+    /// `otherwise` says whether the owner's user may read without.
     ///
     /// # Errors
     /// When stdout cannot be written.
     pub fn hand_over(
         self,
         entry: Entry,
+        session: &mut Session,
         otherwise: impl FnOnce() -> bool,
         ui: &Ui,
     ) -> Outcome<bool> {
         let owner = entry.owner.clone();
         let parent = Parent::look();
         let had_one = matches!(&self.holder, Holder::Ring(minted) if minted.is_kept());
+        let new = self.registration(&owner, entry.rack).filter(|_| !had_one);
         let given = match self.holder {
             Holder::Nobody => return Ok(false),
             Holder::Tree(tree) => {
@@ -119,6 +121,10 @@ impl Capability {
                 Ok(())
             }
         };
+        if let (Err(_), Some(new)) = (&given, new) {
+            // Best effort: it ends with the daemon at the latest.
+            let _ = session.call(&Request::Revoke { capability: new.id });
+        }
         match (given, self.scope) {
             (Ok(()), ScopeArg::Tree) if had_one => {
                 ui.say(format!(

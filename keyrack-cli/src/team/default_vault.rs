@@ -1,7 +1,7 @@
 //! The machine's default vault: which one a command means that names none, and where the
 //! owners of this home keep what is their own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use keyrack_manifest::{Entry, VaultId, VaultName, atomic};
 use keyrack_names::Owner;
@@ -44,14 +44,26 @@ pub fn read(settings: &Settings) -> Outcome<Option<DefaultVault>> {
     }
 }
 
+/// Says before a vault is made in `dir` whether that can be this home's default.
+///
+/// # Errors
+/// [`Code::Conflict`] when another one is.
+pub fn free(dir: &Path, settings: &Settings) -> Outcome {
+    read(settings)?.filter(|other| other.dir != dir).map_or(Ok(()), |other| Err(taken(&other)))
+}
+
+fn taken(other: &DefaultVault) -> Failure {
+    let message = format!("{} is the default vault of this home already", other.name);
+    Failure::new(Code::Conflict, message)
+}
+
 /// Makes a vault this home's default.
 ///
 /// # Errors
 /// [`Code::Conflict`] when another one is.
 pub fn write(place: &Place, instead: bool, settings: &Settings) -> Outcome {
     if let Some(other) = read(settings)?.filter(|other| other.vault_id != place.id) {
-        let message = format!("{} is the default vault of this home already", other.name);
-        return Err(Failure::new(Code::Conflict, message));
+        return Err(taken(&other));
     }
     let (name, dir) = (place.name.clone(), place.dir.clone());
     let default = DefaultVault { v: 1, vault_id: place.id, name, dir, instead };

@@ -43,14 +43,21 @@ fn own(vault: &Vault<'_>) -> Vec<CredId> {
     own.map(|record| record.cred_id).collect()
 }
 
-/// Does as the flags say in every vault, and leaves it.
+/// Does as the flags say in every vault, and leaves it. Returns where the owner still is a
+/// member; `None` where that was not looked at.
 ///
 /// # Errors
 /// When a vault does not hold, or cannot be written.
-pub fn take(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
+pub fn take(
+    args: &Destroy,
+    owner: &Owner,
+    settings: &Settings,
+    ui: &Ui,
+) -> Outcome<Option<Vec<Place>>> {
     if args.connections == Some(Fate::Keep) || !has_seen_any(owner, settings) {
-        return Ok(());
+        return Ok(None);
     }
+    let mut stays = Vec::new();
     let mut opened = opened::open(settings, ui, owner)?;
     let shelves = Shelf::all(&opened.manifest, settings);
     for shelf in &shelves {
@@ -73,11 +80,12 @@ pub fn take(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outc
                     "{owner} is the last owner of {}: nobody administers it now",
                     place.name
                 ));
+                stays.push(place.clone());
             }
             Err(error) => return Err(words::vault(error, place)),
         }
     }
-    Ok(())
+    Ok(Some(stays))
 }
 
 /// Gives one credential away, or deletes it.

@@ -64,9 +64,13 @@ fn is_shell(pid: Pid) -> bool {
 fn is_one_line(pid: Pid) -> bool {
     let parent = Stat::of(pid).map(|stat| comm(stat.parent));
     let runs_one = parent.is_some_and(|name| WRAPPERS.contains(&name.as_str()));
-    let ours: Vec<String> = std::env::args().skip(1).collect();
-    let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    runs_one && is_shell(pid) && line(&words).is_some_and(|line| ends_with(line, &ours))
+    // Not every argument is UTF-8; what is not is the same on both sides.
+    let ours: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    runs_one
+        && is_shell(pid)
+        && line(&String::from_utf8_lossy(&words)).is_some_and(|line| ends_with(line, &ours))
 }
 
 /// The line in a shell's arguments, which end in NUL each: `sh -c LINE`.

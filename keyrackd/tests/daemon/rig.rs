@@ -158,7 +158,7 @@ impl Rig {
 
     /// A process that has not been told yet whose daemon it is.
     pub fn spawn(&self) -> Starting {
-        let log = File::options().create(true).append(true).open(self.log()).unwrap();
+        let log = File::options().create(true).read(true).append(true).open(self.log()).unwrap();
         self.spawn_logging_to(log)
     }
 

@@ -1,5 +1,6 @@
 //! `keyrack vault create`: makes a vault whose first member, and owner, is this owner.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -39,6 +40,7 @@ pub fn run(args: &VaultCreate, settings: &Settings, ui: &Ui) -> Outcome {
     }
     let mut opened = opened::open(settings, ui, owner)?;
     free(&name, &opened, settings)?;
+    let is_default = args.default || args.instead;
     let at = args.at.as_deref().map(str::parse::<Location>).transpose();
     let at = at.map_err(|error| Failure::new(Code::Usage, format!("--at: {error}")))?;
     let remote = at.as_ref().map(remote).transpose()?.flatten();
@@ -46,23 +48,21 @@ pub fn run(args: &VaultCreate, settings: &Settings, ui: &Ui) -> Outcome {
         Some(Location::Directory(dir)) if remote.is_none() => absolute(dir)?,
         _ => settings.places.vault(&name),
     };
+    if is_default {
+        default_vault::free(&dir, settings)?;
+    }
     if settings.dry_run {
         let object = serde_json::json!({ "owner": owner, "vault": name, "location": dir });
         return ui.would(format!("{owner}: {name} would be made at {}", dir.display()), object);
     }
-    if let Some(url) = &remote {
-        clone(url, &dir, ui)?;
-    }
-    let policy = Policy {
-        max_ttl: args.max_ttl,
-        private_by_default: args.default || args.instead,
-        ..Policy::default()
-    };
-    let shelf = shelf(&opened, name.clone(), dir, policy, settings)?;
+    let policy =
+        Policy { max_ttl: args.max_ttl, private_by_default: is_default, ..Policy::default() };
+    let new = New { name: &name, dir: &dir, remote: remote.as_deref() };
+    let shelf = new.shelf(&opened, policy, settings, ui)?;
     let vault = shelf.open(&mut opened, settings)?;
     let key = &opened.manifest.signing.key;
     acts::note(&shelf.place, *vault.me(), key, vec![acts::act("create")], settings, ui);
-    if args.default || args.instead {
+    if is_default {
         default_vault::write(&shelf.place, args.instead, settings)?;
     }
     let object = serde_json::json!({
@@ -70,7 +70,7 @@ pub fn run(args: &VaultCreate, settings: &Settings, ui: &Ui) -> Outcome {
     });
     ui.done(format!("{owner}: {name} is made at {}", shelf.place.dir.display()), object)?;
     ui.hint(shelf.place.command("invite HANDLE --card FILE"));
-    if args.default || args.instead {
+    if is_default {
         joining::others_join(owner, settings, ui)?;
     }
     prepare_git(&shelf.place, ui)
@@ -132,36 +132,53 @@ pub fn prepare_git(place: &Place, ui: &Ui) -> Outcome {
     Ok(())
 }
 
-/// Makes the vault; or takes the one up that a killed try of this owner made.
-fn shelf(
-    opened: &Opened,
-    name: VaultName,
-    dir: PathBuf,
-    policy: Policy,
-    settings: &Settings,
-) -> Outcome<Shelf> {
-    let owner = &opened.owner;
-    let store = FileStore::at(&dir);
-    let there = |id| Place::new(owner, id, name.clone(), dir.clone(), settings);
-    let failed = |error| words::vault(error, &there(VaultId::from_bytes([0; 32])));
-    if let Some(id) = first_link(&store).map_err(|e| failed(e.into()))? {
-        let own = Vault::open(&store, &id, None, None, place::actor(opened));
-        if !own.is_ok_and(|own| own.state().members.len() == 1) {
-            let message = format!("there is a vault at {} already", dir.display());
-            return Err(Failure::new(Code::Conflict, message).hint(format!(
-                "keyrack vault accept INVITATION --for {owner} --at {}",
-                dir.display()
-            )));
-        }
-        return Ok(there(id).shelf());
+/// A vault that is to be made.
+struct New<'a> {
+    name: &'a VaultName,
+    dir: &'a Path,
+    /// What is to be cloned to `dir` first.
+    remote: Option<&'a str>,
+}
+
+impl New<'_> {
+    /// Makes the vault. A clone that it cannot be made in does not stay: it would be in the
+    /// way of the next try.
+    fn shelf(
+        &self,
+        opened: &Opened,
+        policy: Policy,
+        settings: &Settings,
+        ui: &Ui,
+    ) -> Outcome<Shelf> {
+        let Some(url) = self.remote else { return self.shelf_in(opened, policy, settings) };
+        clone(url, self.dir, ui)?;
+        self.shelf_in(opened, policy, settings).inspect_err(|_| {
+            let _ = fs::remove_dir_all(self.dir);
+        })
     }
-    let card = card::own(opened, settings)?;
-    let made =
-        Vault::create(&store, name.clone(), policy, &card, place::actor(opened), Timestamp::now())
-            .map_err(failed)?;
-    let id = *made.id();
-    drop(made);
-    Ok(there(id).shelf())
+
+    /// The same where it is to lie; or takes the one up that a killed try of this owner made.
+    fn shelf_in(&self, opened: &Opened, policy: Policy, settings: &Settings) -> Outcome<Shelf> {
+        let (owner, dir) = (&opened.owner, self.dir);
+        let store = FileStore::at(dir);
+        let there = |id| Place::new(owner, id, self.name.clone(), dir.to_owned(), settings);
+        let failed = |error| words::vault(error, &there(VaultId::from_bytes([0; 32])));
+        if let Some(id) = first_link(&store).map_err(|e| failed(e.into()))? {
+            let own = Vault::open(&store, &id, None, None, place::actor(opened));
+            if !own.is_ok_and(|own| own.state().members.len() == 1) {
+                let at = self.remote.map_or_else(|| dir.display().to_string(), str::to_owned);
+                let message = format!("there is a vault at {at} already");
+                return Err(Failure::new(Code::Conflict, message)
+                    .hint(format!("keyrack vault accept INVITATION --for {owner} --at {at}")));
+            }
+            return Ok(there(id).shelf());
+        }
+        let (card, now) = (card::own(opened, settings)?, Timestamp::now());
+        let actor = place::actor(opened);
+        let made = Vault::create(&store, self.name.clone(), policy, &card, actor, now);
+        let id = *made.map_err(failed)?.id();
+        Ok(there(id).shelf())
+    }
 }
 
 /// The id of the vault that lies there, if one does.

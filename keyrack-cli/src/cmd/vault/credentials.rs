@@ -58,32 +58,37 @@ fn grantee(making: &Change<'_, '_>, handle: Option<&Owner>) -> Outcome<Option<Me
 }
 
 /// Moves a credential of the personal vault here, if that is where it is: the entry goes once
-/// the vault has the value.
+/// the vault has the value. One that was set meanwhile is moved with its new value.
 fn moved_in(
     making: &mut Change<'_, '_>,
     slug: &Slug,
     private: bool,
     settings: &Settings,
 ) -> Outcome<Option<CredId>> {
-    let entry = making.opened.manifest.keys.get(slug).filter(|entry| entry.vault.is_personal());
-    let Some(entry) = entry.cloned() else { return Ok(None) };
-    let value = values::personal(making.opened, settings, slug)?;
     let visibility = if private { Visibility::Private } else { Visibility::Shared };
-    let known = credential::own(making.vault, slug, making.place).ok().map(|own| own.cred_id);
-    let new = NewRecord {
-        cred: known,
-        name: slug,
-        about: about(&entry),
-        value: &value,
-        visibility: Some(visibility),
-    };
-    let written = making.vault.put(&[new], Timestamp::now());
-    let cred = making.fail(written)?.pop();
-    making.opened.update(settings, |manifest| {
-        manifest.keys.remove(slug);
-        Ok(())
-    })?;
-    Ok(cred)
+    let mut moved = None;
+    loop {
+        let keys = &making.opened.manifest.keys;
+        let entry = keys.get(slug).filter(|entry| entry.vault.is_personal());
+        let Some(entry) = entry.cloned() else { return Ok(moved) };
+        let value = values::personal(making.opened, settings, slug)?;
+        let known = credential::own(making.vault, slug, making.place).ok().map(|own| own.cred_id);
+        let new = NewRecord {
+            cred: known,
+            name: slug,
+            about: about(&entry),
+            value: &value,
+            visibility: Some(visibility),
+        };
+        let written = making.vault.put(&[new], Timestamp::now());
+        moved = making.fail(written)?.pop();
+        making.opened.update(settings, |manifest| {
+            if manifest.keys.get(slug) == Some(&entry) {
+                manifest.keys.remove(slug);
+            }
+            Ok(())
+        })?;
+    }
 }
 
 /// Runs `keyrack vault adopt`. What is moved stays its owner's own: nothing is shared by it.

@@ -26,7 +26,8 @@ pub struct Start {
     pub drop_key: Key,
     /// [`RackSecret::audit_key`](crate::keys::RackSecret::audit_key).
     pub audit_key: Key,
-    /// Where the audit log ended: the next line's number and the last line's MAC.
+    /// Where the audit log ended when the command looked: the next line's number and the last
+    /// line's MAC. The daemon reads the file's end itself, once nobody else writes it.
     pub audit_head: AuditHead,
     /// Where to listen: directory by directory, best first.
     pub socket_dirs: Vec<PathBuf>,
