@@ -11,6 +11,7 @@ mod ephemeral;
 mod exec;
 mod generate;
 mod identity;
+mod import;
 mod owner;
 pub mod plain;
 mod read;
@@ -37,6 +38,7 @@ pub use ephemeral::{EndsWith, Ephemeral};
 pub use exec::{Exec, IsolateArg, Isolation, NetArg, RunnerArg};
 pub use generate::{Generate, GenerateWhat};
 pub use identity::{Identity, IdentityAct};
+pub use import::{Import, ImportDotenv, ImportFrom};
 pub use owner::{Destroy, Init, Recipient, RecipientAct, RecipientAdd};
 pub use read::{Format, Get, Source};
 pub use unlock::{Attach, Reach, Relock, ScopeArg, Status, Unlock};
@@ -229,6 +231,8 @@ commands! {
     Yubikey(Yubikey),
     /// Manage daemons
     Daemon(Daemon),
+    /// Bring in credentials that lie in files of other tools
+    Import(Import),
     /// Copy a credential to another owner
     Copy(Copy),
     /// Trust the nearest keyrack.yml to name what a program is given
@@ -259,6 +263,7 @@ impl Command {
             Self::Vault(with) => with.own.act.take_all_global(),
             Self::Connections(with) => with.own.act.take_global(),
             Self::Connector(with) => with.own.act.take_global(),
+            Self::Import(with) => with.own.from.take_global(),
             _ => Global::default(),
         }
     }

@@ -11,6 +11,7 @@ mod connector;
 mod deliver;
 mod error;
 mod exec;
+mod import;
 mod owner;
 mod person;
 mod project;

@@ -36,6 +36,7 @@ sessions! {
     fill
     help
     identity
+    import
     init
     json
     kept_by

@@ -20,6 +20,7 @@ mod fill;
 mod generate;
 mod get;
 mod identity;
+mod import;
 mod init;
 mod list;
 mod log;
@@ -64,6 +65,7 @@ pub fn run(command: &Command, settings: &Settings, ui: &Ui) -> Outcome<ExitStatu
         Command::Identity(with) => identity::run(&with.own.act, settings, ui),
         Command::Yubikey(with) => yubikey::run(&with.own.act, settings, ui),
         Command::Daemon(with) => daemon::run(&with.own.act, settings, ui),
+        Command::Import(with) => import::run(&with.own.from, settings, ui),
         Command::Copy(with) => copy::run(&with.own, settings, ui),
         Command::Trust(with) => trust::run(&with.own, settings, ui),
         Command::Destroy(with) => destroy::run(&with.own, settings, ui),
