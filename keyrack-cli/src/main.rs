@@ -14,6 +14,7 @@ mod exec;
 mod import;
 mod owner;
 mod person;
+mod policy;
 mod project;
 mod provision;
 mod rack;

@@ -396,3 +396,33 @@ fn in_a_sandbox_it_is_handed_the_same() {
         .ok()
         .stdout("before");
 }
+
+#[test]
+fn a_class_that_is_forbidden_is_neither_kept_nor_waited_for() {
+    let rack = rack();
+    grant(&rack, "PAT,PASSWORD,COOKIES");
+    let policy = rack.data().join("policy.yml");
+    std::fs::write(&policy, "forbid: [password, session]\n").expect("our home");
+    let forbidden = "forbids to keep a password here";
+    for keep in [
+        "printf x | keyrack set --for bot --key NEW --class password",
+        "printf x | keyrack --no-input set --for bot --pubkey ~/.ssh/id_ed25519_bot.pub --key NEW --class password",
+        "printf 'NEW_PASSWORD=x' >.env; keyrack import dotenv .env --for bot --yes",
+    ] {
+        let refused = rack.sh(keep);
+        refused.code(5);
+        assert!(refused.errors().contains(forbidden), "{keep}: {refused}");
+    }
+    let run = rack.sh("keyrack connector run github --for bot -- true </dev/null");
+    run.code(8);
+    assert!(run.errors().contains("forbids to keep a session here"), "{run}");
+    std::fs::write(&policy, "forbid: [password]\n").expect("our home");
+    let run = rack.sh("keyrack connector run github --for bot -- true </dev/null");
+    run.code(8);
+    assert!(run.errors().contains(forbidden), "{run}");
+    // What it says has to be known, or nothing is kept.
+    std::fs::write(&policy, "forbid: [secret]\n").expect("our home");
+    rack.sh("printf x | keyrack set --for bot --key OTHER").code(2);
+    std::fs::remove_file(&policy).expect("ours");
+    rack.sh("printf x | keyrack set --for bot --key NEW --class password").ok();
+}

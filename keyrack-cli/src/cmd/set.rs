@@ -17,6 +17,7 @@ use crate::owner::opened::{self, Opened, Silent};
 use crate::owner::values::{self, NewValue};
 use crate::owner::{drops, keysource};
 use crate::person::ui::Ui;
+use crate::policy::Policy;
 use crate::project::wanted;
 use crate::rack::{access, push};
 use crate::settings::Settings;
@@ -39,6 +40,7 @@ pub fn run(args: &Set, settings: &Settings, ui: &Ui) -> Outcome {
     let slug = wanted::slug(&args.at)?;
     let vault = values::vault_name(args.vault.as_deref())?;
     let entry = entry(args, &slug, vault)?;
+    Policy::read(settings)?.allows(entry.class)?;
     let entry = crate::team::default_vault::instead(entry, args, owner, settings)?;
     if !entry.vault.is_personal() {
         let opened = opened::open(settings, ui, owner)?;

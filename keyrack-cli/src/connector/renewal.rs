@@ -21,6 +21,7 @@ use crate::exec::launch::in_variable;
 use crate::owner::opened::Opened;
 use crate::owner::values::{self, NewValue};
 use crate::person::ui::Ui;
+use crate::policy::Policy;
 use crate::rack::push;
 use crate::settings::{self, Settings};
 
@@ -150,7 +151,9 @@ impl Renewal<'_> {
         ui: &Ui,
     ) -> Outcome<Vec<Valued>> {
         let mut values = Vec::with_capacity(names.len());
+        let policy = Policy::read(settings)?;
         for name in names.iter().filter(|name| self.grant.credentials.contains_key(**name)) {
+            policy.provides(self.credential(name)?.class)?;
             if let Some(value) = self.value(name, opened, settings, ui)? {
                 values.push(((*name).clone(), value));
             }

@@ -9,6 +9,7 @@ use keyrack_vault::personal::{NewRecord, Personal};
 
 use crate::error::{Code, Failure, Outcome};
 use crate::owner::opened::{self, Opened};
+use crate::policy::Policy;
 use crate::settings::Settings;
 use crate::words;
 
@@ -127,7 +128,8 @@ pub fn put(
 /// are in place before the manifest names them.
 ///
 /// # Errors
-/// [`Code::Usage`] when a value is too long; else as [`open_personal`].
+/// [`Code::Usage`] when a value is too long; [`Code::Denied`] when its class is forbidden here;
+/// else as [`open_personal`].
 pub fn put_all(
     manifest: &mut Manifest,
     settings: &Settings,
@@ -137,6 +139,8 @@ pub fn put_all(
     if let Some(new) = new.iter().find(|new| new.value.len() > LONGEST) {
         return Err(too_long(new.value.len()));
     }
+    let policy = Policy::read(settings)?;
+    new.iter().try_for_each(|new| policy.allows(new.entry.class))?;
     let records: Vec<NewRecord<'_>> = new
         .iter()
         .map(|NewValue { slug, value, entry }| NewRecord {

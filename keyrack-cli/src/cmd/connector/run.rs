@@ -21,6 +21,7 @@ use crate::exec::declared::Declared;
 use crate::exec::launch::{self, Delivery, InFile, Launch, Place};
 use crate::owner::{opened, values};
 use crate::person::ui::Ui;
+use crate::policy::Policy;
 use crate::rack::{access, answer};
 use crate::settings::{self, Settings};
 
@@ -41,6 +42,8 @@ pub fn run(args: &ConnectorRun, settings: &Settings, ui: &Ui) -> Outcome<ExitSta
             serde_json::json!({ "owner": owner, "program": program, "with": declared.to_string() });
         return ui.would(words, object).map(|()| ExitStatus::SUCCESS);
     }
+    let policy = Policy::read(settings)?;
+    given.values().try_for_each(|one| policy.provides(one.credential.class))?;
     make_missing(&renewal, &given, settings, ui)?;
     let keeps = given.values().any(|one| keeps(one.credential));
     let launch = Launch {
