@@ -1,7 +1,6 @@
 //! What README and the guides show is what happens: every `console` block in them is a
-//! session (`keyrack_tests::session`), in a sandbox with the person's SSH key and one for
-//! each owner that the documentation uses. The guide for YubiKeys needs one: `yubikey_guide.rs`
-//! runs it.
+//! session (`keyrack_tests::session`), in the sandbox of a new user: with the person's SSH key
+//! and nothing else. The guide for YubiKeys needs one: `yubikey_guide.rs` runs it.
 
 use keyrack_tests::{Rack, binaries, session, source};
 
@@ -21,8 +20,6 @@ fn every_console_block_happens_as_shown() {
 
 fn sandbox() -> Rack {
     let rack = Rack::new();
-    for owner in ["human", "seaturtle", "mechanic"] {
-        rack.key(owner);
-    }
+    rack.key("human");
     rack
 }
