@@ -68,10 +68,21 @@ fn all(settings: &Settings, ui: &Ui) -> Outcome {
 /// When something listens that does not answer rightly.
 pub fn everything(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
     let locked = one(owner, settings)?;
+    // A slip in the name would leave the one that was meant open.
+    if locked == Locked::Already && is_nobody(owner, settings)? {
+        return Err(opened::missing(settings, owner));
+    }
     match locked {
         Locked::Would => ui.would(locked.words(owner), locked.row(owner)),
         _ => ui.done(locked.words(owner), locked.row(owner)),
     }
+}
+
+/// Whether nothing here was ever this owner's.
+fn is_nobody(owner: &Owner, settings: &Settings) -> Outcome<bool> {
+    let manifest = settings.places.manifest(owner);
+    let is_there = manifest.try_exists().context(|| manifest.display().to_string())?;
+    Ok(!is_there && opened::pin(settings, owner)?.is_none())
 }
 
 /// What became of an owner's daemon.
