@@ -295,7 +295,7 @@ def semaphores(number):
     libc_call(libc.semctl, int(number), 0, 12)
 
 
-def overhear():
+def overhear(path=None):
     """Leaves somebody behind who goes on reading what is typed on the terminal, and writes
     it to `overheard`."""
     import signal as signals
@@ -306,10 +306,14 @@ def overhear():
         return
     signals.signal(signals.SIGHUP, signals.SIG_IGN)
     os.setsid()
+    try:
+        terminal = os.open(path, os.O_RDONLY) if path else 0
+    except OSError:
+        terminal = -1
     signals.alarm(20)
     open("listening", "w").close()
     try:
-        heard = os.read(0, 100).decode() or "nothing"
+        heard = os.read(terminal, 100).decode() or "nothing"
     except OSError as error:
         heard = f"refused: {error.strerror}"
     with open("overheard.new", "w") as file:
