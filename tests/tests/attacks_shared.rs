@@ -203,13 +203,16 @@ fn roots_terminal_is_not_lent_to_a_command_for_another_user() {
 fn roots_shell_is_given_nothing_by_another_user() {
     need!(root);
     let operator = Operator::new();
+    let secret = operator.root.write("secret", "of root's").display().to_string();
     let run = |owner: &str, attack: &str| {
         operator.root.sh(&format!(
-            "cd /; keyrack exec --quiet --for {owner} -- {} {attack} 9</; code=$?; keyrack relock --quiet --for {owner}; exit $code",
+            "cd /; exec 7<{secret} 8< <(:); keyrack exec --quiet --for {owner} -- {} {attack} 9</; code=$?; keyrack relock --quiet --for {owner}; exit $code",
             operator.attacker
         ))
     };
-    for attack in ["session_to_parent", "list /proc/self/fd/9/"] {
+    for attack in
+        ["session_to_parent", "list /proc/self/fd/9/", "read_open_file 7", "follow /proc/self/fd/8"]
+    {
         run("human", attack).code(99);
         assert!(run("bot", attack).ok().text().starts_with("refused: "), "{attack}");
     }

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{ErrorKind, IsTerminal, stderr, stdin, stdout};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,11 @@ use crate::system::sys;
 /// # Errors
 /// [`Code::Denied`] when anybody else asks for a user; [`Code::Absent`] when there is no
 /// such user; [`Code::Conflict`] when the owner lives under another.
-pub fn elsewhere(command: &Command, settings: &Settings) -> Outcome<Option<ExitStatus>> {
+pub fn elsewhere(
+    command: &Command,
+    passphrase_fd: Option<RawFd>,
+    settings: &Settings,
+) -> Outcome<Option<ExitStatus>> {
     let asked = match command {
         Command::Init(with) => with.own.user.as_deref(),
         // These are about this user, or about no owner.
@@ -77,7 +81,7 @@ pub fn elsewhere(command: &Command, settings: &Settings) -> Outcome<Option<ExitS
     let user = find(&name)?;
     // Only these change where the owner lives, and only when they succeed.
     let changes = matches!(command, Command::Init(_) | Command::Destroy(_));
-    let status = run(&user, owner, changes)?;
+    let status = run(&user, owner, changes, passphrase_fd)?;
     match command {
         Command::Init(_) if status == 0 && known.is_none() && !settings.dry_run => {
             kept.write(&name)?
@@ -127,16 +131,17 @@ fn find(name: &str) -> Outcome<Account> {
 
 /// Runs this very command as `user`, and gives its status. Root's own terminal is nothing for
 /// another user, not even our own command's: who takes that over while it starts would type
-/// into root's shell. Where there is none, and this process is not `needed` afterwards, the
+/// into root's shell. Nor is what root has open. Where there is none, and this process is not `needed` afterwards, the
 /// command takes its place.
-fn run(user: &Account, owner: &Owner, needed: bool) -> Outcome<u8> {
+fn run(user: &Account, owner: &Owner, needed: bool, passphrase_fd: Option<RawFd>) -> Outcome<u8> {
     let doing = || "finding the keyrack command itself".to_owned();
     let program = std::env::current_exe().context(doing)?;
     let mut command = Program::new(&program);
     command.args(std::env::args_os().skip(1)).env_clear().envs(environment(user, owner));
     let groups = accounts::groups(user);
     let (uid, gid) = (user.uid, user.gid);
-    sandbox::keep_pipes_and_files();
+    sandbox::keep_only(|fd| Some(fd) == passphrase_fd)
+        .context(|| "finding what is open here".to_owned())?;
     let is_apart = On::Own.is_apart();
     sandbox::begin_as(&mut command, move || {
         if is_apart {

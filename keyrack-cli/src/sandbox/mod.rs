@@ -33,8 +33,7 @@ use layout::{Layout, Wishes};
 use mounts::Copies;
 pub use mounts::private_directory;
 pub use sys::{
-    begin_apart, begin_as, begin_with_this_mask, begin_without_keys, in_a_copy,
-    keep_pipes_and_files,
+    begin_apart, begin_as, begin_with_this_mask, begin_without_keys, in_a_copy, keep_only,
 };
 
 /// A sandbox that is decided upon and not yet entered.
@@ -172,7 +171,9 @@ impl Sandbox {
         if let Err(error) = syscalls::refuse(self.network) {
             self.lacks(error.to_string(), SECCOMP)?;
         }
-        sys::keep_pipes_and_files();
+        if let Err(error) = sys::keep_pipes_and_files() {
+            self.lacks(format!("a look at what is open ({error}): it is left open"), PROC)?;
+        }
         for what in &self.missing {
             ui.warn(format!("the sandbox lacks {what}"));
         }
@@ -239,3 +240,4 @@ const NAMESPACES: &str = "allow user namespaces to this program: sysctl user.max
 const LANDLOCK: &str =
     "run Linux 6.12 or later with landlock among its security modules (lsm=landlock,…)";
 const SECCOMP: &str = "allow seccomp filters to this program";
+const PROC: &str = "mount proc at /proc";

@@ -5,7 +5,7 @@
 
 use std::ffi::CString;
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -212,18 +212,30 @@ pub fn begin_apart(program: &mut Command, terminal: Option<OwnedFd>) {
 /// Lets the next program inherit, beyond the first three, only descriptors that lead
 /// nowhere: pipes and plain files. A directory would be a way around the mounts, a socket
 /// around everything.
-pub fn keep_pipes_and_files() {
+///
+/// # Errors
+/// As [`keep_only`].
+pub fn keep_pipes_and_files() -> std::io::Result<()> {
     use nix::sys::stat::SFlag;
-    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return };
-    let numbers: Vec<i32> =
-        open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
-    for number in numbers.into_iter().filter(|number| *number > 2) {
+    keep_only(|number| {
         // SAFETY: borrowed for one fstat; a number that was closed meanwhile is EBADF.
         let found = nix::sys::stat::fstat(unsafe { BorrowedFd::borrow_raw(number) });
         let kind = found.map_or(0, |found| found.st_mode & SFlag::S_IFMT.bits());
-        if kind != SFlag::S_IFIFO.bits() && kind != SFlag::S_IFREG.bits() {
-            // SAFETY: only the number is read; a wrong one is EBADF.
-            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
-        }
+        kind == SFlag::S_IFIFO.bits() || kind == SFlag::S_IFREG.bits()
+    })
+}
+
+/// Lets the next program inherit the first three descriptors and what `keeps` says.
+///
+/// # Errors
+/// Where nobody can tell what is open.
+pub fn keep_only(keeps: impl Fn(RawFd) -> bool) -> std::io::Result<()> {
+    let open = std::fs::read_dir("/proc/self/fd")?;
+    let numbers: Vec<RawFd> =
+        open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.into_iter().filter(|number| *number > 2 && !keeps(*number)) {
+        // SAFETY: only the number is read; a wrong one is EBADF.
+        unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
 }
+    Ok(())
