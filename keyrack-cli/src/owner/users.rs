@@ -36,21 +36,27 @@ pub fn elsewhere(
     settings: &Settings,
 ) -> Outcome<Option<ExitStatus>> {
     let asked = match command {
+        // Its file names the owners.
+        Command::Init(with) if with.own.from.is_some() => return Ok(None),
         Command::Init(with) => with.own.user.as_deref(),
         // These are about this user, or about no owner.
-        Command::Daemon(_)
-        | Command::Copy(_)
-        | Command::Demo(_)
-        | Command::Generate(_)
-        | Command::Version(_) => {
+        Command::Copy(copy) => {
+            let (from, to) = (&copy.own.from, &copy.own.to);
+            let hint =
+                format!("keyrack get --for {from} --key KEY | keyrack set --for {to} --key KEY");
+            all_live_here([from, to], settings).map_err(|failure| failure.hint(hint))?;
+            return Ok(None);
+        }
+        Command::Daemon(_) | Command::Demo(_) | Command::Generate(_) | Command::Version(_) => {
             return Ok(None);
         }
         _ => None,
     };
     if !geteuid().is_root() {
         return match asked {
-            Some(name) if settings::login_name().as_deref() != Some(name) => {
-                Err(Failure::new(Code::Denied, "only root can make an owner for another user")
+            // A person's own login is no user of the owner's own.
+            Some(_) if !settings.is_for_root => {
+                Err(Failure::new(Code::Denied, "only root can give an owner a user of its own")
                     .hint("sudo keyrack init --for OWNER --user USER"))
             }
             _ => Ok(None),
@@ -62,7 +68,7 @@ pub fn elsewhere(
                 Code::Usage,
                 "--user is for one --for: each owner lives under a user of its own",
             )),
-            None => Ok(None),
+            None => all_live_here(settings.owners(), settings).map(|()| None),
         };
     };
     let kept = Kept::of(settings, owner);
@@ -90,6 +96,26 @@ pub fn elsewhere(
         _ => {}
     }
     Ok(Some(ExitStatus(status)))
+}
+
+/// Refuses what is done for several owners at once where one of them lives elsewhere: here
+/// it would be taken for one that is not there yet.
+///
+/// # Errors
+/// [`Code::Usage`], naming that one.
+pub fn all_live_here<'a>(
+    owners: impl IntoIterator<Item = &'a Owner>,
+    settings: &Settings,
+) -> Outcome {
+    for owner in owners {
+        if let Some(name) = Kept::of(settings, owner).read()? {
+            let message = format!(
+                "{owner} lives under the user {name}: what is done for it is done for no other"
+            );
+            return Err(Failure::new(Code::Usage, message));
+        }
+    }
+    Ok(())
 }
 
 /// The file that says where an owner lives.
@@ -194,6 +220,7 @@ fn environment(user: &Account, owner: &Owner) -> Vec<(OsString, OsString)> {
         text("USER", Path::new(&user.name)),
         text("LOGNAME", Path::new(&user.name)),
         text("KEYRACK_FOR", Path::new(owner.as_str())),
+        text(settings::FOR_ROOT, Path::new("1")),
     ]);
     let runtime = PathBuf::from(format!("/run/user/{}", user.uid));
     if runtime.metadata().is_ok_and(|found| found.uid() == user.uid.as_raw()) {
