@@ -322,6 +322,28 @@ fn a_child_in_the_background_freezes_nobody() {
     assert!(begun.elapsed() < std::time::Duration::from_secs(10));
     rack.sh("kill $(cat pid)").ok();
 }
+/// Nobody reads, and it ends all the same when it is told to: while it runs, and where it has
+/// ended and what it said last is still to be passed on.
+#[test]
+fn a_reader_that_stalls_keeps_it_from_no_end() {
+    let rack = plain();
+    rack.sh("keyrack unlock --for bot; mkfifo stalled").ok();
+    for program in ["yes", "sh -c \"yes | head -c 200000; touch said\""] {
+        let script = format!(
+            "keyrack exec --quiet --for bot --redact -- {program} >stalled & exec 3<stalled; \
+             read -r line <&3; sleep 0.3; kill -TERM $!; wait $!; echo $?"
+        );
+        rack.sh(&script).ok().stdout("143\n");
+    }
+    // Who only takes time gets all of it.
+    let slow = "(sleep 0.3; wc -c)";
+    rack.sh(&format!(
+        "keyrack exec --quiet --for bot --redact -- head -c 300000 /dev/zero | {slow}"
+    ))
+    .ok()
+    .stdout("300000\n");
+}
+
 
 #[test]
 fn a_core_file_would_hold_values_so_there_is_none() {
