@@ -306,6 +306,9 @@ fn passphrase_fd() -> Outcome<Option<RawFd>> {
     let Some(number) = text(NAME) else { return Ok(None) };
     let bad = |why: String| Failure::new(Code::Usage, format!("{NAME}: {why}"));
     let fd = number.parse().map_err(|_| bad("use the number of an open descriptor".into()))?;
+    if matches!(fd, 1 | 2) {
+        return Err(bad(format!("nothing is read from descriptor {fd}, which is written to")));
+    }
     sys::duplicate(fd).map_err(|_| bad(format!("descriptor {fd} is not open")))?;
     Ok(Some(fd))
 }

@@ -86,6 +86,15 @@ fn a_passphrase_is_not_left_to_the_program() {
     let done = rack.sh(&script);
     assert_ne!(done.code, 0, "{done}");
     done.stdout("<>\n");
+    // Nor has it no standard input: the first file it opens would be that.
+    let program = "readlink /proc/self/fd/0; cat; echo $ONE";
+    let exec = format!("keyrack exec --quiet --for bot --key ONE -- sh -c '{program}'");
+    let pass = "printf 'open sesame\\nmore\\n'";
+    rack.sh(&format!("{pass} | KEYRACK_PASSPHRASE_FD=0 {exec}"))
+        .ok()
+        .stdout("/dev/null\nONE-value\n");
+    let done = rack.sh(&format!("KEYRACK_PASSPHRASE_FD=1 {exec}"));
+    assert!(done.code(2).errors().contains("descriptor 1, which is written to"), "{done}");
 }
 
 #[test]
@@ -313,15 +322,6 @@ fn a_pipe_that_is_closed_ends_the_program() {
     }
 }
 
-#[test]
-fn a_child_in_the_background_freezes_nobody() {
-    let rack = plain();
-    rack.sh("keyrack unlock --for bot").ok();
-    let begun = std::time::Instant::now();
-    rack.sh("keyrack exec --quiet --for bot --redact -- sh -c 'sleep 20 & echo $! >pid'").ok();
-    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
-    rack.sh("kill $(cat pid)").ok();
-}
 /// Nobody reads, and it ends all the same when it is told to: while it runs, and where it has
 /// ended and what it said last is still to be passed on.
 #[test]
@@ -344,6 +344,15 @@ fn a_reader_that_stalls_keeps_it_from_no_end() {
     .stdout("300000\n");
 }
 
+#[test]
+fn a_child_in_the_background_freezes_nobody() {
+    let rack = plain();
+    rack.sh("keyrack unlock --for bot").ok();
+    let begun = std::time::Instant::now();
+    rack.sh("keyrack exec --quiet --for bot --redact -- sh -c 'sleep 20 & echo $! >pid'").ok();
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+    rack.sh("kill $(cat pid)").ok();
+}
 
 #[test]
 fn a_core_file_would_hold_values_so_there_is_none() {
