@@ -64,7 +64,7 @@ fn run(mut cli: Cli) -> ExitStatus {
             return failure.code.into();
         }
     };
-    let done = match users::elsewhere(&cli.command, &settings) {
+    let done = match users::elsewhere(&cli.command, ui.asker.passphrase_fd, &settings) {
         Ok(None) => {
             // An age plugin gets our environment, whole: what is in it from here on.
             sys::forget_variables(settings::NOT_FOR_CHILDREN);

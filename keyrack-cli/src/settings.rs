@@ -54,6 +54,8 @@ pub struct Settings {
     pub ssh_agent: Option<PathBuf>,
     /// Where the manager of the service that this is listens.
     pub manager: Option<OsString>,
+    /// Whether root's command runs this, as the user that the owner lives under.
+    pub is_for_root: bool,
     /// Say on stderr what is tried and what comes of it.
     log: bool,
     /// Say what would be done, and do nothing.
@@ -62,6 +64,9 @@ pub struct Settings {
 
 /// Our own variables that hold or lead to a secret; never passed to a child.
 pub const SECRET_VARIABLES: &[&str] = &["KEYRACK_PASSPHRASE_FD", "KEYRACK_CAPABILITY"];
+
+/// What root's command sets for itself as another user, and nobody else has a use for.
+pub const FOR_ROOT: &str = "KEYRACK_FOR_ROOT";
 
 /// What a shell sets while it asks for completions; the value is its name.
 pub const COMPLETE: &str = "KEYRACK_COMPLETE";
@@ -73,7 +78,8 @@ pub fn asked_to_complete() -> Option<&'static str> {
 
 /// What no program that we start is to have: our own secrets, and what makes the age
 /// library print what it and a plugin say to each other, PIN and file keys included.
-pub const NOT_FOR_CHILDREN: &[&str] = &["KEYRACK_PASSPHRASE_FD", "KEYRACK_CAPABILITY", "AGEDEBUG"];
+pub const NOT_FOR_CHILDREN: &[&str] =
+    &["KEYRACK_PASSPHRASE_FD", "KEYRACK_CAPABILITY", FOR_ROOT, "AGEDEBUG"];
 
 impl Settings {
     /// Reads the environment, and lays the flags over it.
@@ -137,6 +143,7 @@ impl Settings {
                 .collect(),
             ssh_agent: path("SSH_AUTH_SOCK"),
             manager: variable("NOTIFY_SOCKET"),
+            is_for_root: flag(FOR_ROOT),
             log: flag("KEYRACK_LOG"),
             dry_run: global.dry_run,
         };
@@ -299,6 +306,9 @@ fn passphrase_fd() -> Outcome<Option<RawFd>> {
     let Some(number) = text(NAME) else { return Ok(None) };
     let bad = |why: String| Failure::new(Code::Usage, format!("{NAME}: {why}"));
     let fd = number.parse().map_err(|_| bad("use the number of an open descriptor".into()))?;
+    if matches!(fd, 1 | 2) {
+        return Err(bad(format!("nothing is read from descriptor {fd}, which is written to")));
+    }
     sys::duplicate(fd).map_err(|_| bad(format!("descriptor {fd} is not open")))?;
     Ok(Some(fd))
 }

@@ -45,6 +45,12 @@ def read(path):
             raise OSError(errno.ENODATA, "there is nothing in it")
 
 
+def read_open_file(number):
+    """What whoever started this has open here."""
+    if not os.pread(int(number), 1, 0):
+        raise OSError(errno.ENODATA, "there is nothing in it")
+
+
 def open_only(path):
     """For what opens and cannot be read from its beginning, such as another's memory."""
     os.close(os.open(path, os.O_RDONLY))
@@ -323,11 +329,15 @@ def semaphores(number):
     libc_call(libc.semctl, int(number), 0, 12)
 
 
-def overhear():
+def overhear(path=None):
     """Leaves somebody behind who goes on reading what is typed on the terminal, and writes
     it to `overheard`."""
     import signal as signals
     import time
+    try:
+        terminal = os.open(path, os.O_RDONLY) if path else 0
+    except OSError:
+        terminal = -1
     if os.fork():
         while not os.path.exists("listening"):
             time.sleep(0.01)
@@ -337,7 +347,7 @@ def overhear():
     signals.alarm(20)
     open("listening", "w").close()
     try:
-        heard = os.read(0, 100).decode() or "nothing"
+        heard = os.read(terminal, 100).decode() or "nothing"
     except OSError as error:
         heard = f"refused: {error.strerror}"
     with open("overheard.new", "w") as file:
@@ -381,7 +391,7 @@ def control(path):
 
 
 ATTACKS = dict(
-    read=read, open_only=open_only, open_to_write=open_to_write, follow=follow, list=list_directory, write=write, connect=connect,
+    read=read, read_open_file=read_open_file, open_only=open_only, open_to_write=open_to_write, follow=follow, list=list_directory, write=write, connect=connect,
     abstract=abstract, tcp=tcp, vsock=vsock, signal=signal, limit=limit, freeze=freeze, trace=trace, attach=attach, vm_read=vm("process_vm_readv"), vm_write=vm("process_vm_writev"),
     take_descriptor=take_descriptor, compare_memory=compare_memory, robust_list=robust_list, sample=sample, allow_core=allow_core,
     lock=lock, learn_a_name=learn_a_name, speak_without_a_key=speak_without_a_key, type_into_terminal=terminal(termios.TIOCSTI),

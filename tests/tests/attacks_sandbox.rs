@@ -3,6 +3,7 @@
 
 use std::os::unix::net::UnixListener;
 
+use keyrack_tests::rack::KeyType;
 use keyrack_tests::skip::{Missing, skip};
 use keyrack_tests::{Prison, Rack, need};
 
@@ -196,6 +197,33 @@ fn nothing_is_written_beyond_the_working_directory() {
     // The private /tmp is gone with the program.
     prison.succeeds("", "write /tmp/keyrack-left-behind");
     assert!(!std::path::Path::new("/tmp/keyrack-left-behind").exists());
+}
+
+/// What a person names may be a link by now: an earlier robot wrote in that directory.
+#[test]
+fn a_link_that_a_robot_left_leads_nowhere() {
+    let prison = Prison::ordinary();
+    let rack = prison.rack();
+    let keys = rack.home().join(".ssh").display().to_string();
+    let exec = "keyrack exec --quiet --for bot --isolate";
+    rack.sh(&format!("{exec} -- ln -s {keys} cache")).ok();
+    for flag in ["--rw cache", "--ro cache", "--ro cache/id_ed25519_eve"] {
+        let done = rack.sh(&format!("{exec} {flag} -- ls {keys}"));
+        assert!(done.code(2).bytes(b"").errors().contains(&keys), "{done}");
+    }
+    rack.sh(&format!("{exec} --ro {keys} --rw ../work -- ls {keys} | grep eve.pub")).ok();
+    // Nor is it one by the time that a person has answered.
+    rack.make_key("id_ed25519_slow", KeyType::Ed25519, "open sesame");
+    rack.sh("keyrack init --for slow; rm cache; mkdir cache").ok();
+    let mut terminal = rack.terminal(&format!(
+        "keyrack exec --quiet --for slow --isolate --ro cache -- ls cache/; echo end $?"
+    ));
+    terminal.expect("passphrase for ");
+    std::fs::remove_dir(rack.path("work/cache")).expect("ours");
+    std::os::unix::fs::symlink(&keys, rack.path("work/cache")).expect("ours");
+    terminal.type_hidden("open sesame").expect("end 13");
+    let (_, screen) = terminal.finish();
+    assert!(screen.contains("work/cache: Too many levels") && !screen.contains("eve"), "{screen}");
 }
 
 #[test]

@@ -102,9 +102,9 @@ fn sockets_with_odd_paths_are_hidden() {
 fn what_is_typed_later_is_not_overheard() {
     let prison = Prison::ordinary();
     let attacker = prison.rack().path("attackers/attack.py");
-    let heard = |flags: &str| {
+    let heard = |flags: &str, how: &str| {
         let script = format!(
-            "rm -f listening overheard; keyrack exec --quiet --for bot {flags} -- python3 {} overhear ; \
+            "rm -f listening overheard; keyrack exec --quiet --for bot {flags} -- python3 {} overhear {how}; \
              echo go; until [ -e overheard ]; do sleep 0.02; done; cat overheard",
             attacker.display()
         );
@@ -113,10 +113,15 @@ fn what_is_typed_later_is_not_overheard() {
         let (_, screen) = terminal.finish();
         screen.lines().last().unwrap_or_default().to_owned()
     };
-    assert_eq!(heard(""), "open sesame");
+    assert_eq!(heard("", ""), "open sesame");
     // Its terminal ended with it. What follows is what was typed, for the script.
-    let refused = heard("--isolate");
+    let refused = heard("--isolate", "");
     assert!(refused.starts_with("refused: Input/output error"), "{refused}");
+    // Where it is lent no terminal it opens the session's.
+    let no_stream = "/dev/tty </dev/null >log 2>&1";
+    assert_eq!(heard("", no_stream), "open sesame");
+    let refused = heard("--isolate", no_stream);
+    assert!(refused.starts_with("refused: Bad file descriptor"), "{refused}");
 }
 
 /// Root, with an owner of its own and one under another user, and an attacker that both can run.
@@ -162,6 +167,17 @@ fn roots_terminal_is_not_lent_to_another_user() {
         assert_eq!(typed("human"), "key: #.", "a program of root's own may");
     }
     assert_eq!(typed("bot"), "key: .");
+    // Nor where no stream is a terminal, and the session has one all the same.
+    let opened = |owner: &str| {
+        let script = format!(
+            "cd /; keyrack exec --quiet --for {owner} -- {} open_only /dev/tty </dev/null >{} 2>&1; \
+             code=$?; keyrack relock --quiet --for {owner}; exit $code",
+            operator.attacker,
+            operator.root.path("work/log").display()
+        );
+        operator.root.terminal(&script).finish().0
+    };
+    assert_eq!((opened("human"), opened("bot")), (99, 0));
 }
 
 /// Nor to our own command, which the user's other processes may catch while it starts.
@@ -197,13 +213,16 @@ fn roots_terminal_is_not_lent_to_a_command_for_another_user() {
 fn roots_shell_is_given_nothing_by_another_user() {
     need!(root);
     let operator = Operator::new();
+    let secret = operator.root.write("secret", "of root's").display().to_string();
     let run = |owner: &str, attack: &str| {
         operator.root.sh(&format!(
-            "cd /; keyrack exec --quiet --for {owner} -- {} {attack} 9</; code=$?; keyrack relock --quiet --for {owner}; exit $code",
+            "cd /; exec 7<{secret} 8< <(:); keyrack exec --quiet --for {owner} -- {} {attack} 9</; code=$?; keyrack relock --quiet --for {owner}; exit $code",
             operator.attacker
         ))
     };
-    for attack in ["session_to_parent", "list /proc/self/fd/9/"] {
+    for attack in
+        ["session_to_parent", "list /proc/self/fd/9/", "read_open_file 7", "follow /proc/self/fd/8"]
+    {
         run("human", attack).code(99);
         assert!(run("bot", attack).ok().text().starts_with("refused: "), "{attack}");
     }

@@ -252,6 +252,53 @@ fn only_root_makes_an_owner_for_another_user() {
     assert!(!rack.manifest("bot").exists());
 }
 
+/// All programs of a login are one user's, whatever the owner is called.
+#[test]
+fn a_login_is_no_user_of_the_owners_own() {
+    need!(root);
+    let scene = Scene::new();
+    let level = |done: Finished| {
+        done.ok().json()["owners"][0]["level"]["name"].as_str().expect("a name").to_owned()
+    };
+    let as_itself = |line: &str| {
+        let User { uid, home, .. } = &scene.user;
+        scene.root.sh(&scene.line(&format!(
+            "cd /; setpriv --reuid={uid} --regid={uid} --clear-groups --inh-caps=-all \
+             env -i HOME={} PATH=$PATH keyrack {line}",
+            home.display()
+        )))
+    };
+    as_itself("init --for another --user USER").code(5);
+    assert_eq!(level(scene.run("init --for OWNER --json")), "L3");
+    // What root gave the one is not the next one's.
+    scene.run("destroy --for OWNER --yes").ok();
+    assert_eq!(level(as_itself("init --for OWNER --json")), "L0");
+    as_itself("destroy --for OWNER --yes").ok();
+    assert_eq!(level(scene.run("init --for OWNER --user USER --json")), "L3");
+}
+
+/// Of what is done for several at once, nothing is done here for one who lives elsewhere.
+#[test]
+fn who_lives_elsewhere_is_made_nowhere_else() {
+    need!(root);
+    let scene = Scene::new();
+    scene.root.key("human");
+    scene.run("init").ok();
+    scene.root.write("work/agents.yml", scene.line("owners:\n  one: {}\n  OWNER: {}\n"));
+    for line in [
+        "init --for one --for OWNER",
+        "unlock --for one --for OWNER",
+        "init --from agents.yml",
+        "copy --from human --to OWNER --key TOKEN",
+        "copy --from OWNER --to human --key TOKEN",
+    ] {
+        let done = scene.run(line);
+        let where_it_is = format!("{} lives under the user {}", scene.owner, scene.user.name);
+        assert!(done.code(2).errors().contains(&where_it_is), "{done}");
+    }
+    assert!(!scene.root.manifest(&scene.owner).exists() && !scene.root.manifest("one").exists());
+}
+
 #[test]
 fn destroyed_it_lives_nowhere() {
     need!(root);

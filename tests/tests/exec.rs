@@ -86,6 +86,15 @@ fn a_passphrase_is_not_left_to_the_program() {
     let done = rack.sh(&script);
     assert_ne!(done.code, 0, "{done}");
     done.stdout("<>\n");
+    // Nor has it no standard input: the first file it opens would be that.
+    let program = "readlink /proc/self/fd/0; cat; echo $ONE";
+    let exec = format!("keyrack exec --quiet --for bot --key ONE -- sh -c '{program}'");
+    let pass = "printf 'open sesame\\nmore\\n'";
+    rack.sh(&format!("{pass} | KEYRACK_PASSPHRASE_FD=0 {exec}"))
+        .ok()
+        .stdout("/dev/null\nONE-value\n");
+    let done = rack.sh(&format!("KEYRACK_PASSPHRASE_FD=1 {exec}"));
+    assert!(done.code(2).errors().contains("descriptor 1, which is written to"), "{done}");
 }
 
 #[test]
@@ -311,6 +320,28 @@ fn a_pipe_that_is_closed_ends_the_program() {
         .ok()
         .stdout("y\n141\n");
     }
+}
+
+/// Nobody reads, and it ends all the same when it is told to: while it runs, and where it has
+/// ended and what it said last is still to be passed on.
+#[test]
+fn a_reader_that_stalls_keeps_it_from_no_end() {
+    let rack = plain();
+    rack.sh("keyrack unlock --for bot; mkfifo stalled").ok();
+    for program in ["yes", "sh -c \"yes | head -c 200000; touch said\""] {
+        let script = format!(
+            "keyrack exec --quiet --for bot --redact -- {program} >stalled & exec 3<stalled; \
+             read -r line <&3; sleep 0.3; kill -TERM $!; wait $!; echo $?"
+        );
+        rack.sh(&script).ok().stdout("143\n");
+    }
+    // Who only takes time gets all of it.
+    let slow = "(sleep 0.3; wc -c)";
+    rack.sh(&format!(
+        "keyrack exec --quiet --for bot --redact -- head -c 300000 /dev/zero | {slow}"
+    ))
+    .ok()
+    .stdout("300000\n");
 }
 
 #[test]

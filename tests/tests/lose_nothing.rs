@@ -76,25 +76,41 @@ fn reading_beside_a_rotation_is_no_tampering() {
 }
 
 /// The value is read before the daemon starts, and here a `set` and a `del` come in between.
-#[test]
-fn what_is_set_or_deleted_beside_an_unlock_is_so_in_the_daemon() {
-    let rack = rack();
-    rack.sh("printf old | keyrack set --for bot --key GONE").ok();
+fn set_and_deleted_beside_an_unlock(rack: &Rack, vault: &str) {
+    rack.sh(&format!(
+        "printf old | keyrack set --for bot --vault {vault} --key KEPT
+         printf old | keyrack set --for bot --vault {vault} --key GONE"
+    ))
+    .ok();
     // Whoever starts a daemon waits for this lock.
-    let starts = File::open(rack.path("run")).unwrap();
-    starts.lock().unwrap();
+    let starts = File::open(rack.path("run")).expect("our directory");
+    starts.lock().expect("nobody starts one");
     let unlock = rack.script("keyrack unlock --for bot").start();
     let log = rack.data().join("audit/bot.log");
     daemons::until(|| log.exists());
-    rack.sh("printf new | keyrack set --for bot --key OLD
-             keyrack del --for bot --key GONE
-             printf new | keyrack set --for bot --key LATER")
-        .ok();
+    rack.sh(&format!(
+        "printf new | keyrack set --for bot --vault {vault} --key KEPT
+         keyrack del --for bot --vault {vault} --key GONE
+         printf new | keyrack set --for bot --vault {vault} --key LATER"
+    ))
+    .ok();
     drop(starts);
     unlock.finish().ok();
-    rack.sh("keyrack get --for bot --key OLD").ok().bytes(b"new");
+    rack.sh("keyrack get --for bot --key KEPT").ok().bytes(b"new");
     rack.sh("keyrack get --for bot --key GONE").code(4);
     rack.sh("keyrack get --for bot --key LATER").code(3);
+}
+
+#[test]
+fn what_is_set_or_deleted_beside_an_unlock_is_so_in_the_daemon() {
+    set_and_deleted_beside_an_unlock(&rack(), "personal");
+}
+
+#[test]
+fn what_is_set_or_deleted_in_a_vault_beside_an_unlock_is_so_in_the_daemon() {
+    let rack = rack();
+    rack.sh("keyrack vault create house -q --for bot").ok();
+    set_and_deleted_beside_an_unlock(&rack, "house");
 }
 
 /// The entry goes when the vault has the value: not one that was set since.

@@ -62,6 +62,42 @@ fn a_long_value_is_pasted_whole() {
     rack.sh("keyrack get --unlock --for bot --key TOKEN").ok().bytes(value.as_bytes());
 }
 
+/// What is beyond the limit is no end of it: a part of a value is another value.
+#[test]
+fn a_value_that_is_too_long_is_refused_and_not_cut() {
+    let rack = Rack::new();
+    rack.key("bot");
+    rack.sh("keyrack init --for bot").ok();
+    let mut terminal = rack.terminal("keyrack set --for bot --key TOKEN");
+    terminal.expect("value of @all.all.TOKEN for bot").type_line(&"x".repeat(1024 * 1024 + 1));
+    let (code, screen) = terminal.finish();
+    assert_eq!(code, 2, "{screen}");
+    assert!(screen.contains("the answer has more than 1048576 bytes"), "{screen}");
+    rack.sh("keyrack get --unlock --for bot --key TOKEN").code(4);
+}
+
+/// Whoever ends it from elsewhere does not leave the next program a terminal that shows nothing.
+#[test]
+fn a_prompt_that_is_ended_leaves_the_terminal_as_it_was() {
+    let rack = rack();
+    for (signal, code) in [("TERM", 143), ("HUP", 129), ("QUIT", 131), ("INT", 130)] {
+        let script = "before=$(stty -g); sh -c 'echo $$ >pid; exec keyrack unlock --for bot'; \
+            echo \"end $?\"; [ \"$before\" = \"$(stty -g)\" ] && echo as before";
+        let mut terminal = rack.terminal(script);
+        terminal.expect("passphrase for");
+        rack.sh(&format!("kill -{signal} $(cat pid)")).ok();
+        terminal.expect(&format!("end {code}")).expect("as before");
+        assert_eq!(terminal.finish().0, 0);
+    }
+    // One that it ignores is none.
+    let script = "trap '' HUP; sh -c 'echo $$ >pid; exec keyrack unlock --quiet --accept-drops --for bot'; echo end $?";
+    let mut terminal = rack.terminal(script);
+    terminal.expect("passphrase for");
+    rack.sh("kill -HUP $(cat pid); sleep 0.2").ok();
+    terminal.type_hidden("open sesame").expect("end 0");
+    assert_eq!(terminal.finish().0, 0);
+}
+
 #[test]
 fn an_interrupted_prompt_leaves_the_terminal_as_it_was() {
     let rack = rack();

@@ -102,6 +102,10 @@ fn one(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome<G
     sleeping::forget(settings, owner);
     tree::forget(owner, &settings.home_tag());
     let removed = opened::store(settings).destroy(owner).map_err(|e| words::store(e, owner))?;
+    if settings.places.owners().is_ok_and(|left| left.is_empty()) {
+        // Whoever is made here next was not given this user by root.
+        let _ = std::fs::remove_file(settings.places.own_user());
+    }
     sockets::sweep(&sockets);
     for path in &removed {
         ui.say(format!("{owner}: removed {}", path.display()));

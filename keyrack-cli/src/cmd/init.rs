@@ -6,6 +6,7 @@ use keyrack_manifest::atomic;
 
 use crate::args::{Init, ViaArg};
 use crate::error::{Code, Context, Failure, Outcome};
+use crate::owner::{level, users};
 use crate::person::counted::counted;
 use crate::person::ui::Ui;
 use crate::provision::ready::{self, Ready};
@@ -26,11 +27,7 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
         Some(file) => roster::read(file, Timestamp::now())?,
         None => members(args, settings)?,
     };
-    if args.user.is_some() && !settings.dry_run {
-        // This is that user by now, and lives alone here.
-        let mark = settings.places.own_user();
-        atomic::replace(&mark, b"").context(|| mark.display().to_string())?;
-    }
+    users::all_live_here(members.iter().map(|member| &member.owner), settings)?;
     let given = Given::read(&members)?;
     if settings.dry_run {
         return would(&members, &given, settings, ui);
@@ -40,7 +37,13 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
     provision::make_all(&provision, &members, |at, made| {
         ui.progress(at, members.len());
         match made {
-            Ok(row) => {
+            Ok(mut row) => {
+                if args.user.is_some() {
+                    // This is that user by now, and lives alone here.
+                    let mark = settings.places.own_user();
+                    atomic::replace(&mark, b"").context(|| mark.display().to_string())?;
+                    row.level = level::of(settings, &row.owner);
+                }
                 say(&row, ui);
                 // What fails from here on is said beside what was made.
                 let secured = row.on_yubikey.as_ref().map(|made| made.offer_to_secure(ui));

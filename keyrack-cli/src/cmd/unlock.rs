@@ -155,6 +155,7 @@ pub fn grant(
         return Err(push::relocked(owner));
     }
     catch_up(opened, settings, ui)?;
+    shared::catch_up(&lines, &offered, opened, settings, ui);
     report(opened, &selection, &lines, begun.end(), ui)?;
     ended(opened, &lines, given || args.reach.no_keyring, settings)
 }

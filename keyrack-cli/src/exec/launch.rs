@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use keyrack_names::{KeyName, Owner, Secret, Slug};
+use nix::unistd::dup2_stdin;
 use sha2::{Digest, Sha256};
 
 use super::apart::Apart;
@@ -21,13 +23,12 @@ use super::redact::Values;
 use super::supervise::{self, On};
 use crate::args::{Ephemeral, Isolation, RunnerArg};
 use crate::deliver::{self, DeliverError};
-use crate::error::{Code, ExitStatus, Failure, Outcome};
+use crate::error::{Code, Context, ExitStatus, Failure, Outcome};
 use crate::person::ui::Ui;
 use crate::rack::anchor::Anchor;
 use crate::sandbox::namespaces::{self, Kinds};
 use crate::sandbox::{Built, Sandbox, hidden};
 use crate::settings::Settings;
-use crate::system::sys;
 use crate::tree::TreeError;
 use crate::tree::ring::{self, Keep};
 
@@ -148,8 +149,8 @@ impl Launch<'_> {
         }
         let keep = if is_isolated { Keep::Nothing } else { Keep::Foreign };
         enter(capability, keep, owner, ui)?;
-        if let Some(fd) = ui.asker.passphrase_fd {
-            sys::keep_from_programs(fd);
+        if ui.asker.passphrase_fd == Some(0) {
+            empty_stdin()?;
         }
         if let Some((sandbox, built)) = closing {
             sandbox.close(&built, ui)?;
@@ -315,6 +316,14 @@ fn redacted(values: &[(Slug, Secret)], ui: &Ui) -> Values {
         }
     }
     redacted
+}
+
+/// Puts nothing in place of the standard input that a passphrase comes by: a program that is
+/// started without one would take the first file it opens for it.
+fn empty_stdin() -> Outcome {
+    let doing = || "/dev/null".to_owned();
+    let nothing = File::open("/dev/null").context(doing)?;
+    dup2_stdin(nothing).context(doing)
 }
 
 /// Leaves the caller's session for one in which the program's capability is all of ours.

@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
@@ -37,6 +37,14 @@ const FORWARDED: &[Signal] = &[
     Signal::SIGUSR1,
     Signal::SIGUSR2,
 ];
+/// Of these, those that are to end it.
+const ENDING: &[Signal] = &[Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+/// How long somebody who was told to end waits for a reader that takes nothing.
+const PATIENCE_MS: u16 = 1000;
+/// What a pipe takes without a wait, if it takes anything: PIPE_BUF.
+const PIPE_TAKES: usize = 4096;
+/// The same of a terminal, whose room comes by 256, and whose lines end in two bytes.
+const TERMINAL_TAKES: usize = 128;
 /// Pieces passed on in one go, so that a program that never stops talking is still heard
 /// of otherwise; and so that nobody waits for what its own children go on to say.
 const IN_ONE_GO: usize = 64;
@@ -102,11 +110,9 @@ pub fn run(
     // Its ends of the streams are the program's alone now.
     drop(command);
     let pid = Pid::from_raw(child.id() as i32);
-    let mut watch = Watch { pid, is_apart, streams, keyboard };
+    let mut watch = Watch { pid, is_apart, streams, keyboard, is_told: false };
     let status = watch.until_the_end(&watched);
-    for stream in &mut watch.streams {
-        stream.end();
-    }
+    let status = watch.last_words(&watched).map_or(status, |signal| 128 + signal as u8);
     match watch.streams.into_iter().find_map(|stream| stream.lost) {
         // It did not hear of it, or took it for no failure.
         Some(error) if status == 0 => Err(error).context(|| "what it printed".to_owned()),
@@ -121,6 +127,8 @@ struct Watch<'a> {
     is_apart: bool,
     streams: Vec<Stream<'a>>,
     keyboard: Option<Keyboard>,
+    /// Whether it was told to end.
+    is_told: bool,
 }
 
 impl Watch<'_> {
@@ -132,7 +140,9 @@ impl Watch<'_> {
             }
             while let Ok(Some(signal)) = signals.read_signal() {
                 let is_terminals = signal.ssi_code == SI_KERNEL;
-                match Signal::try_from(signal.ssi_signo as i32) {
+                let signal = Signal::try_from(signal.ssi_signo as i32);
+                self.is_told |= signal.is_ok_and(|signal| ENDING.contains(&signal));
+                match signal {
                     Ok(Signal::SIGWINCH) => {
                         self.streams.iter().for_each(Stream::resize);
                         // It may have asked for the size before it was the new one.
@@ -173,13 +183,43 @@ impl Watch<'_> {
                 limit = PollTimeout::from(LOOK_AGAIN_MS);
             }
         }
-        let open = self.streams.iter().filter_map(|stream| stream.from.as_ref());
-        fds.extend(open.map(|from| PollFd::new(from.as_fd(), PollFlags::POLLIN)));
+        let streams = self.streams.iter().filter_map(Stream::waits_for);
+        fds.extend(streams.map(|(fd, event)| PollFd::new(fd, event)));
         let _ = poll(&mut fds, limit);
         let was_typed = self.keyboard.is_some() && fds[1].any().unwrap_or(false);
         if was_typed {
             let pid = self.pid;
             self.keyboard.take_if(|keyboard| !keyboard.pass(pid));
+        }
+    }
+
+    /// Passes on what it said last, to whoever takes that. Gives the signal by which this
+    /// process is told not to wait for that either.
+    fn last_words(&mut self, signals: &SignalFd) -> Option<Signal> {
+        self.streams.iter_mut().for_each(Stream::end);
+        // Then the keys for that are this process's again.
+        self.keyboard = None;
+        loop {
+            let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+            let streams = self.streams.iter().filter_map(Stream::waits_for);
+            fds.extend(streams.map(|(fd, event)| PollFd::new(fd, event)));
+            if fds.len() == 1 {
+                return None;
+            }
+            let limit =
+                if self.is_told { PollTimeout::from(PATIENCE_MS) } else { PollTimeout::NONE };
+            if poll(&mut fds, limit) == Ok(0) {
+                return None;
+            }
+            while let Ok(Some(signal)) = signals.read_signal() {
+                let signal = Signal::try_from(signal.ssi_signo as i32).ok();
+                if let Some(signal) = signal.filter(|signal| ENDING.contains(signal)) {
+                    return Some(signal);
+                }
+            }
+            for stream in &mut self.streams {
+                stream.show();
+            }
         }
     }
 
@@ -207,6 +247,8 @@ struct Stream<'a> {
     from: Option<OwnedFd>,
     to: File,
     redactor: Redactor<'a>,
+    /// Read, and not taken yet by whoever reads `to`.
+    waiting: Zeroizing<Vec<u8>>,
     /// The program sees a terminal of this one's size.
     terminal: bool,
     /// Why it was not passed on; nothing, where the reader left.
@@ -245,7 +287,8 @@ impl<'a> Stream<'a> {
     fn new(from: OwnedFd, to: File, terminal: bool, values: &'a Values) -> std::io::Result<Self> {
         // Only this process's own description of it: nobody else reads here.
         fcntl(&from, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Self { from: Some(from), to, redactor: Redactor::new(values), terminal, lost: None })
+        let (redactor, waiting) = (Redactor::new(values), Zeroizing::default());
+        Ok(Self { from: Some(from), to, redactor, waiting, terminal, lost: None })
     }
 
     /// Where to read, and what the program writes to.
@@ -257,37 +300,78 @@ impl<'a> Stream<'a> {
         terminal::pair(like, &tcgetattr(like)?, false)
     }
 
-    /// Passes on what is there.
+    /// What to wait for.
+    fn waits_for(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        match &self.from {
+            _ if !self.waiting.is_empty() => Some((self.to.as_fd(), PollFlags::POLLOUT)),
+            from => from.as_ref().map(|from| (from.as_fd(), PollFlags::POLLIN)),
+        }
+    }
+
+    /// Passes on what is there, as far as it is taken.
     fn pass(&mut self) {
-        let mut buffer = Zeroizing::new([0; 16 * 1024]);
         for _ in 0..IN_ONE_GO {
-            let Some(from) = &self.from else { return };
-            match nix::unistd::read(from, buffer.as_mut()) {
-                Ok(length @ 1..) => {
-                    let piece = self.redactor.next(&buffer[..length]);
-                    self.write(&piece);
-                }
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return,
-                // EIO is how a terminal says that its other end was closed.
-                Ok(0) | Err(_) => self.from = None,
+            if !self.show() || !self.read() {
+                return;
             }
         }
     }
 
     /// What is still there, and what was held back.
     fn end(&mut self) {
-        self.pass();
-        let piece = self.redactor.end();
-        self.write(&piece);
+        for _ in 0..IN_ONE_GO {
+            if !self.read() {
+                break;
+            }
+        }
+        self.from = None;
+        self.waiting.extend_from_slice(&self.redactor.end());
+        self.show();
     }
 
-    fn write(&mut self, piece: &[u8]) {
-        if let Err(error) = self.to.write_all(piece) {
-            // The program is told as it would be without us: nobody reads any more.
-            self.from = None;
-            self.lost = Some(error).filter(|error| error.kind() != ErrorKind::BrokenPipe);
+    /// Reads one piece, if one is there.
+    fn read(&mut self) -> bool {
+        let Some(from) = &self.from else { return false };
+        let mut buffer = Zeroizing::new([0; 16 * 1024]);
+        match nix::unistd::read(from, buffer.as_mut()) {
+            Ok(length @ 1..) => {
+                self.waiting.extend_from_slice(&self.redactor.next(&buffer[..length]));
+                true
+            }
+            Err(Errno::EINTR) => true,
+            Err(Errno::EAGAIN) => false,
+            // EIO is how a terminal says that its other end was closed.
+            Ok(0) | Err(_) => {
+                self.from = None;
+                false
+            }
         }
+    }
+
+    /// Writes what waits, and never waits itself: a reader that stalls keeps nobody from a
+    /// signal. Returns whether nothing is left.
+    fn show(&mut self) -> bool {
+        let takes = if self.terminal { TERMINAL_TAKES } else { PIPE_TAKES };
+        while !self.waiting.is_empty() {
+            let mut fds = [PollFd::new(self.to.as_fd(), PollFlags::POLLOUT)];
+            if poll(&mut fds, PollTimeout::ZERO) != Ok(1) {
+                return false;
+            }
+            let piece = &self.waiting[..takes.min(self.waiting.len())];
+            match (&self.to).write(piece) {
+                Ok(length @ 1..) => drop(self.waiting.drain(..length)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                failed => {
+                    // The program is told as it would be without us: nobody reads any more.
+                    self.from = None;
+                    self.waiting.clear();
+                    let error = failed.err().unwrap_or_else(|| ErrorKind::WriteZero.into());
+                    self.lost = Some(error).filter(|error| error.kind() != ErrorKind::BrokenPipe);
+                }
+            }
+        }
+        true
     }
 
     fn resize(&self) {

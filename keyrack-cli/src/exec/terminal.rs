@@ -8,9 +8,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::poll::PollFlags;
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::stat::Mode;
 use nix::sys::termios::{
     LocalFlags, OutputFlags, SetArg, SpecialCharacterIndices, Termios, cfmakeraw, tcgetattr,
     tcsetattr,
@@ -21,9 +23,13 @@ use zeroize::Zeroizing;
 use crate::sandbox;
 use crate::system::sys;
 
-/// Whether a standard stream is a terminal.
+/// Whether a standard stream is a terminal, or the session has one all the same, which
+/// whoever is in it may open as `/dev/tty`.
 pub fn is_one() -> bool {
-    stdin().is_terminal() || stdout().is_terminal() || stderr().is_terminal()
+    stdin().is_terminal()
+        || stdout().is_terminal()
+        || stderr().is_terminal()
+        || open("/dev/tty", OFlag::O_RDWR, Mode::empty()).map(drop) != Err(Errno::ENXIO)
 }
 
 /// What a program that is kept apart has of a terminal: where to read what it prints there, and

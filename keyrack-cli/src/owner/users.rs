@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{ErrorKind, IsTerminal, stderr, stdin, stdout};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -30,23 +30,33 @@ use crate::system::sys;
 /// # Errors
 /// [`Code::Denied`] when anybody else asks for a user; [`Code::Absent`] when there is no
 /// such user; [`Code::Conflict`] when the owner lives under another.
-pub fn elsewhere(command: &Command, settings: &Settings) -> Outcome<Option<ExitStatus>> {
+pub fn elsewhere(
+    command: &Command,
+    passphrase_fd: Option<RawFd>,
+    settings: &Settings,
+) -> Outcome<Option<ExitStatus>> {
     let asked = match command {
+        // Its file names the owners.
+        Command::Init(with) if with.own.from.is_some() => return Ok(None),
         Command::Init(with) => with.own.user.as_deref(),
         // These are about this user, or about no owner.
-        Command::Daemon(_)
-        | Command::Copy(_)
-        | Command::Demo(_)
-        | Command::Generate(_)
-        | Command::Version(_) => {
+        Command::Copy(copy) => {
+            let (from, to) = (&copy.own.from, &copy.own.to);
+            let hint =
+                format!("keyrack get --for {from} --key KEY | keyrack set --for {to} --key KEY");
+            all_live_here([from, to], settings).map_err(|failure| failure.hint(hint))?;
+            return Ok(None);
+        }
+        Command::Daemon(_) | Command::Demo(_) | Command::Generate(_) | Command::Version(_) => {
             return Ok(None);
         }
         _ => None,
     };
     if !geteuid().is_root() {
         return match asked {
-            Some(name) if settings::login_name().as_deref() != Some(name) => {
-                Err(Failure::new(Code::Denied, "only root can make an owner for another user")
+            // A person's own login is no user of the owner's own.
+            Some(_) if !settings.is_for_root => {
+                Err(Failure::new(Code::Denied, "only root can give an owner a user of its own")
                     .hint("sudo keyrack init --for OWNER --user USER"))
             }
             _ => Ok(None),
@@ -58,7 +68,7 @@ pub fn elsewhere(command: &Command, settings: &Settings) -> Outcome<Option<ExitS
                 Code::Usage,
                 "--user is for one --for: each owner lives under a user of its own",
             )),
-            None => Ok(None),
+            None => all_live_here(settings.owners(), settings).map(|()| None),
         };
     };
     let kept = Kept::of(settings, owner);
@@ -77,7 +87,7 @@ pub fn elsewhere(command: &Command, settings: &Settings) -> Outcome<Option<ExitS
     let user = find(&name)?;
     // Only these change where the owner lives, and only when they succeed.
     let changes = matches!(command, Command::Init(_) | Command::Destroy(_));
-    let status = run(&user, owner, changes)?;
+    let status = run(&user, owner, changes, passphrase_fd)?;
     match command {
         Command::Init(_) if status == 0 && known.is_none() && !settings.dry_run => {
             kept.write(&name)?
@@ -86,6 +96,26 @@ pub fn elsewhere(command: &Command, settings: &Settings) -> Outcome<Option<ExitS
         _ => {}
     }
     Ok(Some(ExitStatus(status)))
+}
+
+/// Refuses what is done for several owners at once where one of them lives elsewhere: here
+/// it would be taken for one that is not there yet.
+///
+/// # Errors
+/// [`Code::Usage`], naming that one.
+pub fn all_live_here<'a>(
+    owners: impl IntoIterator<Item = &'a Owner>,
+    settings: &Settings,
+) -> Outcome {
+    for owner in owners {
+        if let Some(name) = Kept::of(settings, owner).read()? {
+            let message = format!(
+                "{owner} lives under the user {name}: what is done for it is done for no other"
+            );
+            return Err(Failure::new(Code::Usage, message));
+        }
+    }
+    Ok(())
 }
 
 /// The file that says where an owner lives.
@@ -127,16 +157,17 @@ fn find(name: &str) -> Outcome<Account> {
 
 /// Runs this very command as `user`, and gives its status. Root's own terminal is nothing for
 /// another user, not even our own command's: who takes that over while it starts would type
-/// into root's shell. Where there is none, and this process is not `needed` afterwards, the
+/// into root's shell. Nor is what root has open. Where there is none, and this process is not `needed` afterwards, the
 /// command takes its place.
-fn run(user: &Account, owner: &Owner, needed: bool) -> Outcome<u8> {
+fn run(user: &Account, owner: &Owner, needed: bool, passphrase_fd: Option<RawFd>) -> Outcome<u8> {
     let doing = || "finding the keyrack command itself".to_owned();
     let program = std::env::current_exe().context(doing)?;
     let mut command = Program::new(&program);
     command.args(std::env::args_os().skip(1)).env_clear().envs(environment(user, owner));
     let groups = accounts::groups(user);
     let (uid, gid) = (user.uid, user.gid);
-    sandbox::keep_pipes_and_files();
+    sandbox::keep_only(|fd| Some(fd) == passphrase_fd)
+        .context(|| "finding what is open here".to_owned())?;
     let is_apart = On::Own.is_apart();
     sandbox::begin_as(&mut command, move || {
         if is_apart {
@@ -189,6 +220,7 @@ fn environment(user: &Account, owner: &Owner) -> Vec<(OsString, OsString)> {
         text("USER", Path::new(&user.name)),
         text("LOGNAME", Path::new(&user.name)),
         text("KEYRACK_FOR", Path::new(owner.as_str())),
+        text(settings::FOR_ROOT, Path::new("1")),
     ]);
     let runtime = PathBuf::from(format!("/run/user/{}", user.uid));
     if runtime.metadata().is_ok_and(|found| found.uid() == user.uid.as_raw()) {

@@ -44,10 +44,10 @@ pub enum Dialog {
 }
 
 impl Dialog {
-    fn ask(&self, question: &str) -> Option<Secret> {
+    fn ask(&self, question: &str) -> Outcome<Option<Secret>> {
         match self {
             Self::Askpass(program) => prompt::by_program(program, question),
-            Self::Pinentry(program) => pinentry::ask(program, question),
+            Self::Pinentry(program) => Ok(pinentry::ask(program, question)),
         }
     }
 }
@@ -82,7 +82,7 @@ impl Asker {
     /// Asks for a value without echo. `None` when the person cancels.
     ///
     /// # Errors
-    /// [`Code::NeedsPerson`] when nobody is there.
+    /// [`Code::NeedsPerson`] when nobody is there; [`Code::Usage`] when the answer is too long.
     pub fn secret(&self, question: &str) -> Outcome<Option<Secret>> {
         if self.no_input {
             return Err(Failure::new(
@@ -91,10 +91,10 @@ impl Asker {
             ));
         }
         if prompt::has_terminal() {
-            return Ok(prompt::on_terminal(&format!("{question}: ")));
+            return prompt::on_terminal(&format!("{question}: "));
         }
         match &self.dialog {
-            Some(dialog) => Ok(dialog.ask(question)),
+            Some(dialog) => dialog.ask(question),
             None => {
                 Err(Failure::new(Code::NeedsPerson, "a person is needed, and there is no terminal"))
             }
@@ -134,7 +134,10 @@ impl Prompter for Asker {
     fn passphrase(&self, what: &str) -> Result<Option<Secret>, PromptError> {
         match self.passphrase_fd {
             Some(fd) => self.told(fd).map(Some),
-            None => self.secret(what).map_err(|_| {
+            None => self.secret(what).map_err(|failure| {
+                if failure.code != Code::NeedsPerson {
+                    return PromptError::Failed(failure.message);
+                }
                 self.unanswered.store(true, Ordering::Relaxed);
                 PromptError::NobodyThere
             }),

@@ -6,17 +6,24 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Command, Stdio};
 
 use keyrack_names::Secret;
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{
     LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
 };
-use nix::unistd::ttyname;
+use nix::unistd::{getpgrp, tcgetpgrp, ttyname};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::bounded;
+use crate::error::{Code, Failure, Outcome};
 use crate::settings::SECRET_VARIABLES;
 
 /// The longest answer read: a credential's longest value.
@@ -28,12 +35,17 @@ pub fn has_terminal() -> bool {
 }
 
 /// Asks on the terminal. `None` when there is no terminal or the person cancels.
-pub fn on_terminal(question: &str) -> Option<Secret> {
+///
+/// # Errors
+/// [`Code::Usage`] when the answer is too long.
+pub fn on_terminal(question: &str) -> Outcome<Option<Secret>> {
     let _turn = turn();
-    let mut tty = terminal()?;
-    let quiet = Quiet::begin(tty.try_clone().ok()?)?;
-    write!(tty, "{question}").ok()?;
-    let answer = read_line(&mut tty);
+    let Some(mut tty) = terminal() else { return Ok(None) };
+    let Some(mut quiet) = tty.try_clone().ok().and_then(Quiet::begin) else { return Ok(None) };
+    if write!(tty, "{question}").is_err() {
+        return Ok(None);
+    }
+    let answer = read_line(|| quiet.key());
     drop(quiet);
     let _ = tty.write_all(b"\r\n");
     answer
@@ -74,29 +86,37 @@ pub fn tell(text: &str) {
 
 /// Runs an askpass program, as ssh does: the question as its argument, the answer on its
 /// standard output. `None` when it fails or the person cancels.
-pub fn by_program(program: &std::ffi::OsStr, question: &str) -> Option<Secret> {
+///
+/// # Errors
+/// [`Code::Usage`] when the answer is too long.
+pub fn by_program(program: &std::ffi::OsStr, question: &str) -> Outcome<Option<Secret>> {
     let mut command = Command::new(program);
     for name in SECRET_VARIABLES {
         command.env_remove(name);
     }
-    let mut child =
-        command.arg(question).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().ok()?;
-    let mut answer = Zeroizing::new(Vec::with_capacity(4096));
-    child.stdout.take()?.take(LONGEST as u64).read_to_end(&mut answer).ok()?;
-    if !child.wait().ok()?.success() {
-        return None;
+    let started = command.arg(question).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let Ok(mut child) = started else { return Ok(None) };
+    let Some(said) = child.stdout.take() else { return Ok(None) };
+    let answer = bounded::bytes(said, LONGEST as u64 + 1, &program.to_string_lossy());
+    if !child.wait().is_ok_and(|status| status.success()) && answer.is_ok() {
+        return Ok(None);
     }
-    if answer.ends_with(b"\n") {
-        answer.pop();
-    }
-    Some(Secret::from(answer.as_slice()))
+    let answer = answer?;
+    let line = answer.strip_suffix(b"\n").unwrap_or(&answer);
+    if line.len() > LONGEST { Err(too_long()) } else { Ok(Some(Secret::from(line))) }
 }
 
-/// One line from `from`, without its newline, at most `LONGEST` bytes.
-pub fn line_from(mut from: impl Read) -> std::io::Result<Secret> {
+/// One line from `from`, without its newline.
+///
+/// # Errors
+/// When it cannot be read, or is longer than `LONGEST`.
+pub fn line_from(mut from: impl Read) -> io::Result<Secret> {
     let mut line = Zeroizing::new(Vec::with_capacity(256));
     let mut byte = [0];
-    while line.len() < LONGEST && from.read(&mut byte)? == 1 && byte[0] != b'\n' {
+    while from.read(&mut byte)? == 1 && byte[0] != b'\n' {
+        if line.len() == LONGEST {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, too_long().message));
+        }
         line.push(byte[0]);
     }
     byte.zeroize();
@@ -120,33 +140,42 @@ fn turn() -> Option<Flock<File>> {
     Flock::lock(tty, FlockArg::LockExclusive).ok()
 }
 
+fn too_long() -> Failure {
+    Failure::new(Code::Usage, format!("the answer has more than {LONGEST} bytes"))
+}
+
 /// Reads to the end of the line, with the keys a person expects: backspace, ctrl-U,
-/// ctrl-C and ctrl-D.
-fn read_line(tty: &mut File) -> Option<Secret> {
+/// ctrl-C and ctrl-D. To its end whatever its length: the rest would be the shell's.
+fn read_line(mut key: impl FnMut() -> Option<u8>) -> Outcome<Option<Secret>> {
     let mut answer = Zeroizing::new(Vec::with_capacity(4096));
-    let mut byte = Zeroizing::new([0u8; 1]);
+    let mut is_too_long = false;
     loop {
-        if tty.read(byte.as_mut()).ok()? == 0 {
-            return None;
-        }
-        match byte[0] {
-            b'\n' | b'\r' => return Some(Secret::from(answer.as_slice())),
-            3 | 4 => return None,
-            8 | 127 => {
+        match key() {
+            Some(b'\n' | b'\r') if is_too_long => return Err(too_long()),
+            Some(b'\n' | b'\r') => return Ok(Some(Secret::from(answer.as_slice()))),
+            None | Some(3 | 4) => return Ok(None),
+            Some(8 | 127) => {
                 // A character may be several bytes: take its tail off first.
                 while answer.pop().is_some_and(|b| b & 0xc0 == 0x80) {}
             }
-            21 => answer.clear(),
-            other if answer.len() < LONGEST => answer.push(other),
-            _ => {}
+            Some(21) => {
+                answer.clear();
+                is_too_long = false;
+            }
+            Some(other) if answer.len() < LONGEST => answer.push(other),
+            Some(_) => is_too_long = true,
         }
     }
 }
 
-/// The terminal without echo, line mode and signals, until dropped.
+/// The terminal without echo, line mode and signals, until dropped; or until a signal comes
+/// that ends this process, which is not to leave the terminal like that to the next.
 struct Quiet {
     tty: File,
     before: Termios,
+    quiet: Termios,
+    ending: SigSet,
+    signals: SignalFd,
 }
 
 impl Quiet {
@@ -156,13 +185,74 @@ impl Quiet {
         quiet.local_flags &= !(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG);
         quiet.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
         quiet.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
-        tcsetattr(&tty, SetArg::TCSAFLUSH, &quiet).ok()?;
-        Some(Self { tty, before })
+        let blocked = SigSet::thread_get_mask().ok()?;
+        let all = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+        let ending = all.into_iter().filter(|signal| !blocked.contains(*signal)).collect();
+        let signals = SignalFd::with_flags(&ending, SfdFlags::SFD_CLOEXEC).ok()?;
+        let this = Self { tty, before, quiet, ending, signals };
+        this.take()?;
+        Some(this)
+    }
+
+    fn take(&self) -> Option<()> {
+        self.ending.thread_block().ok()?;
+        tcsetattr(&self.tty, SetArg::TCSAFLUSH, &self.quiet).ok()
+    }
+
+    /// Sets the terminal as it was, if it is still this job's, and lets the signals through.
+    fn give_back(&self) {
+        if tcgetpgrp(&self.tty).is_ok_and(|job| job == getpgrp()) {
+            let _ = tcsetattr(&self.tty, SetArg::TCSADRAIN, &self.before);
+        }
+        let _ = self.ending.thread_unblock();
+    }
+
+    /// The next key; `None` when there will be none.
+    fn key(&mut self) -> Option<u8> {
+        loop {
+            let mut fds = [&self.signals.as_fd(), &self.tty.as_fd()]
+                .map(|fd| PollFd::new(*fd, PollFlags::POLLIN));
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(_) => return None,
+            }
+            let [has_signal, has_key] = fds.map(|fd| fd.any().unwrap_or(false));
+            if has_signal {
+                self.give_back();
+                // Still here: it was one that this process ignores.
+                self.take()?;
+            } else if has_key {
+                let mut byte = Zeroizing::new([0]);
+                let length = self.tty.read(byte.as_mut()).ok()?;
+                return (length == 1).then_some(byte[0]);
+            }
+        }
     }
 }
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        let _ = tcsetattr(&self.tty, SetArg::TCSADRAIN, &self.before);
+        self.give_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_whole_or_refused() {
+        let answers = |length: usize, then: &[u8]| {
+            let mut keys = std::iter::repeat_n(b'x', length).chain(then.to_vec());
+            let answer = read_line(|| keys.next());
+            answer.map(|answer| answer.map(|answer| answer.len())).map_err(|failure| failure.code)
+        };
+        assert_eq!(answers(LONGEST, b"\n"), Ok(Some(LONGEST)));
+        assert_eq!(answers(LONGEST + 1, b"\n"), Err(Code::Usage));
+        assert_eq!(answers(LONGEST + 1, b"\x15again\n"), Ok(Some(5)));
+        assert_eq!(answers(LONGEST + 1, b"\x03"), Ok(None));
+        let line = |length: u64| line_from(io::repeat(b'x').take(length)).map(|line| line.len());
+        assert_eq!(line(LONGEST as u64).unwrap(), LONGEST);
+        assert!(line(LONGEST as u64 + 1).is_err());
     }
 }

@@ -11,9 +11,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use keyrack_names::Owner;
+use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 
 use crate::args::{IsolateArg, Isolation, NetArg};
@@ -33,8 +34,7 @@ use layout::{Layout, Wishes};
 use mounts::Copies;
 pub use mounts::private_directory;
 pub use sys::{
-    begin_apart, begin_as, begin_with_this_mask, begin_without_keys, in_a_copy,
-    keep_pipes_and_files,
+    begin_apart, begin_as, begin_with_this_mask, begin_without_keys, in_a_copy, keep_only,
 };
 
 /// A sandbox that is decided upon and not yet entered.
@@ -53,7 +53,7 @@ impl Sandbox {
     /// Decides what `owner`'s program sees in the working directory.
     ///
     /// # Errors
-    /// [`Code::Usage`] when a path that was named is not there.
+    /// [`Code::Usage`] when a path that was named is not there, or elsewhere than it says.
     pub fn new(
         args: &Isolation,
         settings: &Settings,
@@ -63,12 +63,7 @@ impl Sandbox {
         let Some(isolate) = args.isolate else { return Ok(None) };
         let here = std::env::current_dir().context(|| "the working directory".to_owned())?;
         let named = |flag: &str, paths: &[PathBuf]| {
-            let real = |path: &PathBuf| {
-                path.canonicalize().map_err(|e| {
-                    Failure::new(Code::Usage, format!("{flag} {}: {e}", path.display()))
-                })
-            };
-            paths.iter().map(real).collect::<Outcome<Vec<_>>>()
+            paths.iter().map(|path| named(flag, path)).collect::<Outcome<Vec<_>>>()
         };
         let mut wishes = hidden::wishes(settings, owner, here, environment);
         wishes.write = named("--rw", &args.rw)?;
@@ -172,7 +167,9 @@ impl Sandbox {
         if let Err(error) = syscalls::refuse(self.network) {
             self.lacks(error.to_string(), SECCOMP)?;
         }
-        sys::keep_pipes_and_files();
+        if let Err(error) = sys::keep_pipes_and_files() {
+            self.lacks(format!("a look at what is open ({error}): it is left open"), PROC)?;
+        }
         for what in &self.missing {
             ui.warn(format!("the sandbox lacks {what}"));
         }
@@ -193,6 +190,20 @@ impl Sandbox {
     }
 }
 
+/// What a person named by `flag`, where nothing is between: an earlier program may have left a
+/// link in the working directory, to what no sandbox is to show or to let be written.
+fn named(flag: &str, path: &Path) -> Outcome<PathBuf> {
+    let refused =
+        |why: String| Failure::new(Code::Usage, format!("{flag} {}: {why}", path.display()));
+    let real = path.canonicalize().map_err(|error| refused(error.to_string()))?;
+    if sys::without_links(path).map(drop) == Err(Errno::ELOOP) {
+        let real = real.display();
+        return Err(refused(format!("a symbolic link leads to {real}"))
+            .hint(format!("{flag} {real}, if that is what you mean")));
+    }
+    Ok(real)
+}
+
 /// Tries, in a process of its own that ends at once, what a sandbox is made of.
 ///
 /// # Errors
@@ -202,7 +213,7 @@ pub fn try_out() -> Outcome {
     let copy = sys::in_a_copy(|| {
         let kinds = namespaces::Kinds { user: true, memory: true, network: false };
         let namespaces = namespaces::enter(kinds);
-        let mounts = sys::make_read_only(std::path::Path::new("/"));
+        let mounts = sys::make_read_only(Path::new("/"));
         let domain = domain::enter(&domain::Rules::default(), true);
         let parts =
             [namespaces.is_ok() && mounts.is_ok(), domain.is_ok(), syscalls::refuse(false).is_ok()];
@@ -238,4 +249,5 @@ const NAMESPACES: &str = "allow user namespaces to this program: sysctl user.max
     kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; in a container, its seccomp profile";
 const LANDLOCK: &str =
     "run Linux 6.12 or later with landlock among its security modules (lsm=landlock,…)";
+const PROC: &str = "mount proc at /proc";
 const SECCOMP: &str = "allow seccomp filters to this program";

@@ -5,7 +5,7 @@
 
 use std::ffi::CString;
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -13,6 +13,7 @@ use std::process::Command;
 
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE, c_uint};
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
 // Of <linux/mount.h>; libc has these only for some targets.
 const OPEN_TREE_CLONE: c_uint = 1;
@@ -32,16 +33,27 @@ fn c_path(path: &Path) -> nix::Result<CString> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
 }
 
+/// What is at `path`, if no symbolic link is on the way there.
+///
+/// # Errors
+/// `ELOOP` where one is; `ENOENT` when there is no such path.
+pub fn without_links(path: &Path) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    openat2(nix::fcntl::AT_FDCWD, path, how)
+}
+
 /// A copy of what is mounted at `path` and below, attached nowhere.
 ///
 /// # Errors
-/// `ENOENT` when there is no such path; `EPERM` without the right to mount.
+/// As [`without_links`]; `EPERM` without the right to mount.
 pub fn copy_of_mount(path: &Path) -> nix::Result<OwnedFd> {
-    let path = c_path(path)?;
-    let flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE as c_uint;
-    // SAFETY: the path ends in NUL and outlives the call.
+    let at = without_links(path)?;
+    let flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (AT_RECURSIVE | AT_EMPTY_PATH) as c_uint;
+    // SAFETY: the path is empty, and the descriptor outlives the call.
     let fd = Errno::result(unsafe {
-        libc::syscall(libc::SYS_open_tree, AT_FDCWD, path.as_ptr(), flags)
+        libc::syscall(libc::SYS_open_tree, at.as_raw_fd(), c"".as_ptr(), flags)
     })?;
     // SAFETY: the kernel just made the descriptor for us, nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
@@ -212,18 +224,30 @@ pub fn begin_apart(program: &mut Command, terminal: Option<OwnedFd>) {
 /// Lets the next program inherit, beyond the first three, only descriptors that lead
 /// nowhere: pipes and plain files. A directory would be a way around the mounts, a socket
 /// around everything.
-pub fn keep_pipes_and_files() {
+///
+/// # Errors
+/// As [`keep_only`].
+pub fn keep_pipes_and_files() -> std::io::Result<()> {
     use nix::sys::stat::SFlag;
-    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return };
-    let numbers: Vec<i32> =
-        open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
-    for number in numbers.into_iter().filter(|number| *number > 2) {
+    keep_only(|number| {
         // SAFETY: borrowed for one fstat; a number that was closed meanwhile is EBADF.
         let found = nix::sys::stat::fstat(unsafe { BorrowedFd::borrow_raw(number) });
         let kind = found.map_or(0, |found| found.st_mode & SFlag::S_IFMT.bits());
-        if kind != SFlag::S_IFIFO.bits() && kind != SFlag::S_IFREG.bits() {
-            // SAFETY: only the number is read; a wrong one is EBADF.
-            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
-        }
+        kind == SFlag::S_IFIFO.bits() || kind == SFlag::S_IFREG.bits()
+    })
+}
+
+/// Lets the next program inherit the first three descriptors and what `keeps` says.
+///
+/// # Errors
+/// Where nobody can tell what is open.
+pub fn keep_only(keeps: impl Fn(RawFd) -> bool) -> std::io::Result<()> {
+    let open = std::fs::read_dir("/proc/self/fd")?;
+    let numbers: Vec<RawFd> =
+        open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.into_iter().filter(|number| *number > 2 && !keeps(*number)) {
+        // SAFETY: only the number is read; a wrong one is EBADF.
+        unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
+    Ok(())
 }

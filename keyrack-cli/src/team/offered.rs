@@ -122,9 +122,14 @@ impl<'s> Offered<'s> {
         }
     }
 
+    /// Where it lies.
+    pub fn place(&self, offer: Offer<'_>) -> &Place {
+        &self.vaults[offer.at].0.place
+    }
+
     /// What it is called by its owner's manifest.
     pub fn vault(&self, offer: Offer<'_>) -> &VaultName {
-        &self.vaults[offer.at].0.place.name
+        &self.place(offer).name
     }
 
     /// Its class.

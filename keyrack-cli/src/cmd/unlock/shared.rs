@@ -1,11 +1,14 @@
 //! The part of an unlock that comes from vaults with several members: what is offered there,
 //! for how long their rules let it be held, and the line that is on disk before it is released.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use keyrack_names::Slug;
+use keyrack_manifest::CredId;
+use keyrack_names::{Secret, Slug};
 use keyrack_protocol::message::Grant;
+use keyrack_vault::Seen;
 
 use super::{Granted, Line, span};
 use crate::error::{Code, Failure, Outcome};
@@ -14,8 +17,8 @@ use crate::person::ui::Ui;
 use crate::project::wanted::Selection;
 use crate::rack::push;
 use crate::settings::Settings;
-use crate::team::daemons;
 use crate::team::offered::{Offer, Offered};
+use crate::team::{Place, Shelf, daemons};
 
 /// Every credential that is meant and offered; and every vault that does not open, where
 /// nothing in particular was asked for.
@@ -104,6 +107,79 @@ pub fn log(
             told = Some(failure);
         }
     }
+}
+
+/// A credential of a vault as the daemon was given it.
+struct Pushed {
+    slug: Slug,
+    place: Place,
+    cred: CredId,
+    version: u64,
+}
+
+impl Pushed {
+    fn of(offered: &Offered<'_>, offer: Offer<'_>) -> Self {
+        let record = offer.record;
+        let place = offered.place(offer).clone();
+        Self { slug: record.name.clone(), place, cred: record.cred_id, version: record.version }
+    }
+
+    /// Whether this device wrote a newer version since.
+    fn is_old(&self, seen: Option<&Seen>) -> bool {
+        let newest = seen.and_then(|seen| seen.records.get(&self.cred));
+        newest.is_some_and(|newest| newest.version > self.version)
+    }
+}
+
+/// Has the daemon hold what was set in a vault between the look and the push, and forget what
+/// was deleted.
+pub fn catch_up(
+    lines: &[Line<'_>],
+    offered: &Offered<'_>,
+    opened: &mut Opened,
+    settings: &Settings,
+    ui: &Ui,
+) {
+    let granted = lines.iter().filter(|line| line.result.is_ok()).filter_map(|line| line.offer);
+    let mut pushed: Vec<Pushed> = granted.map(|offer| Pushed::of(offered, offer)).collect();
+    loop {
+        let mut seen = BTreeMap::new();
+        pushed.retain(|one| {
+            let read = || one.place.seen(settings).ok().flatten();
+            one.is_old(seen.entry(one.place.id).or_insert_with(read).as_ref())
+        });
+        if pushed.is_empty() {
+            return;
+        }
+        let shelves = Shelf::all(&opened.manifest, settings);
+        let now = Offered::open(&shelves, opened, settings);
+        let all = now.all(&opened.manifest);
+        pushed = pushed
+            .into_iter()
+            .filter_map(|old| {
+                let offer = all.get(&old.slug).and_then(|offer| offer.clone().ok());
+                let new =
+                    offer.and_then(|offer| Some((offer, released(&now, offer, opened, settings)?)));
+                let Some((offer, value)) = new else {
+                    push::forget(opened, &old.slug, settings);
+                    return None;
+                };
+                push::replace(opened, &old.slug, &value, settings, ui);
+                Some(Pushed::of(&now, offer))
+            })
+            .collect();
+    }
+}
+
+/// A value with its line on disk.
+fn released(
+    offered: &Offered<'_>,
+    offer: Offer<'_>,
+    opened: &Opened,
+    settings: &Settings,
+) -> Option<Secret> {
+    let logged = offered.log(&[offer], opened, settings).into_iter().all(|line| line.is_ok());
+    (logged || !offered.is_cross(offer)).then(|| offered.value(offer).ok())?
 }
 
 /// Has the daemon forget what it holds of vaults that the owner was removed from.

@@ -219,7 +219,10 @@ pub fn delete(which: Option<&str>, slug: &Slug, settings: &Settings, ui: &Ui) ->
             making.fail(deleted)?;
             let me = *making.vault.me();
             making.note(acts::to("delete", cred, slug, owner, &me));
+            // An unlock that is under way sees it only so.
+            let kept = making.shelf.keep(making.vault, making.opened, settings);
             push::forget(making.opened, slug, settings);
+            kept?;
         }
         Ok(making.place.clone())
     })?;
