@@ -38,18 +38,14 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
         ui.progress(at, members.len());
         match made {
             Ok(mut row) => {
-                if args.user.is_some() {
-                    // This is that user by now, and lives alone here.
-                    let mark = settings.places.own_user();
-                    atomic::replace(&mark, b"").context(|| mark.display().to_string())?;
-                    row.level = level::of(settings, &row.owner);
-                }
+                let marked = args.user.is_some().then(|| mark(&mut row, settings));
                 say(&row, ui);
                 // What fails from here on is said beside what was made.
                 let secured = row.on_yubikey.as_ref().map(|made| made.offer_to_secure(ui));
                 let joins = row.created && !row.provisional;
                 let joined = joins.then(|| joining::join_default(&row.owner, settings, ui));
-                let beside = [secured, joined].into_iter().flatten().filter_map(Outcome::err);
+                let beside =
+                    [marked, secured, joined].into_iter().flatten().filter_map(Outcome::err);
                 failures.extend(beside.map(|failure| failure.about(&row.owner)));
                 done.push(row);
             }
@@ -67,6 +63,14 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
     }
     let all = done.len() + failures.len();
     Failure::of_batch(failures, all, ui)
+}
+
+/// Notes that the owner lives alone as this user, which by now is the one that was named.
+fn mark(row: &mut Row, settings: &Settings) -> Outcome {
+    let mark = settings.places.own_user();
+    atomic::replace(&mark, b"").context(|| mark.display().to_string())?;
+    row.level = level::of(settings, &row.owner);
+    Ok(())
 }
 
 /// Says which manifests would be made, as far as that can be told.
