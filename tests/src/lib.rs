@@ -5,6 +5,7 @@
 //! `tests/sessions`, one session per feature. Nothing here is shipped.
 
 pub mod binaries;
+pub mod connector;
 pub mod daemons;
 pub mod desk;
 pub mod fake;

@@ -8,6 +8,27 @@ use keyrack_tests::{Prison, Rack, User, binaries, need};
 
 /// What any process of the user may have without asking, a robot in a sandbox has not.
 #[test]
+fn places_for_credentials_are_hidden() {
+    let prison = Prison::ordinary();
+    for name in [
+        ".netrc",
+        ".npmrc",
+        ".bash_history",
+        ".aws/credentials",
+        ".cargo/credentials.toml",
+        ".m2/settings.xml",
+        ".mozilla/firefox/logins.json",
+        ".config/google-chrome/Default/Cookies",
+    ] {
+        let path = prison.rack().write(&format!("home/{name}"), "secret");
+        path.ancestors()
+            .take_while(|at| *at != prison.rack().home())
+            .for_each(|at| prison.rack().hand_over(at));
+        prison.only_outside(&format!("read {}", path.display()));
+    }
+}
+
+#[test]
 fn the_users_ring_outside_is_not_changed() {
     let prison = Prison::ordinary();
     // There is one once somebody asked for it.
