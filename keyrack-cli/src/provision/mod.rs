@@ -259,7 +259,9 @@ impl Provision<'_> {
             ));
         }
         for (slug, value) in changed.iter().filter_map(|having| having.valued()) {
-            push::replace(opened, slug, value, settings, self.ui);
+            if let Some(entry) = opened.manifest.keys.get(slug).cloned() {
+                push::replace(opened, &entry, value, settings, self.ui);
+            }
         }
         Ok(given)
     }

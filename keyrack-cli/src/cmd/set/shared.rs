@@ -13,7 +13,7 @@ use crate::person::ui::Ui;
 use crate::rack::push;
 use crate::settings::Settings;
 use crate::team::change::to_share;
-use crate::team::{Place, Shelf, acts, credential, words};
+use crate::team::{Place, Shelf, acts, credential, offered, words};
 
 /// Writes the value, or records the decision.
 ///
@@ -65,7 +65,13 @@ pub fn set(
         ));
         ui.hint(format!("keyrack del --for {} --key {slug}", place.owner));
     }
-    push::replace(&mut opened, &slug, &value, settings, ui);
+    // What another vault answers is not replaced by this value.
+    match offered::vault_of(&mut opened, &slug, settings) {
+        Ok(answers) if answers == place.name => {
+            push::replace(&mut opened, &entry, &value, settings, ui);
+        }
+        _ => push::known(&mut opened, settings),
+    }
     let (owner, name) = (&place.owner, &place.name);
     let object = serde_json::json!({
         "owner": owner, "slug": slug, "vault": name, "pending": false,

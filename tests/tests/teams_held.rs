@@ -1,0 +1,31 @@
+//! What a daemon holds of a vault goes when its owner may not read it any more, however it
+//! came to be held.
+
+use keyrack_tests::team::Team;
+
+#[test]
+fn a_value_that_was_set_while_unlocked_goes_with_its_vault() {
+    let team = Team::of(&["alice", "bob"]);
+    team.sh("keyrack vault members role bob admin -q --for alice").ok();
+    for take in ["relock --for bob --vault team", "vault members remove bob --for alice"] {
+        team.sh(&format!(
+            "printf 1 | keyrack set -q --for bob --vault team --key BV; keyrack unlock -q --for bob
+             printf 2 | keyrack set -q --for bob --vault team --key BV
+             keyrack get --for bob --key BV; keyrack {take} -q; keyrack get --for bob --key BV"
+        ))
+        .code(3)
+        .bytes(b"2");
+    }
+    team.sh("keyrack relock -q --for bob").ok();
+}
+
+/// The manifest's is what is unlocked: the daemon says no other until it is.
+#[test]
+fn a_value_set_in_a_vault_replaces_no_other_ones_that_is_unlocked() {
+    let team = Team::of(&["alice"]);
+    team.sh("printf own | keyrack set -q --for alice --key TOKEN; keyrack unlock -q --for alice
+             printf team | keyrack set -q --for alice --vault team --key TOKEN
+             keyrack get --for alice --key TOKEN; keyrack relock -q --for alice")
+        .ok()
+        .bytes(b"own");
+}
