@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 use keyrack_manifest::{CredId, Entry};
-use keyrack_vault::{NewRecord, Vault, VaultError, Visibility};
+use keyrack_names::Slug;
+use keyrack_vault::{NewRecord, Record, Vault, VaultError, Visibility};
 
 use crate::args::Set;
 use crate::cmd::vault::about;
@@ -35,7 +36,7 @@ pub fn set(
         return super::refer(entry, opened, settings, ui);
     }
     let slug = entry.slug.clone();
-    let there = credential::to_write(&vault, &slug, place)?.map(|record| record.cred_id);
+    let there = meant(args, &slug, &vault, place)?.map(|record| record.cred_id);
     may_write(args, there.as_ref(), &entry, &vault, place)?;
     if settings.dry_run {
         let object = serde_json::json!({ "owner": place.owner, "slug": slug, "vault": place.name });
@@ -53,7 +54,9 @@ pub fn set(
     let kept = shelf.keep(&vault, &mut opened, settings);
     let cred = written.map_err(|error| words::vault(error, place))?.pop();
     kept?;
-    if let Some(record) = cred.and_then(|cred| vault.record(&cred).ok()) {
+    let record = cred.and_then(|cred| vault.record(&cred).ok());
+    let visibility = record.map(|record| record.visibility);
+    if let Some(record) = record {
         let act = acts::to("set", record.cred_id, &slug, record.owner, vault.me());
         acts::note(place, *vault.me(), &opened.manifest.signing.key, vec![act], settings, ui);
     }
@@ -74,7 +77,7 @@ pub fn set(
     }
     let (owner, name) = (&place.owner, &place.name);
     let object = serde_json::json!({
-        "owner": owner, "slug": slug, "vault": name, "pending": false,
+        "owner": owner, "slug": slug, "vault": name, "pending": false, "visibility": visibility,
     });
     ui.done(format!("{owner}: {slug} is set in {name}"), object)?;
     to_share(place, ui);
@@ -95,6 +98,28 @@ fn known(text: &str, entry: &Entry, vault: &Vault<'_>, place: &Place) -> Outcome
     }
     let message = format!("--exid: {} is called {} in {}", id.short(), record.name, place.name);
     Err(Failure::new(Code::Conflict, message))
+}
+
+/// The credential that the value is for, if it is there. A private one is the owner's own,
+/// whatever others share under that name; and what is shared does not become private by a
+/// new value, so that none is given to the team.
+fn meant<'v>(
+    args: &Set,
+    slug: &Slug,
+    vault: &'v Vault<'_>,
+    place: &Place,
+) -> Outcome<Option<&'v Record>> {
+    if !args.private {
+        return credential::to_write(vault, slug, place);
+    }
+    let own = credential::own(vault, slug, place).ok();
+    if own.is_some_and(|record| record.visibility == Visibility::Shared) {
+        let (owner, name) = (&place.owner, &place.name);
+        let message = format!("{owner} shares {slug} in {name}: a value of it is not private");
+        return Err(Failure::new(Code::Conflict, message)
+            .hint(format!("keyrack vault unshare --for {owner} --vault {name} --key {slug}")));
+    }
+    Ok(own)
 }
 
 /// Refused before a person types a value.
