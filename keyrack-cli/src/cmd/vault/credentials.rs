@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use keyrack_manifest::{CredId, Entry, MemberId};
-use keyrack_names::{Owner, Slug};
+use keyrack_names::{Owner, Secret, Slug};
 use keyrack_vault::{NewRecord, RecordMeta, Visibility};
 
 use crate::args::{VaultClaim, VaultShare, VaultTransfer, WhichVault};
@@ -15,7 +15,7 @@ use crate::project::wanted;
 use crate::rack::push;
 use crate::settings::Settings;
 use crate::team::change::{Change, change, done};
-use crate::team::{acts, credential, words};
+use crate::team::{acts, credential, default_vault, words};
 
 /// Runs `keyrack vault share`. A credential of the personal vault moves into this one.
 pub fn share(args: &VaultShare, settings: &Settings, ui: &Ui) -> Outcome {
@@ -24,9 +24,10 @@ pub fn share(args: &VaultShare, settings: &Settings, ui: &Ui) -> Outcome {
     let place = change(which, settings, ui, |making| {
         let with = grantee(making, args.with.as_ref())?;
         if settings.dry_run {
+            may_move(making, &slug, settings)?;
             return Ok(making.place.clone());
         }
-        let cred = match moved_in(making, &slug, with.is_some(), settings)? {
+        let cred = match moved_in(making, &slug, with.is_some(), settings, ui)? {
             Some(cred) => cred,
             None => credential::own(making.vault, &slug, making.place)?.cred_id,
         };
@@ -64,26 +65,84 @@ fn moved_in(
     slug: &Slug,
     private: bool,
     settings: &Settings,
+    ui: &Ui,
 ) -> Outcome<Option<CredId>> {
     let entry = making.opened.manifest.keys.get(slug).filter(|entry| entry.vault.is_personal());
     let Some(entry) = entry.cloned() else { return Ok(None) };
     let value = values::personal(making.opened, settings, slug)?;
-    let visibility = if private { Visibility::Private } else { Visibility::Shared };
-    let known = credential::own(making.vault, slug, making.place).ok().map(|own| own.cred_id);
-    let new = NewRecord {
-        cred: known,
-        name: slug,
-        about: about(&entry),
-        value: &value,
-        visibility: Some(visibility),
+    let cred = match meets(making, &entry, &value, settings)? {
+        Meets::Counts(cred) => Some(cred),
+        Meets::Older(known) => {
+            let visibility = if private { Visibility::Private } else { Visibility::Shared };
+            let new = NewRecord {
+                cred: known,
+                name: slug,
+                about: about(&entry),
+                value: &value,
+                visibility: Some(visibility),
+            };
+            let written = making.vault.put(&[new], Timestamp::now());
+            making.fail(written)?.pop()
+        }
     };
-    let written = making.vault.put(&[new], Timestamp::now());
-    let cred = making.fail(written)?.pop();
     making.opened.update(settings, |manifest| {
         manifest.keys.remove(slug);
         Ok(())
     })?;
+    // Held as it was, it would outlive its owner's membership.
+    if let Some(value) = cred.and_then(|cred| making.vault.get(&cred).ok()) {
+        let entry = Entry { vault: making.place.name.clone(), ..entry };
+        push::replace(making.opened, &entry, &value, settings, ui);
+    }
     Ok(cred)
+}
+
+/// What a credential that is to move finds of its owner's under its name.
+enum Meets {
+    /// One whose value counts: the same one, as after a move that was killed, or a newer one.
+    Counts(CredId),
+    /// Nothing, or one whose value it replaces.
+    Older(Option<CredId>),
+}
+
+/// Two different values never become one in silence. Only where new values go to the vault
+/// instead of the personal one is the newer the one that is meant.
+fn meets(
+    making: &Change<'_, '_>,
+    entry: &Entry,
+    value: &Secret,
+    settings: &Settings,
+) -> Outcome<Meets> {
+    let (slug, place) = (&entry.slug, making.place);
+    let Ok(own) = credential::own(making.vault, slug, place) else {
+        return Ok(Meets::Older(None));
+    };
+    if making.fail(making.vault.get(&own.cred_id))? == *value {
+        return Ok(Meets::Counts(own.cred_id));
+    }
+    let default = default_vault::read(settings)?;
+    let is_instead = default.is_some_and(|vault| vault.instead && vault.vault_id == place.id);
+    // What is shared is not replaced by what nobody else was to read.
+    if is_instead && own.visibility == Visibility::Private {
+        let is_newer = own.updated_at >= entry.updated_at;
+        return Ok(match is_newer {
+            true => Meets::Counts(own.cred_id),
+            false => Meets::Older(Some(own.cred_id)),
+        });
+    }
+    let (owner, name) = (&place.owner, &place.name);
+    let message = format!("{owner} has another {slug} in {name} already: one of the two has to go");
+    Err(Failure::new(Code::Conflict, message)
+        .hint(format!("keyrack del --for {owner} --vault personal --key {slug}"))
+        .hint(format!("or: keyrack del --for {owner} --vault {name} --key {slug}")))
+}
+
+/// Refuses what [`moved_in`] would, before anything is moved.
+fn may_move(making: &mut Change<'_, '_>, slug: &Slug, settings: &Settings) -> Outcome {
+    let entry = making.opened.manifest.keys.get(slug).filter(|entry| entry.vault.is_personal());
+    let Some(entry) = entry.cloned() else { return Ok(()) };
+    let value = values::personal(making.opened, settings, slug)?;
+    meets(making, &entry, &value, settings).map(drop)
 }
 
 /// Runs `keyrack vault adopt`. What is moved stays its owner's own: nothing is shared by it.
@@ -97,9 +156,12 @@ pub fn adopt(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
             .map(|entry| entry.slug.clone())
             .filter(|slug| !slug.key.as_str().starts_with("KEYRACK_"))
             .collect();
+        for slug in &slugs {
+            may_move(making, slug, settings)?;
+        }
         if !settings.dry_run {
             for slug in &slugs {
-                moved_in(making, slug, true, settings)?;
+                moved_in(making, slug, true, settings, ui)?;
             }
             making.note(acts::act("adopt"));
         }
