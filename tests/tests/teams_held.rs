@@ -29,3 +29,17 @@ fn a_value_set_in_a_vault_replaces_no_other_ones_that_is_unlocked() {
         .ok()
         .bytes(b"own");
 }
+
+#[test]
+fn who_loses_the_passwords_alone_loses_them_at_once() {
+    let team = Team::of(&["alice", "bob"]);
+    team.sh("printf p | keyrack set -q --for alice --vault team --key PASS --class password
+             keyrack vault members role bob member -q --passwords yes --for alice
+             keyrack get --unlock --for bob --key PASS")
+        .ok()
+        .bytes(b"p");
+    team.sh("keyrack vault members role bob member -q --passwords no --for alice
+             keyrack get --for bob --key PASS")
+        .code(3);
+    team.sh("keyrack relock -q --for bob").ok();
+}

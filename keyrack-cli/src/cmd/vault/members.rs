@@ -132,7 +132,9 @@ fn set_role(args: &VaultRole, settings: &Settings, ui: &Ui) -> Outcome {
         let set = making.vault.set_role(&member.member_id, role, password, Timestamp::now());
         making.fail(set)?;
         making.note(acts::of("role", member.member_id));
-        if role < member.role {
+        let after = making.vault.state().member(&member.member_id);
+        let holds = after.is_some_and(|after| after.compartments.contains(&Compartment::Password));
+        if role < member.role || (held && !holds) {
             forget(&member, making.place, settings);
         }
         Ok((making.place.clone(), exposed_to(making.vault, &member.member_id)))
