@@ -43,3 +43,27 @@ fn who_loses_the_passwords_alone_loses_them_at_once() {
         .code(3);
     team.sh("keyrack relock -q --for bob").ok();
 }
+
+/// By whoever deletes it or takes it back, on another machine: the next unlock sees it.
+#[test]
+fn what_is_gone_from_a_vault_is_forgotten_by_the_next_unlock() {
+    let team = Team::of(&["alice", "bob"]);
+    team.sh("for k in DELETED TAKEN GRANTED KEPT; do
+                 printf 1 | keyrack set -q --for alice --vault team --key $k
+             done
+             keyrack vault unshare -q --for alice --key GRANTED
+             keyrack vault share -q --for alice --key GRANTED --with bob
+             keyrack unlock -q --for bob
+             keyrack del -q --for alice --vault team --key DELETED
+             keyrack vault unshare -q --for alice --key TAKEN
+             keyrack vault unshare -q --for alice --key GRANTED --with bob
+             for k in DELETED TAKEN GRANTED KEPT; do keyrack get --for bob --key $k; done")
+        .ok()
+        .bytes(b"1111");
+    // Whatever it was asked for.
+    team.sh("keyrack get --unlock --for bob --key TAKEN").code(4);
+    for gone in ["DELETED", "TAKEN", "GRANTED"] {
+        team.sh(&format!("keyrack get --for bob --key {gone}")).bytes(b"");
+    }
+    team.sh("keyrack get --for bob --key KEPT; keyrack relock -q --for bob").ok().bytes(b"1");
+}

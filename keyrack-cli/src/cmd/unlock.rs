@@ -149,6 +149,7 @@ pub fn grant(
     let known = shared::known(opened, &offered);
     let (lines, given) = hand_over(opened, lines, known, begun, args, settings, ui)?;
     shared::forget_lost(&offered, settings);
+    shared::forget_gone(&offered, opened, settings);
     // Called off between the look and the push: locking wins.
     if begun.waiting.was_called_off() {
         super::relock::in_silence(owner, settings)?;
