@@ -118,6 +118,42 @@ fn of_a_credential_and_what_was_set_instead_of_it_the_newer_counts() {
         .bytes(b"o2n2");
 }
 
+/// Whoever is given it has one of that name: that is told while its owner can still decide.
+#[test]
+fn what_cannot_be_given_away_is_told_before_an_owner_is_gone() {
+    let team = Team::of(&["alice", "bob"]);
+    team.sh("keyrack vault members role bob admin -q --for alice
+             for k in ONE TWO; do
+                 printf b | keyrack set -q --for bob --vault team --key $k --private
+             done
+             printf a | keyrack set -q --for alice --vault team --key TWO")
+        .ok();
+    let error = "keyrack: error: team: alice has a @all.all.TWO of its own there\n\
+                 keyrack: hint: keyrack del --for alice --vault team --key @all.all.TWO\n";
+    for refused in [
+        "destroy --for bob --yes --transfer-to alice",
+        "destroy --for bob --yes --transfer-to alice --dry-run",
+        "vault transfer --for bob --key TWO --to alice",
+    ] {
+        team.sh(&format!("keyrack {refused}")).fails(11, error);
+    }
+    team.sh("keyrack destroy --for bob --yes --transfer-to carol").code(4);
+    // Nothing was done to any of it.
+    assert_eq!(team.get("bob", "ONE"), "b");
+    team.sh("keyrack vault claim --for alice --key ONE").code(4);
+    team.sh("keyrack vault transfer -q --for bob --key ONE --to alice
+             printf a | keyrack set -q --for alice --vault team --key ONE --private
+             keyrack vault claim --for alice --key ONE")
+        .fails(11, &error.replace("TWO", "ONE"));
+    team.sh("keyrack del -q --for alice --vault team --key ONE
+             keyrack del -q --for alice --vault team --key TWO
+             keyrack destroy -q --for bob --yes --transfer-to alice
+             keyrack vault claim -q --for alice --key ONE
+             keyrack vault claim -q --for alice --key TWO")
+        .ok();
+    assert_eq!(team.get("alice", "TWO"), "b");
+}
+
 #[test]
 fn personal_credentials_are_adopted_and_new_ones_follow() {
     let rack = Rack::new();

@@ -31,6 +31,15 @@ pub fn vault(error: VaultError, place: &Place) -> Failure {
     }
 }
 
+/// The same of a credential that is given to another: it has to go first what that one has
+/// under its name.
+pub fn given(error: VaultError, to: &Owner, place: &Place) -> Failure {
+    let VaultError::NameTaken { slug } = &error else { return vault(error, place) };
+    let name = &place.name;
+    Failure::new(Code::Conflict, format!("{name}: {to} has a {slug} of its own there"))
+        .hint(format!("keyrack del --for {to} --vault {name} --key {slug}"))
+}
+
 /// The same, where the vault has no name yet.
 pub fn at(error: &VaultError, dir: &Path) -> Failure {
     Failure::new(code(error), format!("{}: {error}", dir.display()))

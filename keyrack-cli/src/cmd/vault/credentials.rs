@@ -218,7 +218,7 @@ pub fn transfer(args: &VaultTransfer, settings: &Settings, ui: &Ui) -> Outcome {
         let (cred, is_private) = (record.cred_id, record.visibility == Visibility::Private);
         if !settings.dry_run {
             let given = making.vault.transfer(&cred, &to, Timestamp::now());
-            making.fail(given)?;
+            given.map_err(|error| words::given(error, &args.to, making.place))?;
             let me = *making.vault.me();
             making.note(acts::to("transfer", cred, &slug, to, &me));
         }
@@ -253,7 +253,8 @@ pub fn claim(args: &VaultClaim, settings: &Settings, ui: &Ui) -> Outcome {
         })?;
         if !settings.dry_run {
             let claimed = making.vault.claim(&cred, Timestamp::now());
-            making.fail(claimed)?;
+            let (me, place) = (&making.place.owner, making.place);
+            claimed.map_err(|error| words::given(error, me, place))?;
             let me = *making.vault.me();
             making.note(acts::to("claim", cred, &slug, me, &me));
         }
