@@ -32,3 +32,21 @@ fn a_private_value_is_never_shared_by_its_name() {
         .ok();
     assert_eq!(team.get("alice", "TOKEN"), "mine");
 }
+
+#[test]
+fn an_old_invitation_makes_nobody_a_member_again() {
+    let team = Team::of(&["alice"]);
+    team.key("bob");
+    team.sh("keyrack init -q --for bob").ok();
+    let old = team.invite("bob", "");
+    let accept = format!("keyrack vault accept '{old}' --for bob");
+    team.sh(&format!("{accept}; {accept}")).ok();
+    team.sh("keyrack vault members remove bob -q --for alice").ok();
+    let removed = "keyrack: error: team: this owner was removed from the vault\n\
+                   keyrack: hint: keyrack vault leave --for bob --vault team\n";
+    team.sh(&accept).fails(5, removed);
+    team.write("work/old", &old);
+    team.write("work/agents.yml", "owners:\n  bob: { vaults: [old] }\n");
+    team.sh("keyrack init --from agents.yml").code(5);
+    team.sh(&format!("keyrack vault leave -q --for bob; {accept}")).code(5);
+}

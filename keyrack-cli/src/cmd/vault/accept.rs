@@ -33,8 +33,15 @@ pub fn run(args: &VaultAccept, settings: &Settings, ui: &Ui) -> Outcome {
 pub fn accept(owner: &Owner, args: &VaultAccept, settings: &Settings, ui: &Ui) -> Outcome {
     let invitation = invitation(&args.invitation)?;
     let mut opened = opened::open(settings, ui, owner)?;
-    if let Some(carried) = opened.manifest.vaults.get(&invitation.vault_id) {
-        let name = &carried.name;
+    let carried = Place::all(&opened.manifest, settings);
+    if let Some(place) = carried.into_iter().find(|place| place.id == invitation.vault_id) {
+        let (shelf, name) = (place.clone().shelf(), &place.name);
+        // What the manifest carries says no more than that it was one.
+        if let Err(failure) = shelf.open(&mut opened, settings)
+            && failure.code == Code::Denied
+        {
+            return Err(failure);
+        }
         let object = serde_json::json!({ "owner": owner, "vault": name, "member": true });
         return ui.done(format!("{owner} is a member of {name} already"), object);
     }
