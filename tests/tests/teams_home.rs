@@ -154,6 +154,24 @@ fn what_cannot_be_given_away_is_told_before_an_owner_is_gone() {
     assert_eq!(team.get("alice", "TWO"), "b");
 }
 
+/// A name that was there once is told of before anything is made under it.
+#[test]
+fn an_owner_that_was_destroyed_joins_the_default_vault_under_another_handle() {
+    let rack = Rack::new();
+    for owner in ["alice", "robot"] {
+        rack.key(owner);
+    }
+    rack.sh("keyrack init -q --for alice; keyrack vault create house --default -q --for alice
+             keyrack init -q --for robot; keyrack destroy -q --yes --for robot")
+        .ok();
+    let error = "keyrack: error: house: robot left, and nobody comes back under a name or key \
+                 of before\nkeyrack: hint: keyrack init --for robot --handle robot-2\n";
+    rack.sh("keyrack init --for robot").fails(11, error);
+    rack.sh("keyrack init --for robot --dry-run").fails(11, error);
+    let made = rack.sh("keyrack init --for robot --handle robot-2");
+    assert!(made.ok().errors().contains("robot joined house"), "{made}");
+}
+
 #[test]
 fn personal_credentials_are_adopted_and_new_ones_follow() {
     let rack = Rack::new();

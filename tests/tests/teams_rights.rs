@@ -50,3 +50,53 @@ fn an_old_invitation_makes_nobody_a_member_again() {
     team.sh("keyrack init --from agents.yml").code(5);
     team.sh(&format!("keyrack vault leave -q --for bob; {accept}")).code(5);
 }
+
+/// Who was let in once, or could have been: it comes under another name, and is told so.
+#[test]
+fn nobody_comes_back_under_a_name_or_key_of_before() {
+    let team = Team::of(&["alice", "bob", "carol"]);
+    for owner in ["dave", "eve"] {
+        team.key(owner);
+    }
+    team.sh("keyrack init -q --for dave; keyrack init -q --for eve").ok();
+    team.invite("dave", "");
+    team.sh("keyrack vault invite dave -q --yes --for alice").ok();
+    let as_another = "keyrack vault invite dave --yes --role admin --for alice";
+    team.sh(as_another).fails(
+        11,
+        "keyrack: error: team: dave is invited as a member already\n\
+         keyrack: hint: keyrack vault invites --for alice --vault team\n",
+    );
+    team.sh("keyrack vault cancel dave -q --for alice
+             keyrack vault members remove carol -q --for alice
+             keyrack vault leave --yes -q --for bob")
+        .ok();
+    for (gone, how) in [
+        ("dave", "was invited and the invitation cancelled"),
+        ("carol", "was removed"),
+        ("bob", "left"),
+    ] {
+        let error = format!(
+            "keyrack: error: team: {gone} {how}, and nobody comes back under a name or key of \
+             before\nkeyrack: hint: {gone} can come as another owner, with its card: \
+             keyrack init --for {gone}-2\n"
+        );
+        for flag in ["--yes", "--one-time-code"] {
+            let again = format!("keyrack vault invite {gone} {flag} --for alice");
+            team.sh(&again).fails(11, &error);
+            team.sh(&format!("{again} --dry-run")).fails(11, &error);
+        }
+    }
+    // By a code under another name, with the old key.
+    let line = team.sh("keyrack vault invite robert --one-time-code -q --for alice").ok().text();
+    let accepted = team.sh(&format!("keyrack vault accept '{line}' --for dave"));
+    assert!(accepted.code(5).errors().contains("dave can come as another owner"), "{accepted}");
+    // What is hinted.
+    team.join("dave-2");
+    team.sh("keyrack vault status --for dave-2").ok();
+    // A code that was taken back is as if it had not been.
+    team.sh("keyrack vault invite eve --one-time-code -q --for alice").ok();
+    team.sh("keyrack vault invite eve --one-time-code -q --for alice").code(11);
+    team.sh("keyrack vault cancel eve -q --for alice").ok();
+    team.invite("eve", "");
+}

@@ -343,7 +343,7 @@ impl Provision<'_> {
 }
 
 /// `--handle`, else the owner; for `human` the login name, where that can be one.
-fn handle(member: &Member) -> Owner {
+pub fn handle(member: &Member) -> Owner {
     let login = || login_name().filter(|_| member.owner.is_human())?.parse().ok();
     member.handle.clone().or_else(login).unwrap_or_else(|| member.owner.clone())
 }

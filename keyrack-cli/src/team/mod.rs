@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod farewell;
 pub mod joining;
 pub mod leaving;
+pub mod newcomer;
 pub mod offered;
 pub mod place;
 mod redo;

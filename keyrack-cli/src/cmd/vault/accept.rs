@@ -16,7 +16,7 @@ use crate::owner::opened::{self, Opened};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::system::streams::Stdin;
-use crate::team::{Place, acts, card, place, words};
+use crate::team::{Place, acts, card, newcomer, place, words};
 
 /// Longest invitation read from stdin.
 pub const LONGEST: u64 = 16 << 10;
@@ -205,9 +205,13 @@ fn join(
     create::free(&name, opened, settings)
         .map_err(|failure| failure.hint("add --name NAME, what this owner is to call it"))?;
     let key = opened.manifest.signing.key.public();
-    let is_known = chain.state().members.iter().any(|member| member.sig_key == key);
+    let known = chain.state().members.iter().find(|member| member.sig_key == key);
     let at = Place::new(owner, invitation.vault_id, name, found.dir.clone(), settings);
-    if invitation.one_time.is_some() && !is_known {
+    if let Some(gone) = known.filter(|known| !known.status.has_wrap()) {
+        let why = newcomer::failure(gone, &gone.handle, chain.state(), &at);
+        return Err(Failure { code: Code::Denied, ..why });
+    }
+    if invitation.one_time.is_some() && known.is_none() {
         return ask(&store, invitation, opened, &at, found, settings, ui);
     }
     let joined = Vault::accept(&store, invitation, place::actor(opened), Timestamp::now());

@@ -13,7 +13,7 @@ use crate::error::{Code, Failure, Outcome};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::{Change, change, done, look, to_share};
-use crate::team::{Place, acts, card, words};
+use crate::team::{Place, acts, card, newcomer, words};
 
 /// The role that a flag names.
 pub fn role(flag: RoleArg) -> Role {
@@ -32,6 +32,7 @@ pub fn run(args: &VaultInvite, settings: &Settings, ui: &Ui) -> Outcome {
         may_invite(making, role)?;
         let (handle, now) = (&args.handle, Timestamp::now());
         if args.one_time_code {
+            newcomer::by_name(making.vault.state(), handle, making.place)?;
             if settings.dry_run {
                 return Ok(None);
             }
@@ -41,6 +42,7 @@ pub fn run(args: &VaultInvite, settings: &Settings, ui: &Ui) -> Outcome {
             return Ok(Some((invitation, making.place.clone())));
         }
         let signed = card::read(handle, args.card.as_deref(), settings)?;
+        newcomer::by_card(making.vault.state(), &signed, (role, password), making.place)?;
         card::compare(&signed, args.fingerprint.as_deref(), ui)?;
         if settings.dry_run {
             return Ok(None);
