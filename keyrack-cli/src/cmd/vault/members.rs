@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use keyrack_manifest::MemberId;
-use keyrack_vault::{Compartment, Member, Status, Vault};
+use keyrack_vault::{Compartment, Member, Record, Status, Vault, Visibility};
 use serde::Serialize;
 
 use super::invite::role;
@@ -157,8 +157,17 @@ pub fn leave(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
     if settings.dry_run {
         return done(words, object, &place, settings, ui);
     }
-    match leaving::open(&shelf, &mut opened, settings, ui).map(drop) {
-        Ok(()) => {
+    let own = leaving::open(&shelf, &mut opened, settings, ui).map(|vault| only_its_own(&vault));
+    match own {
+        Ok(own) => {
+            if let [first, ..] = &own[..] {
+                ui.warn(format!(
+                    "these are private to {}, and nobody reads them once it has left: {}",
+                    place.owner,
+                    own.join(", ")
+                ));
+                ui.hint(place.command(&format!("transfer --key {first} --to HANDLE")));
+            }
             if !ui.asker.agrees(&format!("leave {}?", place.name))? {
                 return Err(Failure::new(Code::NeedsPerson, "nothing was changed"));
             }
@@ -175,6 +184,16 @@ pub fn leave(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
         Ok(())
     })?;
     ui.done(words, object)
+}
+
+/// What nobody but this member can read.
+fn only_its_own(vault: &Vault<'_>) -> Vec<String> {
+    let is_own = |record: &&Record| {
+        record.owner == *vault.me()
+            && record.visibility == Visibility::Private
+            && record.grantees.is_empty()
+    };
+    vault.records().filter(is_own).map(|record| record.name.to_string()).collect()
 }
 
 /// Runs `keyrack vault rotate`.
