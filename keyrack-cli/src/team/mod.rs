@@ -16,6 +16,7 @@ pub mod offered;
 pub mod place;
 mod redo;
 pub mod rekey;
+pub mod rights;
 pub mod words;
 
 pub use place::{Place, Shelf};

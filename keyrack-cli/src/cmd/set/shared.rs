@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use keyrack_manifest::{CredId, Entry};
 use keyrack_names::Slug;
-use keyrack_vault::{NewRecord, Record, Vault, VaultError, Visibility};
+use keyrack_vault::{NewRecord, Record, Role, Vault, Visibility};
 
 use crate::args::Set;
 use crate::cmd::vault::about;
@@ -14,7 +14,7 @@ use crate::person::ui::Ui;
 use crate::rack::push;
 use crate::settings::Settings;
 use crate::team::change::to_share;
-use crate::team::{Place, Shelf, acts, credential, offered, words};
+use crate::team::{Place, Shelf, acts, credential, offered, rights, words};
 
 /// Writes the value, or records the decision.
 ///
@@ -37,7 +37,7 @@ pub fn set(
     }
     let slug = entry.slug.clone();
     let there = meant(args, &slug, &vault, place)?.map(|record| record.cred_id);
-    may_write(args, there.as_ref(), &entry, &vault, place)?;
+    may_write(args, there.as_ref(), &vault, place)?;
     if settings.dry_run {
         let object = serde_json::json!({ "owner": place.owner, "slug": slug, "vault": place.name });
         return ui.would(format!("{}: {slug} would be set in {}", place.owner, place.name), object);
@@ -123,26 +123,10 @@ fn meant<'v>(
 }
 
 /// Refused before a person types a value.
-fn may_write(
-    args: &Set,
-    there: Option<&CredId>,
-    entry: &Entry,
-    vault: &Vault<'_>,
-    place: &Place,
-) -> Outcome {
+fn may_write(args: &Set, there: Option<&CredId>, vault: &Vault<'_>, place: &Place) -> Outcome {
     let shared = match there.map(|cred| vault.record(cred)) {
         Some(Ok(record)) => record.visibility == Visibility::Shared,
         _ => !args.private && !vault.state().policy.private_by_default,
     };
-    if !shared || vault.role().writes_shared() {
-        return Ok(());
-    }
-    let refused = words::vault(VaultError::NotEntitled { slug: entry.slug.clone() }, place);
-    let message = format!(
-        "{}: {} is {} there and may not write what is shared",
-        place.name,
-        place.owner,
-        words::a(vault.role())
-    );
-    Err(Failure { message, ..refused })
+    if shared { rights::need(Role::Admin, "write what is shared", vault, place) } else { Ok(()) }
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use keyrack_manifest::{CredId, Entry, MemberId};
 use keyrack_names::{Owner, Secret, Slug};
-use keyrack_vault::{NewRecord, RecordMeta, Visibility};
+use keyrack_vault::{NewRecord, RecordMeta, Role, Visibility};
 
 use crate::args::{VaultClaim, VaultShare, VaultTransfer, WhichVault};
 use crate::error::{Code, Failure, Outcome};
@@ -15,7 +15,10 @@ use crate::project::wanted;
 use crate::rack::push;
 use crate::settings::Settings;
 use crate::team::change::{Change, change, done};
-use crate::team::{acts, credential, default_vault, words};
+use crate::team::{acts, credential, default_vault, rights, words};
+
+/// What a member that has not the role for it may not do.
+const SHARE: &str = "write what is shared";
 
 /// Runs `keyrack vault share`. A credential of the personal vault moves into this one.
 pub fn share(args: &VaultShare, settings: &Settings, ui: &Ui) -> Outcome {
@@ -23,8 +26,15 @@ pub fn share(args: &VaultShare, settings: &Settings, ui: &Ui) -> Outcome {
     let which = args.which.vault.as_deref();
     let place = change(which, settings, ui, |making| {
         let with = grantee(making, args.with.as_ref())?;
+        if with.is_none() {
+            rights::need(Role::Admin, SHARE, making.vault, making.place)?;
+        }
         if settings.dry_run {
-            may_move(making, &slug, settings)?;
+            let entry = making.opened.manifest.keys.get(&slug);
+            match entry.is_some_and(|entry| entry.vault.is_personal()) {
+                true => may_move(making, &slug, settings)?,
+                false => drop(credential::own(making.vault, &slug, making.place)?),
+            }
             return Ok(making.place.clone());
         }
         let cred = match moved_in(making, &slug, with.is_some(), settings, ui)? {
@@ -216,6 +226,11 @@ pub fn transfer(args: &VaultTransfer, settings: &Settings, ui: &Ui) -> Outcome {
         let to = words::member(making.vault.state(), &args.to, making.place)?.member_id;
         let record = credential::own(making.vault, &slug, making.place)?;
         let (cred, is_private) = (record.cred_id, record.visibility == Visibility::Private);
+        if !is_private {
+            rights::need(Role::Admin, SHARE, making.vault, making.place)?;
+        }
+        let may = making.vault.may_transfer(record, &to);
+        may.map_err(|error| words::given(error, &args.to, making.place))?;
         if !settings.dry_run {
             let given = making.vault.transfer(&cred, &to, Timestamp::now());
             given.map_err(|error| words::given(error, &args.to, making.place))?;
@@ -272,6 +287,9 @@ pub fn delete(which: Option<&str>, slug: &Slug, settings: &Settings, ui: &Ui) ->
             Failure::new(Code::Absent, format!("{} has no {slug}", making.place.name))
         })?;
         let (cred, owner) = (record.cred_id, record.owner);
+        if record.visibility == Visibility::Shared {
+            rights::need(Role::Admin, SHARE, making.vault, making.place)?;
+        }
         if !settings.dry_run {
             let deleted = making.vault.delete(&cred, Timestamp::now());
             making.fail(deleted)?;

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use keyrack_manifest::MemberId;
-use keyrack_vault::{Compartment, Member, Record, Status, Vault, Visibility};
+use keyrack_vault::{Compartment, Member, Record, Role, Status, Vault, Visibility};
 use serde::Serialize;
 
 use super::invite::role;
@@ -12,7 +12,7 @@ use crate::error::{Code, Failure, Outcome};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::{change, done, look};
-use crate::team::{Place, acts, daemons, leaving, place, words};
+use crate::team::{Place, acts, daemons, leaving, place, rights, words};
 
 /// Runs `keyrack vault members`.
 pub fn run(act: &MembersAct, settings: &Settings, ui: &Ui) -> Outcome {
@@ -67,12 +67,17 @@ fn remove(args: &VaultHandle, settings: &Settings, ui: &Ui) -> Outcome {
     let handle = &args.handle;
     let (place, exposed) = change(args.which.vault.as_deref(), settings, ui, |making| {
         let member = words::active(making.vault.state(), handle, making.place)?.clone();
-        if settings.dry_run {
-            return Ok((making.place.clone(), Vec::new()));
-        }
         if member.member_id == *making.vault.me() {
             let message = format!("{handle} does not remove itself; it leaves");
             return Err(Failure::new(Code::Denied, message).hint(making.place.command("leave")));
+        }
+        let (needed, act) = match member.role {
+            Role::Member => (Role::Admin, "remove a member".to_owned()),
+            role => (Role::Owner, format!("remove {}", words::a(role))),
+        };
+        rights::need(needed, &act, making.vault, making.place)?;
+        if settings.dry_run {
+            return Ok((making.place.clone(), Vec::new()));
         }
         let removed = making.vault.remove(&member.member_id, Timestamp::now());
         making.fail(removed)?;
@@ -124,6 +129,7 @@ fn set_role(args: &VaultRole, settings: &Settings, ui: &Ui) -> Outcome {
     let (handle, role) = (&args.handle, role(args.role));
     let (place, exposed) = change(args.which.vault.as_deref(), settings, ui, |making| {
         let member = words::active(making.vault.state(), handle, making.place)?.clone();
+        rights::need(Role::Owner, "change roles", making.vault, making.place)?;
         let held = member.compartments.contains(&Compartment::Password);
         let password = args.passwords.map_or(held && role == member.role, |on| on);
         if settings.dry_run {
@@ -199,6 +205,7 @@ fn only_its_own(vault: &Vault<'_>) -> Vec<String> {
 /// Runs `keyrack vault rotate`.
 pub fn rotate(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
     let place = change(args.vault.as_deref(), settings, ui, |making| {
+        rights::need(Role::Admin, "replace its keys", making.vault, making.place)?;
         if !settings.dry_run {
             let rotated = making.vault.rotate(Timestamp::now());
             making.fail(rotated)?;
