@@ -57,6 +57,20 @@ fn owners_promote_and_demote() {
     team.sh("keyrack vault invite dave --one-time-code --for bob").ok();
     team.sh("keyrack vault members role bob member --for alice").ok();
     team.sh("printf 2 | keyrack set --for bob --vault team --key BY_BOB").code(5);
+    // What somebody is already is nothing to do.
+    let links = || field(&team.sh("keyrack vault status --for alice --json"), "/links");
+    let before = links();
+    assert!(before.is_number(), "{before}");
+    team.sh("keyrack vault members role bob member --for alice
+             keyrack vault members role bob member --passwords no --for alice
+             keyrack vault members role alice owner --for alice")
+        .ok();
+    assert_eq!(links(), before);
+    team.sh("keyrack vault members role bob admin --passwords no --for alice").fails(
+        2,
+        "keyrack: error: --passwords no: an admin reads passwords, too\n\
+         keyrack: hint: leave --passwords out\n",
+    );
     // The last owner stays one.
     team.sh("keyrack vault members role alice admin --for alice").code(11);
     // Nobody makes itself a plain member: it could not sign the new keys.

@@ -127,12 +127,24 @@ fn forget(member: &Member, place: &Place, settings: &Settings) {
 
 fn set_role(args: &VaultRole, settings: &Settings, ui: &Ui) -> Outcome {
     let (handle, role) = (&args.handle, role(args.role));
+    if role.writes_shared() && args.passwords == Some(false) {
+        let message = format!("--passwords no: {} reads passwords, too", words::a(role));
+        return Err(Failure::new(Code::Usage, message).hint("leave --passwords out"));
+    }
     let (place, exposed) = change(args.which.vault.as_deref(), settings, ui, |making| {
         let member = words::active(making.vault.state(), handle, making.place)?.clone();
         rights::need(Role::Owner, "change roles", making.vault, making.place)?;
+        // It could not sign the new keys.
+        if member.member_id == *making.vault.me() && !role.writes_shared() {
+            let message = format!("{handle} makes itself no plain member: another owner does");
+            return Err(Failure::new(Code::Denied, message)
+                .hint(making.place.command("members role HANDLE owner")));
+        }
         let held = member.compartments.contains(&Compartment::Password);
         let password = args.passwords.map_or(held && role == member.role, |on| on);
-        if settings.dry_run {
+        // What it is already is no change, and asks for no link.
+        let is_same = (role, password || role.writes_shared()) == (member.role, held);
+        if settings.dry_run || is_same {
             return Ok((making.place.clone(), Vec::new()));
         }
         let set = making.vault.set_role(&member.member_id, role, password, Timestamp::now());
