@@ -100,3 +100,46 @@ fn nobody_comes_back_under_a_name_or_key_of_before() {
     team.sh("keyrack vault cancel eve -q --for alice").ok();
     team.invite("eve", "");
 }
+
+/// What is said of it is so, and what is not taken back is not written.
+#[test]
+fn unsharing_says_what_it_took_back() {
+    let team = Team::of(&["alice", "bob", "carol", "dan"]);
+    team.sh("printf 1 | keyrack set -q --for alice --vault team --key K --private
+             keyrack vault share -q --for alice --key K --with bob
+             keyrack vault share -q --for alice --key K --with carol")
+        .ok();
+    let before = team.hashes("*.cred");
+    let unshare = |with: &str| {
+        let done = team.sh(&format!("keyrack vault unshare --for alice --key K {with}"));
+        done.ok().errors()
+    };
+    let needs = || {
+        let status = team.sh("keyrack vault status --for alice --json");
+        let exposed = field(&status, "/needsRotation/0/exposedTo");
+        let mut handles: Vec<String> = serde_json::from_value(exposed).unwrap_or_default();
+        handles.sort();
+        handles
+    };
+    assert_eq!(unshare("--with dan"), "keyrack: @all.all.K was not shared with dan in team\n");
+    assert_eq!((team.hashes("*.cred"), needs()), (before, Vec::new()));
+    let value = "keyrack: warning: @all.all.K was readable, so it needs a new value\n\
+                 keyrack: hint: keyrack set --for alice --vault team --key @all.all.K\n";
+    let taken = "keyrack: @all.all.K is taken back from bob in team\n";
+    assert_eq!(unshare("--with bob"), format!("{taken}{value}"));
+    assert_eq!(needs(), ["bob"]);
+    team.sh("keyrack get --unlock --for bob --key K").code(4);
+    assert_eq!(team.get("carol", "K"), "1");
+    // Private again is private to its owner.
+    let private = "keyrack: @all.all.K is private in team again\n";
+    assert_eq!(unshare(""), format!("{private}{value}"));
+    assert_eq!(needs(), ["bob", "carol"]);
+    team.sh("keyrack get --unlock --for carol --key K").code(4);
+    assert_eq!(unshare(""), "keyrack: @all.all.K is private in team already\n");
+    team.sh("printf 1 | keyrack set -q --for alice --vault team --key ALL").ok();
+    team.sh("keyrack vault unshare --for alice --key ALL --with bob").fails(
+        11,
+        "keyrack: error: @all.all.ALL is shared with every member of team, not with one of them\n\
+         keyrack: hint: keyrack vault unshare --for alice --vault team --key @all.all.ALL\n",
+    );
+}

@@ -15,7 +15,7 @@ use crate::project::wanted;
 use crate::rack::push;
 use crate::settings::Settings;
 use crate::team::change::{Change, change, done};
-use crate::team::{acts, credential, default_vault, rights, words};
+use crate::team::{Place, acts, credential, default_vault, rights, words};
 
 /// What a member that has not the role for it may not do.
 const SHARE: &str = "write what is shared";
@@ -193,13 +193,26 @@ pub fn about(entry: &Entry) -> RecordMeta {
     }
 }
 
-/// Runs `keyrack vault unshare`.
+/// Runs `keyrack vault unshare`. Where nothing is to be taken back, nothing is written.
 pub fn unshare(args: &VaultShare, settings: &Settings, ui: &Ui) -> Outcome {
     let slug = wanted::slug(&args.at)?;
-    let place = change(args.which.vault.as_deref(), settings, ui, |making| {
+    let (place, taken, words) = change(args.which.vault.as_deref(), settings, ui, |making| {
         let with = grantee(making, args.with.as_ref())?;
-        let cred = credential::own(making.vault, &slug, making.place)?.cred_id;
-        if !settings.dry_run {
+        let record = credential::own(making.vault, &slug, making.place)?;
+        let (cred, name) = (record.cred_id, &making.place.name);
+        let is_shared = record.visibility == Visibility::Shared;
+        let (taken, words) = match (&args.with, with) {
+            (Some(_), Some(_)) if is_shared => return Err(is_everybodys(&slug, making.place)),
+            (Some(handle), Some(member)) => match record.grantees.contains(&member) {
+                true => (true, format!("{slug} is taken back from {handle} in {name}")),
+                false => (false, format!("{slug} was not shared with {handle} in {name}")),
+            },
+            _ if is_shared || !record.grantees.is_empty() => {
+                (true, format!("{slug} is private in {name} again"))
+            }
+            _ => (false, format!("{slug} is private in {name} already")),
+        };
+        if taken && !settings.dry_run {
             let now = Timestamp::now();
             let taken = match with {
                 Some(member) => making.vault.take_back(&cred, &member, now),
@@ -209,14 +222,26 @@ pub fn unshare(args: &VaultShare, settings: &Settings, ui: &Ui) -> Outcome {
             let me = *making.vault.me();
             making.note(acts::to("unshare", cred, &slug, me, &me));
         }
-        Ok(making.place.clone())
+        Ok((making.place.clone(), taken, words))
     })?;
-    let object = serde_json::json!({ "vault": place.name, "slug": slug, "with": args.with });
-    done(format!("{slug} is private in {} again", place.name), object, &place, settings, ui)?;
-    ui.warn(format!("{slug} was readable, so it needs a new value"));
-    let (owner, name) = (&place.owner, &place.name);
-    ui.hint(format!("keyrack set --for {owner} --vault {name} --key {slug}"));
+    let object = serde_json::json!({
+        "vault": place.name, "slug": slug, "with": args.with, "needsRotation": taken,
+    });
+    done(words, object, &place, settings, ui)?;
+    if taken {
+        ui.warn(format!("{slug} was readable, so it needs a new value"));
+        let (owner, name) = (&place.owner, &place.name);
+        ui.hint(format!("keyrack set --for {owner} --vault {name} --key {slug}"));
+    }
     Ok(())
+}
+
+/// One member is not left out of what every member reads.
+fn is_everybodys(slug: &Slug, place: &Place) -> Failure {
+    let (owner, name) = (&place.owner, &place.name);
+    let message = format!("{slug} is shared with every member of {name}, not with one of them");
+    Failure::new(Code::Conflict, message)
+        .hint(format!("keyrack vault unshare --for {owner} --vault {name} --key {slug}"))
 }
 
 /// Runs `keyrack vault transfer`.

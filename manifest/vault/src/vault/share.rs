@@ -66,8 +66,8 @@ impl Vault<'_> {
         })
     }
 
-    /// Makes a shared credential its owner's own again. Who could read it still knows the
-    /// value, so it is marked.
+    /// Makes a credential its owner's own again, whomever it was shared with or granted to. Who
+    /// could read it still knows the value, so it is marked.
     ///
     /// # Errors
     /// [`VaultError::NotEntitled`] for who does not own it.
@@ -82,6 +82,8 @@ impl Vault<'_> {
                 });
                 mark(record, readers.map(|member| member.member_id).collect(), now);
             }
+            let granted = std::mem::take(&mut record.grantees);
+            mark(record, granted, now);
             record.visibility = Visibility::Private;
             Ok(())
         })
