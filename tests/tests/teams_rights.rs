@@ -143,3 +143,29 @@ fn unsharing_says_what_it_took_back() {
          keyrack: hint: keyrack vault unshare --for alice --vault team --key @all.all.ALL\n",
     );
 }
+
+/// Not what was due before, nor what another could who went with it.
+#[test]
+fn whoever_loses_rights_is_said_to_have_read_what_it_could() {
+    let team = Team::of(&["alice", "bob", "carol", "dan"]);
+    team.sh("printf s | keyrack set -q --for alice --vault team --key SHARED
+             printf o | keyrack set -q --for alice --vault team --key OLD
+             keyrack vault unshare -q --for alice --key OLD
+             printf p | keyrack set -q --for alice --vault team --key PASS --class password
+             printf g | keyrack set -q --for alice --vault team --key GRANTED --private
+             keyrack vault share -q --for alice --key GRANTED --with dan
+             keyrack vault leave -q --yes --for dan")
+        .ok();
+    let needs = |act: &str| {
+        let done = team.sh(&format!("keyrack vault members {act} --for alice --json"));
+        field(done.ok(), "/needsRotation")
+    };
+    let named = |keys: &[&str]| {
+        serde_json::json!(keys.iter().map(|key| format!("@all.all.{key}")).collect::<Vec<_>>())
+    };
+    // Dan is gone by this one.
+    assert_eq!(needs("remove carol"), named(&["SHARED"]));
+    assert_eq!(needs("role bob member --passwords yes"), named(&[]));
+    assert_eq!(needs("role bob member --passwords no"), named(&["PASS"]));
+    assert_eq!(needs("remove bob"), named(&["SHARED"]));
+}

@@ -1,8 +1,10 @@
 //! `keyrack vault members`, `leave` and `rotate`: who is in, and what follows when somebody
 //! is not any more.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
-use keyrack_manifest::MemberId;
+use keyrack_manifest::{CredId, MemberId};
 use keyrack_vault::{Compartment, Member, Record, Role, Status, Vault, Visibility};
 use serde::Serialize;
 
@@ -79,11 +81,12 @@ fn remove(args: &VaultHandle, settings: &Settings, ui: &Ui) -> Outcome {
         if settings.dry_run {
             return Ok((making.place.clone(), Vec::new()));
         }
+        let could_read = making.vault.readable_by(&member.member_id);
         let removed = making.vault.remove(&member.member_id, Timestamp::now());
         making.fail(removed)?;
         making.note(acts::of("remove", member.member_id));
         forget(&member, making.place, settings);
-        Ok((making.place.clone(), exposed_to(making.vault, &member.member_id)))
+        Ok((making.place.clone(), exposed(making.vault, &member.member_id, &could_read)))
     })?;
     let object = serde_json::json!({
         "vault": place.name, "handle": handle, "removed": true, "needsRotation": exposed,
@@ -106,12 +109,14 @@ fn needs_values(place: &Place, who: &str, exposed: &[String], ui: &Ui) {
     }
 }
 
-/// What needs a new value because of one member, by name.
-fn exposed_to(vault: &Vault<'_>, member: &MemberId) -> Vec<String> {
+/// What needs a new value because a member could read it and cannot any more, by name. Links
+/// name together whoever went, and what was due before: neither is what this one could read.
+fn exposed(vault: &Vault<'_>, member: &MemberId, could_read: &BTreeSet<CredId>) -> Vec<String> {
+    let reads = vault.readable_by(member);
     let mut names: Vec<String> = vault
         .needs_rotation()
         .into_iter()
-        .filter(|need| need.exposed_to.contains(member))
+        .filter(|need| could_read.contains(&need.cred) && !reads.contains(&need.cred))
         .map(|need| need.name.to_string())
         .collect();
     names.sort();
@@ -147,6 +152,7 @@ fn set_role(args: &VaultRole, settings: &Settings, ui: &Ui) -> Outcome {
         if settings.dry_run || is_same {
             return Ok((making.place.clone(), Vec::new()));
         }
+        let could_read = making.vault.readable_by(&member.member_id);
         let set = making.vault.set_role(&member.member_id, role, password, Timestamp::now());
         making.fail(set)?;
         making.note(acts::of("role", member.member_id));
@@ -155,7 +161,7 @@ fn set_role(args: &VaultRole, settings: &Settings, ui: &Ui) -> Outcome {
         if role < member.role || (held && !holds) {
             forget(&member, making.place, settings);
         }
-        Ok((making.place.clone(), exposed_to(making.vault, &member.member_id)))
+        Ok((making.place.clone(), exposed(making.vault, &member.member_id, &could_read)))
     })?;
     let object = serde_json::json!({
         "vault": place.name, "handle": handle, "role": role.as_str(), "needsRotation": exposed,
