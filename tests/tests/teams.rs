@@ -260,6 +260,15 @@ fn a_name_in_several_places_is_decided_by_the_manifest() {
     assert!(hint.contains("--vault other --exid "), "{hint}");
     team.sh(&hint).ok();
     assert_eq!(team.get("bob", "TOKEN"), "other");
+    // The decision goes, and no credential: so it is said.
+    let error = "keyrack: bob: @all.all.TOKEN is not looked for in other alone any more; it stays \
+                 there\nkeyrack: hint: keyrack del --for bob --vault other --key @all.all.TOKEN\n";
+    assert_eq!(team.sh("keyrack del --for bob --key TOKEN").ok().errors(), error);
+    team.sh("keyrack get --unlock --for bob --key TOKEN").code(11);
+    // The credential goes, and the decision for it.
+    team.sh(&hint).ok();
+    team.sh("keyrack del -q --for bob --vault other --key TOKEN").ok();
+    assert_eq!(team.get("bob", "TOKEN"), "shared");
 }
 
 #[test]

@@ -320,6 +320,16 @@ pub fn delete(which: Option<&str>, slug: &Slug, settings: &Settings, ui: &Ui) ->
             making.fail(deleted)?;
             let me = *making.vault.me();
             making.note(acts::to("delete", cred, slug, owner, &me));
+            // Whoever decided for this one decides for nothing any more.
+            let decided = making.opened.manifest.keys.get(slug).and_then(|entry| {
+                (entry.vault == making.place.name).then(|| entry.exid.clone()).flatten()
+            });
+            if decided.is_some_and(|exid| exid.as_str() == cred.to_string()) {
+                making.opened.update(settings, |manifest| {
+                    manifest.keys.remove(slug);
+                    Ok(())
+                })?;
+            }
             push::forget(making.opened, slug, settings);
         }
         Ok(making.place.clone())
