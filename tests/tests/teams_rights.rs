@@ -169,3 +169,63 @@ fn whoever_loses_rights_is_said_to_have_read_what_it_could() {
     assert_eq!(needs("role bob member --passwords no"), named(&["PASS"]));
     assert_eq!(needs("remove bob"), named(&["SHARED"]));
 }
+
+#[test]
+fn who_is_refused_is_told_what_to_do_next() {
+    let team = Team::of(&["alice", "bob"]);
+    team.key("carol");
+    team.key("erin");
+    team.sh("keyrack init -q --for carol").ok();
+    let asked = "keyrack: hint: ask who invited to look: keyrack vault invites\n\
+                 keyrack: hint: or, where the vault is in git, to exchange it first: \
+                 keyrack vault sync\n";
+    let line = team.invite("carol", "");
+    team.sh("keyrack vault cancel -q carol --for alice").ok();
+    team.sh(&format!("keyrack vault accept '{line}' --for carol")).fails(
+        5,
+        "keyrack: error: team: carol was invited and the invitation cancelled, and nobody comes \
+         back under a name or key of before\n\
+         keyrack: hint: carol can come as another owner, with its card: keyrack init --for \
+         carol-2\n",
+    );
+    // Before it was synced by who made it.
+    team.sh(&format!("keyrack init -q --for erin; keyrack vault accept '{line}' --for erin")).fails(
+        5,
+        &format!(
+            "keyrack: error: team: the invitation cannot be used: it is for somebody else, or has \
+             not come here yet\n{asked}"
+        ),
+    );
+    let code = team.sh("keyrack vault invite dan --one-time-code -q --for alice").ok().text();
+    team.key("dan");
+    team.sh("keyrack init -q --for dan; keyrack vault cancel -q dan --for alice").ok();
+    team.sh(&format!("keyrack vault accept '{code}' --for dan")).fails(
+        5,
+        &format!(
+            "keyrack: error: team: the invitation cannot be used: it is not open, or was \
+             cancelled\n{asked}"
+        ),
+    );
+    let other = team.fingerprint("bob");
+    let refused = team.sh(&format!("keyrack vault invite dan --for alice --fingerprint '{other}'"));
+    let said = refused.code(12).errors();
+    assert!(said.contains("hint: ask dan to read this to you: keyrack identity fingerprint\n"));
+    let last = "keyrack: error: team: alice is its last owner, and nobody would administer it\n\
+                keyrack: hint: keyrack vault members role HANDLE owner --for alice --vault team\n";
+    team.sh("keyrack vault leave --for alice --yes").fails(11, last);
+    team.sh("keyrack vault members role alice admin --for alice").fails(11, last);
+    team.sh("keyrack vault claim --for bob --key NONE").fails(
+        4,
+        "keyrack: error: team: nobody gave @all.all.NONE to bob\n\
+         keyrack: hint: whoever has it gives it: keyrack vault transfer --key @all.all.NONE --to \
+         bob\n",
+    );
+    team.sh("printf b | keyrack set -q --for bob --vault team --key B --private
+             printf a | keyrack set -q --for alice --vault team --key A
+             keyrack vault members role bob admin -q --for alice
+             keyrack vault share -q --for bob --key B
+             keyrack vault members role bob member -q --for alice")
+        .ok();
+    let done = team.sh("keyrack del --for bob --vault team --key B");
+    assert!(!done.code(5).errors().contains("author"), "{done}");
+}

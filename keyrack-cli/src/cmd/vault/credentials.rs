@@ -289,7 +289,8 @@ pub fn claim(args: &VaultClaim, settings: &Settings, ui: &Ui) -> Outcome {
         let cred = offered.map(|record| record.cred_id).ok_or_else(|| {
             let message =
                 format!("{}: nobody gave {slug} to {}", making.place.name, making.place.owner);
-            Failure::new(Code::Absent, message)
+            let give = format!("keyrack vault transfer --key {slug} --to {}", making.place.owner);
+            Failure::new(Code::Absent, message).hint(format!("whoever has it gives it: {give}"))
         })?;
         if !settings.dry_run {
             let claimed = making.vault.claim(&cred, Timestamp::now());
