@@ -11,18 +11,36 @@ fn a_member_reads_what_an_owner_shares_and_writes_none_of_it() {
     team.sh("keyrack unlock --for bob; keyrack get --for bob --key TOKEN").ok().bytes(b"s3cret");
     team.sh("printf x | keyrack set --for bob --vault team --key TOKEN").fails(
         5,
-        "keyrack: error: team: bob is a member there and may not write what is shared\n\
+        "keyrack: error: team: bob is a member there and may not write what is shared; \
+         an admin or owner may\n\
          keyrack: hint: keyrack vault members list --for bob --vault team\n",
     );
-    for denied in [
-        "vault invite carol --one-time-code",
-        "vault members remove alice",
-        "vault members role bob owner",
-        "vault rotate",
-        "vault policy --max-ttl 1h",
-        "del --key TOKEN",
+    // Whatever else is there that it cannot read, and in a dry run, too.
+    team.sh("printf p | keyrack set -q --for alice --vault team --key PASS --class password
+             printf o | keyrack set -q --for bob --vault team --key OWN --private")
+        .ok();
+    team.key("eve");
+    team.sh("keyrack init -q --for eve").ok();
+    team.invite("eve", "");
+    for (denied, act, who) in [
+        ("vault invite carol --one-time-code", "invite a member", "an admin or owner"),
+        ("vault invite carol --one-time-code --role admin", "invite an admin", "an owner"),
+        ("vault cancel eve", "cancel an invitation", "an admin or owner"),
+        ("vault confirm eve", "let anybody in", "an admin or owner"),
+        ("vault members remove alice", "remove an owner", "an owner"),
+        ("vault members role bob owner", "change roles", "an owner"),
+        ("vault rotate", "replace its keys", "an admin or owner"),
+        ("vault policy --max-ttl 1h", "change its rules", "an owner"),
+        ("vault share --key OWN", "write what is shared", "an admin or owner"),
+        ("del --key TOKEN", "write what is shared", "an admin or owner"),
     ] {
-        team.sh(&format!("keyrack {denied} --for bob --yes")).code(5);
+        let error = format!(
+            "keyrack: error: team: bob is a member there and may not {act}; {who} may\n\
+             keyrack: hint: keyrack vault members list --for bob --vault team\n"
+        );
+        for flag in ["--yes", "--yes --dry-run"] {
+            team.sh(&format!("keyrack {denied} --for bob {flag}")).fails(5, &error);
+        }
     }
     team.sh("keyrack relock --for bob").ok();
 }
@@ -39,6 +57,20 @@ fn owners_promote_and_demote() {
     team.sh("keyrack vault invite dave --one-time-code --for bob").ok();
     team.sh("keyrack vault members role bob member --for alice").ok();
     team.sh("printf 2 | keyrack set --for bob --vault team --key BY_BOB").code(5);
+    // What somebody is already is nothing to do.
+    let links = || field(&team.sh("keyrack vault status --for alice --json"), "/links");
+    let before = links();
+    assert!(before.is_number(), "{before}");
+    team.sh("keyrack vault members role bob member --for alice
+             keyrack vault members role bob member --passwords no --for alice
+             keyrack vault members role alice owner --for alice")
+        .ok();
+    assert_eq!(links(), before);
+    team.sh("keyrack vault members role bob admin --passwords no --for alice").fails(
+        2,
+        "keyrack: error: --passwords no: an admin reads passwords, too\n\
+         keyrack: hint: leave --passwords out\n",
+    );
     // The last owner stays one.
     team.sh("keyrack vault members role alice admin --for alice").code(11);
     // Nobody makes itself a plain member: it could not sign the new keys.
@@ -228,6 +260,15 @@ fn a_name_in_several_places_is_decided_by_the_manifest() {
     assert!(hint.contains("--vault other --exid "), "{hint}");
     team.sh(&hint).ok();
     assert_eq!(team.get("bob", "TOKEN"), "other");
+    // The decision goes, and no credential: so it is said.
+    let error = "keyrack: bob: @all.all.TOKEN is not looked for in other alone any more; it stays \
+                 there\nkeyrack: hint: keyrack del --for bob --vault other --key @all.all.TOKEN\n";
+    assert_eq!(team.sh("keyrack del --for bob --key TOKEN").ok().errors(), error);
+    team.sh("keyrack get --unlock --for bob --key TOKEN").code(11);
+    // The credential goes, and the decision for it.
+    team.sh(&hint).ok();
+    team.sh("keyrack del -q --for bob --vault other --key TOKEN").ok();
+    assert_eq!(team.get("bob", "TOKEN"), "shared");
 }
 
 #[test]

@@ -79,6 +79,116 @@ fn later_owners_join_the_default_vault_and_keep_their_own() {
         .bytes(b"g");
 }
 
+/// Two values under one name are one only where they are the same.
+#[test]
+fn what_moves_into_a_vault_replaces_none_of_its_owners_there() {
+    let team = Team::of(&["alice", "bob"]);
+    team.sh("printf team | keyrack set -q --for alice --vault team --key TOKEN
+             printf bank | keyrack set -q --for alice --key TOKEN
+             printf other | keyrack set -q --for alice --key OTHER")
+        .ok();
+    let error = "keyrack: error: alice has another @all.all.TOKEN in team already: \
+                 one of the two has to go\n\
+                 keyrack: hint: keyrack del --for alice --vault personal --key @all.all.TOKEN\n\
+                 keyrack: hint: or: keyrack del --for alice --vault team --key @all.all.TOKEN\n";
+    for refused in [
+        "adopt --for alice --dry-run",
+        "adopt --for alice",
+        "share --for alice --key TOKEN --dry-run",
+        "share --for alice --key TOKEN",
+        "share --for alice --key TOKEN --with bob",
+    ] {
+        team.sh(&format!("keyrack vault {refused}")).fails(11, error);
+    }
+    assert_eq!(team.get("bob", "TOKEN"), "team");
+    assert_eq!(team.get("alice", "TOKEN"), "bank");
+    let at = |key: &str| {
+        let rows = field(&team.sh("keyrack list --for alice --json"), "/keys");
+        let row = rows.as_array().into_iter().flatten().find(|row| row["slug"] == key).cloned();
+        row.map(|row| row["vault"].clone()).unwrap_or_default()
+    };
+    assert_eq!(at("@all.all.OTHER"), "personal", "nothing was moved");
+    // A move that was killed has the value in both.
+    team.sh(
+        "printf team | keyrack set -q --for alice --key TOKEN; keyrack vault adopt -q --for alice",
+    )
+    .ok();
+    assert_eq!([at("@all.all.TOKEN"), at("@all.all.OTHER")], ["team", "team"]);
+    assert_eq!(team.get("bob", "TOKEN"), "team");
+}
+
+/// Where the vault is instead of the personal one, both are one credential.
+#[test]
+fn of_a_credential_and_what_was_set_instead_of_it_the_newer_counts() {
+    let rack = Rack::new();
+    rack.key("alice");
+    rack.sh("keyrack init -q --for alice; printf o1 | keyrack set -q --for alice --key OLD
+             printf n1 | keyrack set -q --for alice --key NEW
+             keyrack vault create house --instead -q --for alice
+             printf o2 | keyrack set -q --for alice --key OLD
+             printf n0 | keyrack set -q --for alice --key NEW
+             printf n2 | keyrack set -q --for alice --vault personal --key NEW
+             keyrack vault adopt -q --for alice
+             keyrack get --unlock --for alice --key OLD; keyrack get --unlock --for alice --key NEW
+             keyrack relock -q --for alice")
+        .ok()
+        .bytes(b"o2n2");
+}
+
+/// Whoever is given it has one of that name: that is told while its owner can still decide.
+#[test]
+fn what_cannot_be_given_away_is_told_before_an_owner_is_gone() {
+    let team = Team::of(&["alice", "bob"]);
+    team.sh("keyrack vault members role bob admin -q --for alice
+             for k in ONE TWO; do
+                 printf b | keyrack set -q --for bob --vault team --key $k --private
+             done
+             printf a | keyrack set -q --for alice --vault team --key TWO")
+        .ok();
+    let error = "keyrack: error: team: alice has a @all.all.TWO of its own there\n\
+                 keyrack: hint: keyrack del --for alice --vault team --key @all.all.TWO\n";
+    for refused in [
+        "destroy --for bob --yes --transfer-to alice",
+        "destroy --for bob --yes --transfer-to alice --dry-run",
+        "vault transfer --for bob --key TWO --to alice",
+    ] {
+        team.sh(&format!("keyrack {refused}")).fails(11, error);
+    }
+    team.sh("keyrack destroy --for bob --yes --transfer-to carol").code(4);
+    // Nothing was done to any of it.
+    assert_eq!(team.get("bob", "ONE"), "b");
+    team.sh("keyrack vault claim --for alice --key ONE").code(4);
+    team.sh("keyrack vault transfer -q --for bob --key ONE --to alice
+             printf a | keyrack set -q --for alice --vault team --key ONE --private
+             keyrack vault claim --for alice --key ONE")
+        .fails(11, &error.replace("TWO", "ONE"));
+    team.sh("keyrack del -q --for alice --vault team --key ONE
+             keyrack del -q --for alice --vault team --key TWO
+             keyrack destroy -q --for bob --yes --transfer-to alice
+             keyrack vault claim -q --for alice --key ONE
+             keyrack vault claim -q --for alice --key TWO")
+        .ok();
+    assert_eq!(team.get("alice", "TWO"), "b");
+}
+
+/// A name that was there once is told of before anything is made under it.
+#[test]
+fn an_owner_that_was_destroyed_joins_the_default_vault_under_another_handle() {
+    let rack = Rack::new();
+    for owner in ["alice", "robot"] {
+        rack.key(owner);
+    }
+    rack.sh("keyrack init -q --for alice; keyrack vault create house --default -q --for alice
+             keyrack init -q --for robot; keyrack destroy -q --yes --for robot")
+        .ok();
+    let error = "keyrack: error: house: robot left, and nobody comes back under a name or key \
+                 of before\nkeyrack: hint: keyrack init --for robot --handle robot-2\n";
+    rack.sh("keyrack init --for robot").fails(11, error);
+    rack.sh("keyrack init --for robot --dry-run").fails(11, error);
+    let made = rack.sh("keyrack init --for robot --handle robot-2");
+    assert!(made.ok().errors().contains("robot joined house"), "{made}");
+}
+
 #[test]
 fn personal_credentials_are_adopted_and_new_ones_follow() {
     let rack = Rack::new();

@@ -1,7 +1,7 @@
 //! Leaving a vault that others have over a git remote: they are told, or it is not done.
 
 use keyrack_tests::hub::Hub;
-use keyrack_tests::team::field;
+use keyrack_tests::team::{Team, field};
 
 /// What alice's clone says of bob.
 fn status(hub: &Hub) -> serde_json::Value {
@@ -29,6 +29,27 @@ fn whoever_leaves_tells_the_others() {
     hub.sync_alice();
     assert_eq!(status(&hub), "left");
     assert_eq!(Hub::get(alice, "alice", "LATER"), "s");
+}
+
+/// Nobody gets at it afterwards: that is said while it can still be given away.
+#[test]
+fn whoever_leaves_is_told_what_nobody_reads_any_more() {
+    let team = Team::of(&["alice", "bob"]);
+    team.sh("for k in LOST GIVEN; do
+                 printf b | keyrack set -q --for bob --vault team --private --key $k
+             done
+             keyrack vault transfer -q --for bob --key GIVEN --to alice")
+        .ok();
+    // Before it is asked, and so before it is done.
+    for (flag, code) in [("", 8), ("--yes", 0)] {
+        let left = team.sh(&format!("keyrack vault leave --for bob {flag}"));
+        let warned = "keyrack: warning: these are private to bob, and nobody reads them once it \
+                      has left: @all.all.LOST\n\
+                      keyrack: hint: keyrack vault transfer --key @all.all.LOST --to HANDLE \
+                      --for bob --vault team\n";
+        assert!(left.code(code).errors().starts_with(warned), "{left}");
+    }
+    team.sh("keyrack vault claim -q --for alice --key GIVEN").ok();
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub fn run(args: &Destroy, settings: &Settings, ui: &Ui) -> Outcome {
         farewell::is_decided(args, owner, settings, ui)?;
     }
     if settings.dry_run {
-        return would(owners, settings, ui);
+        return would(args, owners, settings, ui);
     }
     let names: Vec<&str> = owners.iter().map(Owner::as_str).collect();
     let (all, they) = (names.join(" and "), if names.len() == 1 { "it has" } else { "they have" });
@@ -55,13 +55,18 @@ pub fn run(args: &Destroy, settings: &Settings, ui: &Ui) -> Outcome {
 }
 
 /// Says whose files would be removed.
-fn would(owners: &[Owner], settings: &Settings, ui: &Ui) -> Outcome {
+fn would(args: &Destroy, owners: &[Owner], settings: &Settings, ui: &Ui) -> Outcome {
     let manifests = owners.iter().map(|owner| (owner, settings.places.manifest(owner)));
     let (words, mut rows): (Vec<String>, Vec<serde_json::Value>) = manifests
         .map(|(owner, path)| {
-            let words =
-                format!("{owner}: {} and all that belongs to it would be removed", path.display());
-            (words, serde_json::json!({ "owner": owner, "removed": [path] }))
+            let to = args.transfer_to.as_ref();
+            let given = to.map(|to| format!("; what it has in vaults of several would be {to}'s"));
+            let words = format!(
+                "{owner}: {} and all that belongs to it would be removed{}",
+                path.display(),
+                given.unwrap_or_default()
+            );
+            (words, serde_json::json!({ "owner": owner, "removed": [path], "transferTo": to }))
         })
         .unzip();
     let object = match rows.len() {

@@ -45,6 +45,14 @@ struct Row {
     variable: Variable,
 }
 
+impl Row {
+    fn entry(&self, now: Timestamp) -> Entry {
+        let mut entry = Entry::new(self.slug.clone(), VaultName::personal(), now);
+        entry.class = self.class;
+        entry
+    }
+}
+
 /// What becomes of one variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -200,8 +208,7 @@ fn store(meant: &[&Row], opened: &mut Opened, settings: &Settings, ui: &Ui) -> O
     let now = Timestamp::now();
     opened.update(settings, |manifest| {
         let new = meant.iter().map(|row| {
-            let mut entry = Entry::new(row.slug.clone(), VaultName::personal(), now);
-            entry.class = row.class;
+            let mut entry = row.entry(now);
             if let Some(old) = manifest.keys.get(&row.slug) {
                 entry.created_at = old.created_at;
             }
@@ -211,7 +218,7 @@ fn store(meant: &[&Row], opened: &mut Opened, settings: &Settings, ui: &Ui) -> O
         values::put_all(manifest, settings, new, now)
     })?;
     for row in meant {
-        push::replace(opened, &row.slug, &row.variable.value, settings, ui);
+        push::replace(opened, &row.entry(now), &row.variable.value, settings, ui);
     }
     Ok(())
 }

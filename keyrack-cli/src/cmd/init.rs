@@ -28,6 +28,13 @@ pub fn run(args: &Init, settings: &Settings, ui: &Ui) -> Outcome {
         None => members(args, settings)?,
     };
     users::all_live_here(members.iter().map(|member| &member.owner), settings)?;
+    // What is only known by its public half joins nothing yet.
+    let is_new = |member: &&Member| {
+        member.pubkey.is_none() && !settings.places.manifest(&member.owner).exists()
+    };
+    for member in members.iter().filter(is_new) {
+        joining::may_join_default(&member.owner, &provision::handle(member), settings)?;
+    }
     let given = Given::read(&members)?;
     if settings.dry_run {
         return would(&members, &given, settings, ui);

@@ -219,10 +219,10 @@ fn into_manifest(
     let now = entry.updated_at;
     opened.update(settings, |manifest| {
         let created_at = manifest.keys.get(&slug).map_or(now, |old| old.created_at);
-        let entry = Entry { created_at, ..entry };
+        let entry = Entry { created_at, ..entry.clone() };
         values::put(manifest, settings, NewValue { slug: &slug, value, entry }, now)
     })?;
-    push::replace(&mut opened, &slug, value, settings, ui);
+    push::replace(&mut opened, &entry, value, settings, ui);
     let object = serde_json::json!({ "owner": opened.owner, "slug": slug, "pending": false });
     ui.done(format!("{}: {slug} is set", opened.owner), object)
 }

@@ -149,6 +149,7 @@ pub fn grant(
     let known = shared::known(opened, &offered);
     let (lines, given) = hand_over(opened, lines, known, begun, args, settings, ui)?;
     shared::forget_lost(&offered, settings);
+    shared::forget_gone(&offered, opened, settings);
     // Called off between the look and the push: locking wins.
     if begun.waiting.was_called_off() {
         super::relock::in_silence(owner, settings)?;
@@ -169,11 +170,11 @@ fn catch_up(opened: &mut Opened, settings: &Settings, ui: &Ui) -> Outcome {
             return Ok(());
         }
         for (slug, entry) in before.iter().filter(|(_, entry)| entry.vault.is_personal()) {
-            match opened.manifest.keys.get(slug) {
-                Some(now) if now == entry => {}
+            match opened.manifest.keys.get(slug).cloned() {
+                Some(now) if now == *entry => {}
                 Some(now) if now.vault.is_personal() => {
                     let value = values::personal(opened, settings, slug)?;
-                    push::replace(opened, slug, &value, settings, ui);
+                    push::replace(opened, &now, &value, settings, ui);
                 }
                 _ => push::forget(opened, slug, settings),
             }

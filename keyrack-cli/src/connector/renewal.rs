@@ -253,7 +253,7 @@ impl Renewal<'_> {
         })?;
         let mut renewed = Vec::with_capacity(new.len());
         for (value, entry) in new {
-            push::replace(opened, &entry.slug, &value, settings, ui);
+            push::replace(opened, &entry, &value, settings, ui);
             renewed.push(entry.slug);
         }
         Ok(renewed)

@@ -259,7 +259,9 @@ impl Provision<'_> {
             ));
         }
         for (slug, value) in changed.iter().filter_map(|having| having.valued()) {
-            push::replace(opened, slug, value, settings, self.ui);
+            if let Some(entry) = opened.manifest.keys.get(slug).cloned() {
+                push::replace(opened, &entry, value, settings, self.ui);
+            }
         }
         Ok(given)
     }
@@ -341,7 +343,7 @@ impl Provision<'_> {
 }
 
 /// `--handle`, else the owner; for `human` the login name, where that can be one.
-fn handle(member: &Member) -> Owner {
+pub fn handle(member: &Member) -> Owner {
     let login = || login_name().filter(|_| member.owner.is_human())?.parse().ok();
     member.handle.clone().or_else(login).unwrap_or_else(|| member.owner.clone())
 }

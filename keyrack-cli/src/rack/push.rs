@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keyrack_manifest::Entry;
 use keyrack_names::{Owner, Secret, Slug};
 use keyrack_protocol::client::Session;
 use keyrack_protocol::message::{
@@ -67,18 +68,18 @@ pub fn unlocked(session: &mut Session, owner: &Owner, unlocked: Unlocked) -> Out
 }
 
 /// Replaces a value that the daemon holds, as whoever opened the manifest, and tells it
-/// what names there are now. Best effort: what the daemon does not take it unlocks next
-/// time.
-pub fn replace(opened: &mut Opened, slug: &Slug, value: &Secret, settings: &Settings, ui: &Ui) {
+/// what names there are now. It is of the entry's vault from then on, and goes with it. Best
+/// effort: what the daemon does not take it unlocks next time.
+pub fn replace(opened: &mut Opened, entry: &Entry, value: &Secret, settings: &Settings, ui: &Ui) {
     let rack = opened.rack();
     let Ok(mut session) = rack.attach(settings) else { return };
     let known = offered::known(opened, settings);
-    let push = Push {
-        replace: true,
-        known: Some(known),
-        grants: vec![same(slug, value)],
-        ..Push::default()
+    let grant = Grant {
+        vault: entry.vault.to_string(),
+        class: entry.class.to_string(),
+        ..same(&entry.slug, value)
     };
+    let push = Push { replace: true, known: Some(known), grants: vec![grant], ..Push::default() };
     if let Err(failure) = call(&mut session, &opened.owner, push) {
         ui.warn(&failure.message);
     }

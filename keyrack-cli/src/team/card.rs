@@ -78,7 +78,11 @@ pub fn compare(signed: &SignedCard, given: Option<&str>, ui: &Ui) -> Outcome {
         }
         let message =
             format!("the card of {handle} is another: its fingerprint is {}", signed.fingerprint());
-        return Err(Failure::new(Code::Tampered, message));
+        return Err(Failure::new(Code::Tampered, message)
+            .hint(format!("ask {handle} to read this to you: keyrack identity fingerprint"))
+            .hint(
+                "if it is another than the card's still, the card is not its: ask for a new one",
+            ));
     }
     ui.warn(format!("{handle} shows {}", signed.fingerprint()));
     ui.warn(format!("in groups: {}", signed.spoken()));

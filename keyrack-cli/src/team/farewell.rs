@@ -13,21 +13,23 @@ use crate::owner::opened;
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 
-/// Whether what there is to decide is decided by the flags.
+/// Whether what there is to decide is decided by the flags, and can be done.
 ///
 /// # Errors
-/// [`Code::Conflict`] when it is not.
+/// [`Code::Conflict`] when it is not; why one of them cannot be given away.
 pub fn is_decided(args: &Destroy, owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
-    let decided = args.connections.is_some() || args.transfer_to.is_some();
-    if decided || !has_seen_any(owner, settings) {
+    if args.connections.is_some() || !has_seen_any(owner, settings) {
         return Ok(());
     }
     let mut opened = opened::open(settings, ui, owner)?;
     for shelf in Shelf::all(&opened.manifest, settings) {
         let Ok(vault) = shelf.open(&mut opened, settings) else { continue };
         let own = own(&vault);
-        if !own.is_empty() {
-            return Err(undecided(&vault, &own, &shelf.place));
+        match &args.transfer_to {
+            // Once the owner is gone, nobody can give it to another.
+            Some(to) => can_all_be_given(&vault, &own, to, &shelf.place)?,
+            None if own.is_empty() => {}
+            None => return Err(undecided(&vault, &own, &shelf.place)),
         }
     }
     Ok(())
@@ -97,7 +99,7 @@ fn part(
 ) -> Outcome<Result<(), VaultError>> {
     let now = Timestamp::now();
     let Some(to) = &args.transfer_to else { return Ok(vault.delete(cred, now)) };
-    let to = words::member(vault.state(), to, place)?.member_id;
+    let to = words::active(vault.state(), to, place)?.member_id;
     let private = vault.record(cred).is_ok_and(|r| r.visibility == Visibility::Private);
     let given = vault.transfer(cred, &to, now);
     if given.is_ok() && private {
@@ -105,6 +107,18 @@ fn part(
         return Ok(Ok(()));
     }
     Ok(given)
+}
+
+fn can_all_be_given(vault: &Vault<'_>, own: &[CredId], to: &Owner, place: &Place) -> Outcome {
+    if own.is_empty() {
+        return Ok(());
+    }
+    let member = words::active(vault.state(), to, place)?.member_id;
+    for cred in own {
+        let may = vault.record(cred).and_then(|record| vault.may_transfer(record, &member));
+        may.map_err(|error| words::given(error, to, place))?;
+    }
+    Ok(())
 }
 
 fn undecided(vault: &Vault<'_>, own: &[CredId], place: &Place) -> Failure {

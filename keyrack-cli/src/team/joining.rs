@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use keyrack_names::Owner;
 use keyrack_vault::{Role, Vault};
 
-use super::{Place, Shelf, acts, card, place, words};
-use crate::error::{Context, Outcome};
+use super::{Place, Shelf, acts, card, newcomer, place, words};
+use crate::error::{Context, Failure, Outcome};
 use crate::owner::opened::{self, Opened};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
@@ -49,6 +49,21 @@ pub fn join_default(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
     own.keep(&joined, &mut joining, settings)?;
     ui.say(format!("{owner} joined {}, the default vault of this home", default.name));
     Ok(())
+}
+
+/// Whether an owner that is to be made can join the default vault, before it is made.
+///
+/// # Errors
+/// [`Code::Conflict`] when somebody is, or was, there under its handle: with a flag that helps.
+pub fn may_join_default(owner: &Owner, handle: &Owner, settings: &Settings) -> Outcome {
+    let Some(default) = default_vault::read(settings)? else { return Ok(()) };
+    let Some((mut host, shelf)) = host(&default, owner, settings) else { return Ok(()) };
+    let Ok(vault) = shelf.open(&mut host, settings) else { return Ok(()) };
+    newcomer::by_name(vault.state(), handle, &shelf.place).map_err(|failure| {
+        let other = newcomer::another_name(vault.state(), handle);
+        let hints = vec![format!("keyrack init --for {owner} --handle {other}")];
+        Failure { hints, ..failure }
+    })
 }
 
 /// Has the owners of this home join the default vault that `maker` just made.

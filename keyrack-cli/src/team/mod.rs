@@ -11,10 +11,12 @@ pub mod exchange;
 pub mod farewell;
 pub mod joining;
 pub mod leaving;
+pub mod newcomer;
 pub mod offered;
 pub mod place;
 mod redo;
 pub mod rekey;
+pub mod rights;
 pub mod words;
 
 pub use place::{Place, Shelf};

@@ -127,6 +127,18 @@ impl<'s> Offered<'s> {
         &self.vaults[offer.at].0.place
     }
 
+    /// Whether no vault opened.
+    pub fn is_empty(&self) -> bool {
+        self.vaults.is_empty()
+    }
+
+    /// Whether a vault opened and has nothing of that name that its member can read.
+    pub fn is_gone(&self, vault: &str, slug: &Slug) -> bool {
+        let mut opened = self.vaults.iter();
+        let found = opened.find(|(shelf, _)| shelf.place.name.as_str() == vault);
+        found.is_some_and(|(_, vault)| vault.find(slug).all(|record| !vault.can_read(record)))
+    }
+
     /// What it is called by its owner's manifest.
     pub fn vault(&self, offer: Offer<'_>) -> &VaultName {
         &self.place(offer).name

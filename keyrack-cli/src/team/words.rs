@@ -12,8 +12,31 @@ use crate::error::{Code, Failure, Outcome};
 
 /// A vault could not be read or changed.
 pub fn vault(error: VaultError, place: &Place) -> Failure {
-    let failure = Failure::new(code(&error), format!("{}: {error}", place.name));
+    let (name, owner) = (&place.name, &place.owner);
+    let words = match &error {
+        VaultError::Refused { kind, why: Refusal::NotEntitled { .. } } => {
+            format!("{name}: {owner} may not do that there ({kind})")
+        }
+        VaultError::NotEntitled { slug } => format!(
+            "{name}: {slug} is not {owner}'s to write: whoever it belongs to may, and what is \
+             shared an admin or owner"
+        ),
+        VaultError::Refused { why: Refusal::LastOwner, .. } => {
+            format!("{name}: {owner} is its last owner, and nobody would administer it")
+        }
+        error => format!("{name}: {error}"),
+    };
+    let failure = Failure::new(code(&error), words);
     match (&error, failure.code) {
+        (VaultError::Refused { why: Refusal::LastOwner, .. }, _) => {
+            failure.hint(place.command("members role HANDLE owner"))
+        }
+        (VaultError::Invitation { .. }, _) => failure
+            .hint("ask who invited to look: keyrack vault invites")
+            .hint("or, where the vault is in git, to exchange it first: keyrack vault sync"),
+        (VaultError::CannotHold { .. }, _) => {
+            failure.hint(place.command("members role HANDLE member --passwords yes"))
+        }
         (VaultError::NotMember { status: Some(_) }, _) => failure.hint(place.command("leave")),
         (VaultError::Refused { why: Refusal::RotationDue, .. }, _) => {
             failure.hint(place.command("rotate"))
@@ -29,6 +52,15 @@ pub fn vault(error: VaultError, place: &Place) -> Failure {
         (_, Code::Tampered) => failure.hint(place.command("verify")),
         _ => failure,
     }
+}
+
+/// The same of a credential that is given to another: it has to go first what that one has
+/// under its name.
+pub fn given(error: VaultError, to: &Owner, place: &Place) -> Failure {
+    let VaultError::NameTaken { slug } = &error else { return vault(error, place) };
+    let name = &place.name;
+    Failure::new(Code::Conflict, format!("{name}: {to} has a {slug} of its own there"))
+        .hint(format!("keyrack del --for {to} --vault {name} --key {slug}"))
 }
 
 /// The same, where the vault has no name yet.
@@ -92,7 +124,9 @@ pub fn active<'s>(state: &'s State, handle: &Owner, place: &Place) -> Outcome<&'
         Status::Active => Ok(member),
         Status::Invited => Err(absent("is invited and has not accepted yet:")
             .hint(place.command(&format!("cancel {handle}")))),
-        Status::Left | Status::Removed => Err(absent("is no member any more of")),
+        Status::Left | Status::Removed => {
+            Err(absent("is no member any more of").hint(place.command("members list")))
+        }
     }
 }
 

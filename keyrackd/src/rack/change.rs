@@ -62,8 +62,15 @@ impl<V> Rack<V> {
         if let Some(known) = push.known {
             self.known = Known::new(known);
         }
-        let hold = |grant| self.hold(grant, push.replace, now);
-        let count = push.grants.into_iter().filter_map(hold).count();
+        let mut count = 0;
+        for mut grant in push.grants {
+            if asker != KeyKind::Attach {
+                // Where a value is from decides who may take it back: the owner says that.
+                grant.vault.clear();
+                grant.class.clear();
+            }
+            count += usize::from(self.hold(grant, push.replace, now).is_some());
+        }
         self.find_first_end();
         Ok(count)
     }
@@ -215,12 +222,19 @@ impl<V> Rack<V> {
         Ok(())
     }
 
-    /// Holds one value, or replaces the one held and keeps its expiry.
+    /// Holds one value; or replaces the one held and keeps its expiry, and its vault and class
+    /// where no other is said.
     fn hold(&mut self, new: NewGrant<V>, replace: bool, now: u64) -> Option<()> {
         let NewGrant { slug, value, ttl_ms, self_proof, vault, class } = new;
         if replace {
             let held = self.grants.get_mut(&slug).filter(|held| held.expires_at > now)?;
-            (held.value, held.vault, held.class) = (value, vault, class);
+            held.value = value;
+            if !vault.is_empty() {
+                held.vault = vault;
+            }
+            if !class.is_empty() {
+                held.class = class;
+            }
             return Some(());
         }
         let cap = if slug.env.is_sudo() { MAX_SUDO_TTL_MS } else { MAX_TTL_MS };

@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 use keyrack_manifest::{CredId, Entry};
-use keyrack_vault::{NewRecord, Vault, VaultError, Visibility};
+use keyrack_names::Slug;
+use keyrack_vault::{NewRecord, Record, Role, Vault, Visibility};
 
 use crate::args::Set;
 use crate::cmd::vault::about;
@@ -13,7 +14,7 @@ use crate::person::ui::Ui;
 use crate::rack::push;
 use crate::settings::Settings;
 use crate::team::change::to_share;
-use crate::team::{Place, Shelf, acts, credential, words};
+use crate::team::{Place, Shelf, acts, credential, offered, rights, words};
 
 /// Writes the value, or records the decision.
 ///
@@ -35,8 +36,8 @@ pub fn set(
         return super::refer(entry, opened, settings, ui);
     }
     let slug = entry.slug.clone();
-    let there = credential::to_write(&vault, &slug, place)?.map(|record| record.cred_id);
-    may_write(args, there.as_ref(), &entry, &vault, place)?;
+    let there = meant(args, &slug, &vault, place)?.map(|record| record.cred_id);
+    may_write(args, there.as_ref(), &vault, place)?;
     if settings.dry_run {
         let object = serde_json::json!({ "owner": place.owner, "slug": slug, "vault": place.name });
         return ui.would(format!("{}: {slug} would be set in {}", place.owner, place.name), object);
@@ -53,7 +54,9 @@ pub fn set(
     let kept = shelf.keep(&vault, &mut opened, settings);
     let cred = written.map_err(|error| words::vault(error, place))?.pop();
     kept?;
-    if let Some(record) = cred.and_then(|cred| vault.record(&cred).ok()) {
+    let record = cred.and_then(|cred| vault.record(&cred).ok());
+    let visibility = record.map(|record| record.visibility);
+    if let Some(record) = record {
         let act = acts::to("set", record.cred_id, &slug, record.owner, vault.me());
         acts::note(place, *vault.me(), &opened.manifest.signing.key, vec![act], settings, ui);
     }
@@ -65,10 +68,16 @@ pub fn set(
         ));
         ui.hint(format!("keyrack del --for {} --key {slug}", place.owner));
     }
-    push::replace(&mut opened, &slug, &value, settings, ui);
+    // What another vault answers is not replaced by this value.
+    match offered::vault_of(&mut opened, &slug, settings) {
+        Ok(answers) if answers == place.name => {
+            push::replace(&mut opened, &entry, &value, settings, ui);
+        }
+        _ => push::known(&mut opened, settings),
+    }
     let (owner, name) = (&place.owner, &place.name);
     let object = serde_json::json!({
-        "owner": owner, "slug": slug, "vault": name, "pending": false,
+        "owner": owner, "slug": slug, "vault": name, "pending": false, "visibility": visibility,
     });
     ui.done(format!("{owner}: {slug} is set in {name}"), object)?;
     to_share(place, ui);
@@ -91,27 +100,33 @@ fn known(text: &str, entry: &Entry, vault: &Vault<'_>, place: &Place) -> Outcome
     Err(Failure::new(Code::Conflict, message))
 }
 
-/// Refused before a person types a value.
-fn may_write(
+/// The credential that the value is for, if it is there. A private one is the owner's own,
+/// whatever others share under that name; and what is shared does not become private by a
+/// new value, so that none is given to the team.
+fn meant<'v>(
     args: &Set,
-    there: Option<&CredId>,
-    entry: &Entry,
-    vault: &Vault<'_>,
+    slug: &Slug,
+    vault: &'v Vault<'_>,
     place: &Place,
-) -> Outcome {
+) -> Outcome<Option<&'v Record>> {
+    if !args.private {
+        return credential::to_write(vault, slug, place);
+    }
+    let own = credential::own(vault, slug, place).ok();
+    if own.is_some_and(|record| record.visibility == Visibility::Shared) {
+        let (owner, name) = (&place.owner, &place.name);
+        let message = format!("{owner} shares {slug} in {name}: a value of it is not private");
+        return Err(Failure::new(Code::Conflict, message)
+            .hint(format!("keyrack vault unshare --for {owner} --vault {name} --key {slug}")));
+    }
+    Ok(own)
+}
+
+/// Refused before a person types a value.
+fn may_write(args: &Set, there: Option<&CredId>, vault: &Vault<'_>, place: &Place) -> Outcome {
     let shared = match there.map(|cred| vault.record(cred)) {
         Some(Ok(record)) => record.visibility == Visibility::Shared,
         _ => !args.private && !vault.state().policy.private_by_default,
     };
-    if !shared || vault.role().writes_shared() {
-        return Ok(());
-    }
-    let refused = words::vault(VaultError::NotEntitled { slug: entry.slug.clone() }, place);
-    let message = format!(
-        "{}: {} is {} there and may not write what is shared",
-        place.name,
-        place.owner,
-        words::a(vault.role())
-    );
-    Err(Failure { message, ..refused })
+    if shared { rights::need(Role::Admin, "write what is shared", vault, place) } else { Ok(()) }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use keyrack_manifest::CredId;
 use keyrack_names::{Secret, Slug};
-use keyrack_protocol::message::Grant;
+use keyrack_protocol::message::{Forget, Grant, Reply, Request};
 use keyrack_vault::Seen;
 
 use super::{Granted, Line, span};
@@ -164,7 +164,7 @@ pub fn catch_up(
                     push::forget(opened, &old.slug, settings);
                     return None;
                 };
-                push::replace(opened, &old.slug, &value, settings, ui);
+                push::replace(opened, &now.entry(offer), &value, settings, ui);
                 Some(Pushed::of(&now, offer))
             })
             .collect();
@@ -186,6 +186,22 @@ fn released(
 pub fn forget_lost(offered: &Offered<'_>, settings: &Settings) {
     for (place, _) in offered.closed.iter().filter(|(_, why)| why.code == Code::Denied) {
         daemons::drop_vault(&place.owner, &place.id, settings);
+    }
+}
+
+/// Has the daemon forget what it holds of a vault that has it no more for this owner: deleted,
+/// or taken back. Best effort, as a daemon that does not answer holds it no longer than that.
+pub fn forget_gone(offered: &Offered<'_>, opened: &Opened, settings: &Settings) {
+    if offered.is_empty() {
+        return;
+    }
+    let Ok(mut session) = opened.rack().attach(settings) else { return };
+    let Ok(Reply::Status(status)) = session.call(&Request::Status) else { return };
+    let held = status.grants.into_iter();
+    let gone = held.filter(|held| offered.is_gone(&held.vault, &held.slug)).map(|held| held.slug);
+    let slugs: Vec<Slug> = gone.collect();
+    if !slugs.is_empty() {
+        let _ = session.call(&Request::Forget(Forget { slugs, ..Forget::default() }));
     }
 }
 

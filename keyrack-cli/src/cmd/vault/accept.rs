@@ -16,7 +16,7 @@ use crate::owner::opened::{self, Opened};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::system::streams::Stdin;
-use crate::team::{Place, acts, card, place, words};
+use crate::team::{Place, acts, card, newcomer, place, words};
 
 /// Longest invitation read from stdin.
 pub const LONGEST: u64 = 16 << 10;
@@ -33,8 +33,15 @@ pub fn run(args: &VaultAccept, settings: &Settings, ui: &Ui) -> Outcome {
 pub fn accept(owner: &Owner, args: &VaultAccept, settings: &Settings, ui: &Ui) -> Outcome {
     let invitation = invitation(&args.invitation)?;
     let mut opened = opened::open(settings, ui, owner)?;
-    if let Some(carried) = opened.manifest.vaults.get(&invitation.vault_id) {
-        let name = &carried.name;
+    let carried = Place::all(&opened.manifest, settings);
+    if let Some(place) = carried.into_iter().find(|place| place.id == invitation.vault_id) {
+        let (shelf, name) = (place.clone().shelf(), &place.name);
+        // What the manifest carries says no more than that it was one.
+        if let Err(failure) = shelf.open(&mut opened, settings)
+            && failure.code == Code::Denied
+        {
+            return Err(failure);
+        }
         let object = serde_json::json!({ "owner": owner, "vault": name, "member": true });
         return ui.done(format!("{owner} is a member of {name} already"), object);
     }
@@ -198,9 +205,13 @@ fn join(
     create::free(&name, opened, settings)
         .map_err(|failure| failure.hint("add --name NAME, what this owner is to call it"))?;
     let key = opened.manifest.signing.key.public();
-    let is_known = chain.state().members.iter().any(|member| member.sig_key == key);
+    let known = chain.state().members.iter().find(|member| member.sig_key == key);
     let at = Place::new(owner, invitation.vault_id, name, found.dir.clone(), settings);
-    if invitation.one_time.is_some() && !is_known {
+    if let Some(gone) = known.filter(|known| !known.status.has_wrap()) {
+        let why = newcomer::failure(gone, &gone.handle, chain.state(), &at);
+        return Err(Failure { code: Code::Denied, ..why });
+    }
+    if invitation.one_time.is_some() && known.is_none() {
         return ask(&store, invitation, opened, &at, found, settings, ui);
     }
     let joined = Vault::accept(&store, invitation, place::actor(opened), Timestamp::now());

@@ -3,8 +3,8 @@
 
 use jiff::Timestamp;
 use keyrack_manifest::{CredId, Entry, MemberId};
-use keyrack_names::{Owner, Slug};
-use keyrack_vault::{NewRecord, RecordMeta, Visibility};
+use keyrack_names::{Owner, Secret, Slug};
+use keyrack_vault::{NewRecord, RecordMeta, Role, Visibility};
 
 use crate::args::{VaultClaim, VaultShare, VaultTransfer, WhichVault};
 use crate::error::{Code, Failure, Outcome};
@@ -15,7 +15,10 @@ use crate::project::wanted;
 use crate::rack::push;
 use crate::settings::Settings;
 use crate::team::change::{Change, change, done};
-use crate::team::{acts, credential, words};
+use crate::team::{Place, acts, credential, default_vault, rights, words};
+
+/// What a member that has not the role for it may not do.
+const SHARE: &str = "write what is shared";
 
 /// Runs `keyrack vault share`. A credential of the personal vault moves into this one.
 pub fn share(args: &VaultShare, settings: &Settings, ui: &Ui) -> Outcome {
@@ -23,10 +26,18 @@ pub fn share(args: &VaultShare, settings: &Settings, ui: &Ui) -> Outcome {
     let which = args.which.vault.as_deref();
     let place = change(which, settings, ui, |making| {
         let with = grantee(making, args.with.as_ref())?;
+        if with.is_none() {
+            rights::need(Role::Admin, SHARE, making.vault, making.place)?;
+        }
         if settings.dry_run {
+            let entry = making.opened.manifest.keys.get(&slug);
+            match entry.is_some_and(|entry| entry.vault.is_personal()) {
+                true => may_move(making, &slug, settings)?,
+                false => drop(credential::own(making.vault, &slug, making.place)?),
+            }
             return Ok(making.place.clone());
         }
-        let cred = match moved_in(making, &slug, with.is_some(), settings)? {
+        let cred = match moved_in(making, &slug, with.is_some(), settings, ui)? {
             Some(cred) => cred,
             None => credential::own(making.vault, &slug, making.place)?.cred_id,
         };
@@ -64,31 +75,98 @@ fn moved_in(
     slug: &Slug,
     private: bool,
     settings: &Settings,
+    ui: &Ui,
 ) -> Outcome<Option<CredId>> {
-    let visibility = if private { Visibility::Private } else { Visibility::Shared };
-    let mut moved = None;
+    let mut moved: Option<(CredId, Entry)> = None;
     loop {
         let keys = &making.opened.manifest.keys;
         let entry = keys.get(slug).filter(|entry| entry.vault.is_personal());
-        let Some(entry) = entry.cloned() else { return Ok(moved) };
+        let Some(entry) = entry.cloned() else { break };
         let value = values::personal(making.opened, settings, slug)?;
-        let known = credential::own(making.vault, slug, making.place).ok().map(|own| own.cred_id);
-        let new = NewRecord {
-            cred: known,
-            name: slug,
-            about: about(&entry),
-            value: &value,
-            visibility: Some(visibility),
+        let met = match &moved {
+            // Set anew since it was moved.
+            Some((cred, _)) => Meets::Older(Some(*cred)),
+            None => meets(making, &entry, &value, settings)?,
         };
-        let written = making.vault.put(&[new], Timestamp::now());
-        moved = making.fail(written)?.pop();
+        let cred = match met {
+            Meets::Counts(cred) => Some(cred),
+            Meets::Older(known) => {
+                let visibility = if private { Visibility::Private } else { Visibility::Shared };
+                let new = NewRecord {
+                    cred: known,
+                    name: slug,
+                    about: about(&entry),
+                    value: &value,
+                    visibility: Some(visibility),
+                };
+                let written = making.vault.put(&[new], Timestamp::now());
+                making.fail(written)?.pop()
+            }
+        };
         making.opened.update(settings, |manifest| {
             if manifest.keys.get(slug) == Some(&entry) {
                 manifest.keys.remove(slug);
             }
             Ok(())
         })?;
+        moved = cred.map(|cred| (cred, entry));
     }
+    // Held as it was, it would outlive its owner's membership.
+    if let Some((cred, entry)) = &moved
+        && let Ok(value) = making.vault.get(cred)
+    {
+        let entry = Entry { vault: making.place.name.clone(), ..entry.clone() };
+        push::replace(making.opened, &entry, &value, settings, ui);
+    }
+    Ok(moved.map(|(cred, _)| cred))
+}
+
+/// What a credential that is to move finds of its owner's under its name.
+enum Meets {
+    /// One whose value counts: the same one, as after a move that was killed, or a newer one.
+    Counts(CredId),
+    /// Nothing, or one whose value it replaces.
+    Older(Option<CredId>),
+}
+
+/// Two different values never become one in silence. Only where new values go to the vault
+/// instead of the personal one is the newer the one that is meant.
+fn meets(
+    making: &Change<'_, '_>,
+    entry: &Entry,
+    value: &Secret,
+    settings: &Settings,
+) -> Outcome<Meets> {
+    let (slug, place) = (&entry.slug, making.place);
+    let Ok(own) = credential::own(making.vault, slug, place) else {
+        return Ok(Meets::Older(None));
+    };
+    if making.fail(making.vault.get(&own.cred_id))? == *value {
+        return Ok(Meets::Counts(own.cred_id));
+    }
+    let default = default_vault::read(settings)?;
+    let is_instead = default.is_some_and(|vault| vault.instead && vault.vault_id == place.id);
+    // What is shared is not replaced by what nobody else was to read.
+    if is_instead && own.visibility == Visibility::Private {
+        let is_newer = own.updated_at >= entry.updated_at;
+        return Ok(match is_newer {
+            true => Meets::Counts(own.cred_id),
+            false => Meets::Older(Some(own.cred_id)),
+        });
+    }
+    let (owner, name) = (&place.owner, &place.name);
+    let message = format!("{owner} has another {slug} in {name} already: one of the two has to go");
+    Err(Failure::new(Code::Conflict, message)
+        .hint(format!("keyrack del --for {owner} --vault personal --key {slug}"))
+        .hint(format!("or: keyrack del --for {owner} --vault {name} --key {slug}")))
+}
+
+/// Refuses what [`moved_in`] would, before anything is moved.
+fn may_move(making: &mut Change<'_, '_>, slug: &Slug, settings: &Settings) -> Outcome {
+    let entry = making.opened.manifest.keys.get(slug).filter(|entry| entry.vault.is_personal());
+    let Some(entry) = entry.cloned() else { return Ok(()) };
+    let value = values::personal(making.opened, settings, slug)?;
+    meets(making, &entry, &value, settings).map(drop)
 }
 
 /// Runs `keyrack vault adopt`. What is moved stays its owner's own: nothing is shared by it.
@@ -102,9 +180,12 @@ pub fn adopt(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
             .map(|entry| entry.slug.clone())
             .filter(|slug| !slug.key.as_str().starts_with("KEYRACK_"))
             .collect();
+        for slug in &slugs {
+            may_move(making, slug, settings)?;
+        }
         if !settings.dry_run {
             for slug in &slugs {
-                moved_in(making, slug, true, settings)?;
+                moved_in(making, slug, true, settings, ui)?;
             }
             making.note(acts::act("adopt"));
         }
@@ -126,13 +207,26 @@ pub fn about(entry: &Entry) -> RecordMeta {
     }
 }
 
-/// Runs `keyrack vault unshare`.
+/// Runs `keyrack vault unshare`. Where nothing is to be taken back, nothing is written.
 pub fn unshare(args: &VaultShare, settings: &Settings, ui: &Ui) -> Outcome {
     let slug = wanted::slug(&args.at)?;
-    let place = change(args.which.vault.as_deref(), settings, ui, |making| {
+    let (place, taken, words) = change(args.which.vault.as_deref(), settings, ui, |making| {
         let with = grantee(making, args.with.as_ref())?;
-        let cred = credential::own(making.vault, &slug, making.place)?.cred_id;
-        if !settings.dry_run {
+        let record = credential::own(making.vault, &slug, making.place)?;
+        let (cred, name) = (record.cred_id, &making.place.name);
+        let is_shared = record.visibility == Visibility::Shared;
+        let (taken, words) = match (&args.with, with) {
+            (Some(_), Some(_)) if is_shared => return Err(is_everybodys(&slug, making.place)),
+            (Some(handle), Some(member)) => match record.grantees.contains(&member) {
+                true => (true, format!("{slug} is taken back from {handle} in {name}")),
+                false => (false, format!("{slug} was not shared with {handle} in {name}")),
+            },
+            _ if is_shared || !record.grantees.is_empty() => {
+                (true, format!("{slug} is private in {name} again"))
+            }
+            _ => (false, format!("{slug} is private in {name} already")),
+        };
+        if taken && !settings.dry_run {
             let now = Timestamp::now();
             let taken = match with {
                 Some(member) => making.vault.take_back(&cred, &member, now),
@@ -142,14 +236,26 @@ pub fn unshare(args: &VaultShare, settings: &Settings, ui: &Ui) -> Outcome {
             let me = *making.vault.me();
             making.note(acts::to("unshare", cred, &slug, me, &me));
         }
-        Ok(making.place.clone())
+        Ok((making.place.clone(), taken, words))
     })?;
-    let object = serde_json::json!({ "vault": place.name, "slug": slug, "with": args.with });
-    done(format!("{slug} is private in {} again", place.name), object, &place, settings, ui)?;
-    ui.warn(format!("{slug} was readable, so it needs a new value"));
-    let (owner, name) = (&place.owner, &place.name);
-    ui.hint(format!("keyrack set --for {owner} --vault {name} --key {slug}"));
+    let object = serde_json::json!({
+        "vault": place.name, "slug": slug, "with": args.with, "needsRotation": taken,
+    });
+    done(words, object, &place, settings, ui)?;
+    if taken {
+        ui.warn(format!("{slug} was readable, so it needs a new value"));
+        let (owner, name) = (&place.owner, &place.name);
+        ui.hint(format!("keyrack set --for {owner} --vault {name} --key {slug}"));
+    }
     Ok(())
+}
+
+/// One member is not left out of what every member reads.
+fn is_everybodys(slug: &Slug, place: &Place) -> Failure {
+    let (owner, name) = (&place.owner, &place.name);
+    let message = format!("{slug} is shared with every member of {name}, not with one of them");
+    Failure::new(Code::Conflict, message)
+        .hint(format!("keyrack vault unshare --for {owner} --vault {name} --key {slug}"))
 }
 
 /// Runs `keyrack vault transfer`.
@@ -159,9 +265,14 @@ pub fn transfer(args: &VaultTransfer, settings: &Settings, ui: &Ui) -> Outcome {
         let to = words::member(making.vault.state(), &args.to, making.place)?.member_id;
         let record = credential::own(making.vault, &slug, making.place)?;
         let (cred, is_private) = (record.cred_id, record.visibility == Visibility::Private);
+        if !is_private {
+            rights::need(Role::Admin, SHARE, making.vault, making.place)?;
+        }
+        let may = making.vault.may_transfer(record, &to);
+        may.map_err(|error| words::given(error, &args.to, making.place))?;
         if !settings.dry_run {
             let given = making.vault.transfer(&cred, &to, Timestamp::now());
-            making.fail(given)?;
+            given.map_err(|error| words::given(error, &args.to, making.place))?;
             let me = *making.vault.me();
             making.note(acts::to("transfer", cred, &slug, to, &me));
         }
@@ -192,11 +303,13 @@ pub fn claim(args: &VaultClaim, settings: &Settings, ui: &Ui) -> Outcome {
         let cred = offered.map(|record| record.cred_id).ok_or_else(|| {
             let message =
                 format!("{}: nobody gave {slug} to {}", making.place.name, making.place.owner);
-            Failure::new(Code::Absent, message)
+            let give = format!("keyrack vault transfer --key {slug} --to {}", making.place.owner);
+            Failure::new(Code::Absent, message).hint(format!("whoever has it gives it: {give}"))
         })?;
         if !settings.dry_run {
             let claimed = making.vault.claim(&cred, Timestamp::now());
-            making.fail(claimed)?;
+            let (me, place) = (&making.place.owner, making.place);
+            claimed.map_err(|error| words::given(error, me, place))?;
             let me = *making.vault.me();
             making.note(acts::to("claim", cred, &slug, me, &me));
         }
@@ -214,6 +327,9 @@ pub fn delete(which: Option<&str>, slug: &Slug, settings: &Settings, ui: &Ui) ->
             Failure::new(Code::Absent, format!("{} has no {slug}", making.place.name))
         })?;
         let (cred, owner) = (record.cred_id, record.owner);
+        if record.visibility == Visibility::Shared {
+            rights::need(Role::Admin, SHARE, making.vault, making.place)?;
+        }
         if !settings.dry_run {
             let deleted = making.vault.delete(&cred, Timestamp::now());
             making.fail(deleted)?;
@@ -221,6 +337,16 @@ pub fn delete(which: Option<&str>, slug: &Slug, settings: &Settings, ui: &Ui) ->
             making.note(acts::to("delete", cred, slug, owner, &me));
             // An unlock that is under way sees it only so.
             let kept = making.shelf.keep(making.vault, making.opened, settings);
+            // Whoever decided for this one decides for nothing any more.
+            let decided = making.opened.manifest.keys.get(slug).and_then(|entry| {
+                (entry.vault == making.place.name).then(|| entry.exid.clone()).flatten()
+            });
+            if decided.is_some_and(|exid| exid.as_str() == cred.to_string()) {
+                making.opened.update(settings, |manifest| {
+                    manifest.keys.remove(slug);
+                    Ok(())
+                })?;
+            }
             push::forget(making.opened, slug, settings);
             kept?;
         }

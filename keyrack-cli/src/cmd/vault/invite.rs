@@ -13,7 +13,7 @@ use crate::error::{Code, Failure, Outcome};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::{Change, change, done, look, to_share};
-use crate::team::{Place, acts, card, words};
+use crate::team::{Place, acts, card, newcomer, rights, words};
 
 /// The role that a flag names.
 pub fn role(flag: RoleArg) -> Role {
@@ -32,6 +32,7 @@ pub fn run(args: &VaultInvite, settings: &Settings, ui: &Ui) -> Outcome {
         may_invite(making, role)?;
         let (handle, now) = (&args.handle, Timestamp::now());
         if args.one_time_code {
+            newcomer::by_name(making.vault.state(), handle, making.place)?;
             if settings.dry_run {
                 return Ok(None);
             }
@@ -41,6 +42,7 @@ pub fn run(args: &VaultInvite, settings: &Settings, ui: &Ui) -> Outcome {
             return Ok(Some((invitation, making.place.clone())));
         }
         let signed = card::read(handle, args.card.as_deref(), settings)?;
+        newcomer::by_card(making.vault.state(), &signed, (role, password), making.place)?;
         card::compare(&signed, args.fingerprint.as_deref(), ui)?;
         if settings.dry_run {
             return Ok(None);
@@ -74,19 +76,9 @@ pub fn run(args: &VaultInvite, settings: &Settings, ui: &Ui) -> Outcome {
 
 /// Refused before a person is asked to compare anything.
 fn may_invite(making: &Change<'_, '_>, role: Role) -> Outcome {
-    let own = making.vault.role();
-    if own == Role::Owner || (own == Role::Admin && role == Role::Member) {
-        return Ok(());
-    }
-    let place = making.place;
-    let message = format!(
-        "{}: {} is {} there and may not invite {}",
-        place.name,
-        place.owner,
-        words::a(own),
-        words::a(role)
-    );
-    Err(Failure::new(Code::Denied, message).hint(place.command("members list")))
+    let needed = if role == Role::Member { Role::Admin } else { Role::Owner };
+    let act = format!("invite {}", words::a(role));
+    rights::need(needed, &act, making.vault, making.place)
 }
 
 /// Where the newcomer is to look: the remote, if the vault is a clone of one.
@@ -148,6 +140,7 @@ pub fn list(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
 pub fn cancel(args: &VaultHandle, settings: &Settings, ui: &Ui) -> Outcome {
     let handle = &args.handle;
     let place = change(args.which.vault.as_deref(), settings, ui, |making| {
+        rights::need(Role::Admin, "cancel an invitation", making.vault, making.place)?;
         let id = open_invite(making.vault, handle, making.place)?;
         if !settings.dry_run {
             let cancelled = making.vault.cancel(&id, Timestamp::now());
@@ -185,6 +178,7 @@ fn open_invite(vault: &Vault<'_>, handle: &Owner, place: &Place) -> Outcome<Invi
 pub fn confirm(args: &VaultConfirm, settings: &Settings, ui: &Ui) -> Outcome {
     let handle = &args.handle;
     let place = change(args.which.vault.as_deref(), settings, ui, |making| {
+        rights::need(Role::Admin, "let anybody in", making.vault, making.place)?;
         let requests = making.fail(making.vault.requests())?;
         let invite = open_invite(making.vault, handle, making.place)?;
         let request = requests.into_iter().find(|request| request.invite == invite);

@@ -1,9 +1,11 @@
 //! `keyrack vault members`, `leave` and `rotate`: who is in, and what follows when somebody
 //! is not any more.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
-use keyrack_manifest::MemberId;
-use keyrack_vault::{Compartment, Member, Status, Vault};
+use keyrack_manifest::{CredId, MemberId};
+use keyrack_vault::{Compartment, Member, Record, Role, Status, Vault, Visibility};
 use serde::Serialize;
 
 use super::invite::role;
@@ -12,7 +14,7 @@ use crate::error::{Code, Failure, Outcome};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::{change, done, look};
-use crate::team::{Place, acts, daemons, leaving, place, words};
+use crate::team::{Place, acts, daemons, leaving, place, rights, words};
 
 /// Runs `keyrack vault members`.
 pub fn run(act: &MembersAct, settings: &Settings, ui: &Ui) -> Outcome {
@@ -67,18 +69,24 @@ fn remove(args: &VaultHandle, settings: &Settings, ui: &Ui) -> Outcome {
     let handle = &args.handle;
     let (place, exposed) = change(args.which.vault.as_deref(), settings, ui, |making| {
         let member = words::active(making.vault.state(), handle, making.place)?.clone();
-        if settings.dry_run {
-            return Ok((making.place.clone(), Vec::new()));
-        }
         if member.member_id == *making.vault.me() {
             let message = format!("{handle} does not remove itself; it leaves");
             return Err(Failure::new(Code::Denied, message).hint(making.place.command("leave")));
         }
+        let (needed, act) = match member.role {
+            Role::Member => (Role::Admin, "remove a member".to_owned()),
+            role => (Role::Owner, format!("remove {}", words::a(role))),
+        };
+        rights::need(needed, &act, making.vault, making.place)?;
+        if settings.dry_run {
+            return Ok((making.place.clone(), Vec::new()));
+        }
+        let could_read = making.vault.readable_by(&member.member_id);
         let removed = making.vault.remove(&member.member_id, Timestamp::now());
         making.fail(removed)?;
         making.note(acts::of("remove", member.member_id));
         forget(&member, making.place, settings);
-        Ok((making.place.clone(), exposed_to(making.vault, &member.member_id)))
+        Ok((making.place.clone(), exposed(making.vault, &member.member_id, &could_read)))
     })?;
     let object = serde_json::json!({
         "vault": place.name, "handle": handle, "removed": true, "needsRotation": exposed,
@@ -101,12 +109,14 @@ fn needs_values(place: &Place, who: &str, exposed: &[String], ui: &Ui) {
     }
 }
 
-/// What needs a new value because of one member, by name.
-fn exposed_to(vault: &Vault<'_>, member: &MemberId) -> Vec<String> {
+/// What needs a new value because a member could read it and cannot any more, by name. Links
+/// name together whoever went, and what was due before: neither is what this one could read.
+fn exposed(vault: &Vault<'_>, member: &MemberId, could_read: &BTreeSet<CredId>) -> Vec<String> {
+    let reads = vault.readable_by(member);
     let mut names: Vec<String> = vault
         .needs_rotation()
         .into_iter()
-        .filter(|need| need.exposed_to.contains(member))
+        .filter(|need| could_read.contains(&need.cred) && !reads.contains(&need.cred))
         .map(|need| need.name.to_string())
         .collect();
     names.sort();
@@ -122,20 +132,36 @@ fn forget(member: &Member, place: &Place, settings: &Settings) {
 
 fn set_role(args: &VaultRole, settings: &Settings, ui: &Ui) -> Outcome {
     let (handle, role) = (&args.handle, role(args.role));
+    if role.writes_shared() && args.passwords == Some(false) {
+        let message = format!("--passwords no: {} reads passwords, too", words::a(role));
+        return Err(Failure::new(Code::Usage, message).hint("leave --passwords out"));
+    }
     let (place, exposed) = change(args.which.vault.as_deref(), settings, ui, |making| {
         let member = words::active(making.vault.state(), handle, making.place)?.clone();
+        rights::need(Role::Owner, "change roles", making.vault, making.place)?;
+        // It could not sign the new keys.
+        if member.member_id == *making.vault.me() && !role.writes_shared() {
+            let message = format!("{handle} makes itself no plain member: another owner does");
+            return Err(Failure::new(Code::Denied, message)
+                .hint(making.place.command("members role HANDLE owner")));
+        }
         let held = member.compartments.contains(&Compartment::Password);
         let password = args.passwords.map_or(held && role == member.role, |on| on);
-        if settings.dry_run {
+        // What it is already is no change, and asks for no link.
+        let is_same = (role, password || role.writes_shared()) == (member.role, held);
+        if settings.dry_run || is_same {
             return Ok((making.place.clone(), Vec::new()));
         }
+        let could_read = making.vault.readable_by(&member.member_id);
         let set = making.vault.set_role(&member.member_id, role, password, Timestamp::now());
         making.fail(set)?;
         making.note(acts::of("role", member.member_id));
-        if role < member.role {
+        let after = making.vault.state().member(&member.member_id);
+        let holds = after.is_some_and(|after| after.compartments.contains(&Compartment::Password));
+        if role < member.role || (held && !holds) {
             forget(&member, making.place, settings);
         }
-        Ok((making.place.clone(), exposed_to(making.vault, &member.member_id)))
+        Ok((making.place.clone(), exposed(making.vault, &member.member_id, &could_read)))
     })?;
     let object = serde_json::json!({
         "vault": place.name, "handle": handle, "role": role.as_str(), "needsRotation": exposed,
@@ -155,8 +181,17 @@ pub fn leave(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
     if settings.dry_run {
         return done(words, object, &place, settings, ui);
     }
-    match leaving::open(&shelf, &mut opened, settings, ui).map(drop) {
-        Ok(()) => {
+    let own = leaving::open(&shelf, &mut opened, settings, ui).map(|vault| only_its_own(&vault));
+    match own {
+        Ok(own) => {
+            if let [first, ..] = &own[..] {
+                ui.warn(format!(
+                    "these are private to {}, and nobody reads them once it has left: {}",
+                    place.owner,
+                    own.join(", ")
+                ));
+                ui.hint(place.command(&format!("transfer --key {first} --to HANDLE")));
+            }
             if !ui.asker.agrees(&format!("leave {}?", place.name))? {
                 return Err(Failure::new(Code::NeedsPerson, "nothing was changed"));
             }
@@ -175,9 +210,20 @@ pub fn leave(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
     ui.done(words, object)
 }
 
+/// What nobody but this member can read.
+fn only_its_own(vault: &Vault<'_>) -> Vec<String> {
+    let is_own = |record: &&Record| {
+        record.owner == *vault.me()
+            && record.visibility == Visibility::Private
+            && record.grantees.is_empty()
+    };
+    vault.records().filter(is_own).map(|record| record.name.to_string()).collect()
+}
+
 /// Runs `keyrack vault rotate`.
 pub fn rotate(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
     let place = change(args.vault.as_deref(), settings, ui, |making| {
+        rights::need(Role::Admin, "replace its keys", making.vault, making.place)?;
         if !settings.dry_run {
             let rotated = making.vault.rotate(Timestamp::now());
             making.fail(rotated)?;

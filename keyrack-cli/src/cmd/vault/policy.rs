@@ -1,14 +1,14 @@
 //! `keyrack vault policy`: the rules that every member's command keeps to.
 
 use jiff::Timestamp;
-use keyrack_vault::Policy;
+use keyrack_vault::{Policy, Role};
 
 use crate::args::VaultPolicy;
 use crate::error::Outcome;
 use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::team::acts;
 use crate::team::change::{change, look};
+use crate::team::{acts, rights};
 
 /// Runs `keyrack vault policy`.
 pub fn run(args: &VaultPolicy, settings: &Settings, ui: &Ui) -> Outcome {
@@ -19,6 +19,7 @@ pub fn run(args: &VaultPolicy, settings: &Settings, ui: &Ui) -> Outcome {
         });
     }
     let policy = change(which, settings, ui, |making| {
+        rights::need(Role::Owner, "change its rules", making.vault, making.place)?;
         let mut policy = making.vault.state().policy.clone();
         policy.max_ttl = args.max_ttl.or(policy.max_ttl);
         policy.forbid.extend(args.forbid.iter().copied());

@@ -25,6 +25,29 @@ fn a_capability_only_replaces_what_is_its_own_and_held() {
     assert_eq!(rack.held(&slug("o.all.B"), NOW).unwrap().value, 1);
 }
 
+/// Whoever may no longer read a vault loses what came from it, replaced since or not.
+#[test]
+fn what_is_replaced_stays_of_its_vault_unless_the_owner_says_another() {
+    let replace = |vault: &str, class: &str| {
+        let (vault, class) = (vault.to_owned(), class.to_owned());
+        let grants = vec![NewGrant { vault, class, ..grant("o.all.A", 2, 1) }];
+        Pushed { replace: true, ..pushed(grants) }
+    };
+    for (asker, said, wanted) in [
+        (KeyKind::Attach, ("", ""), ("personal", "config")),
+        (KeyKind::Attach, ("crew", "password"), ("crew", "password")),
+        (capability(1), ("", ""), ("personal", "config")),
+        (capability(1), ("crew", "password"), ("personal", "config")),
+    ] {
+        let mut rack = rack_with(&["o.all.A"], 1, Rights::TREE, &["o.all.A"]);
+        assert_eq!(rack.push(asker, replace(said.0, said.1), NOW), Ok(1));
+        let held = rack.held(&slug("o.all.A"), NOW).unwrap();
+        assert_eq!((held.value, held.vault.as_str(), held.class.as_str()), (2, wanted.0, wanted.1));
+        let vault = Forget { vaults: vec![wanted.0.to_owned()], ..Forget::default() };
+        assert_eq!(rack.forget(KeyKind::Attach, &vault), Ok(1), "{said:?}");
+    }
+}
+
 #[test]
 fn reading_rights_change_nothing() {
     for asker in [capability(1), KeyKind::SelfProof] {

@@ -111,6 +111,16 @@ impl Vault<'_> {
             .collect()
     }
 
+    /// What a member can read of what others have, and of what it shares.
+    pub fn readable_by(&self, id: &MemberId) -> BTreeSet<CredId> {
+        let Some(member) = self.state().active(id) else { return BTreeSet::new() };
+        let readable = self.records().filter(|record| {
+            let is_for = record.visibility == Visibility::Shared || record.grantees.contains(id);
+            is_for && member.compartments.contains(&record.compartment)
+        });
+        readable.map(|record| record.cred_id).collect()
+    }
+
     /// Writes an epoch for `members`, unless `staged` is one that still fits.
     fn stage(
         &mut self,

@@ -66,8 +66,8 @@ impl Vault<'_> {
         })
     }
 
-    /// Makes a shared credential its owner's own again. Who could read it still knows the
-    /// value, so it is marked.
+    /// Makes a credential its owner's own again, whomever it was shared with or granted to. Who
+    /// could read it still knows the value, so it is marked.
     ///
     /// # Errors
     /// [`VaultError::NotEntitled`] for who does not own it.
@@ -82,6 +82,8 @@ impl Vault<'_> {
                 });
                 mark(record, readers.map(|member| member.member_id).collect(), now);
             }
+            let granted = std::mem::take(&mut record.grantees);
+            mark(record, granted, now);
             record.visibility = Visibility::Private;
             Ok(())
         })
@@ -130,7 +132,8 @@ impl Vault<'_> {
     /// stands, until it is taken or the grant that came with it is taken back.
     ///
     /// # Errors
-    /// [`VaultError::NotEntitled`] for who does not own it; as [`Vault::grant`].
+    /// [`VaultError::NotEntitled`] for who does not own it; [`VaultError::NameTaken`]; as
+    /// [`Vault::grant`].
     pub fn transfer(
         &mut self,
         cred: &CredId,
@@ -138,9 +141,7 @@ impl Vault<'_> {
         now: Timestamp,
     ) -> Result<(), VaultError> {
         self.rewrite(cred, now, |vault, record| {
-            vault.is_owner(record)?;
-            vault.state().active(to).ok_or(VaultError::Unknown { what: "member" })?;
-            is_anothers(record, to)?;
+            vault.may_transfer(record, to)?;
             match record.visibility {
                 Visibility::Shared => {
                     let now = vault.loaded.next_version(&record.cred_id);
@@ -148,7 +149,6 @@ impl Vault<'_> {
                     record.owner = *to;
                 }
                 Visibility::Private => {
-                    vault.can_be_granted(record, to)?;
                     record.grantees.insert(*to);
                     if offered_to(record, vault.state()).is_some() {
                         record.transfers.pop();
@@ -158,6 +158,23 @@ impl Vault<'_> {
             }
             Ok(())
         })
+    }
+
+    /// Whether a credential can be given to another member, which has none of that name.
+    ///
+    /// # Errors
+    /// As [`Vault::transfer`], of which nothing is done.
+    pub fn may_transfer(&self, record: &Record, to: &MemberId) -> Result<(), VaultError> {
+        self.is_owner(record)?;
+        self.state().active(to).ok_or(VaultError::Unknown { what: "member" })?;
+        is_anothers(record, to)?;
+        if record.visibility == Visibility::Private {
+            self.can_be_granted(record, to)?;
+        }
+        if self.is_taken(&Record { owner: *to, ..record.clone() }) {
+            return Err(VaultError::NameTaken { slug: record.name.clone() });
+        }
+        Ok(())
     }
 
     /// The credentials that were offered to this member, and not taken yet.

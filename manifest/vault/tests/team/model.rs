@@ -166,10 +166,8 @@ impl Model {
                 if may {
                     self.prune(at);
                     self.creds[at].shared = shares;
-                    if shares {
-                        self.creds[at].grantees.clear();
-                        self.creds[at].offered = None;
-                    }
+                    self.creds[at].grantees.clear();
+                    self.creds[at].offered = None;
                     self.expose(&before);
                 }
                 (may, result)
