@@ -104,6 +104,33 @@ fn what_is_damaged_here_is_taken_from_the_remote_and_not_pushed() {
 }
 
 #[test]
+fn what_is_not_the_vaults_is_never_committed() {
+    let hub = Hub::joined();
+    let notes = "echo hunter2 > .env; mkdir -p chain/old; cp chain/0000000000.link chain/old/";
+    hub.alice.sh(&format!("cd ~/team; {notes}; echo one > README; git add README")).ok();
+    hub.alice.sh("printf s3cret | keyrack set -q --for alice --vault team --key TOKEN").ok();
+    hub.sync_alice();
+    let pushed = hub.alice.sh(&format!("git -C {} ls-tree -r --name-only main", hub.url()));
+    let pushed = pushed.ok().text();
+    assert!(pushed.contains(".cred") && pushed.contains("KEYRACK-VAULT"), "{pushed}");
+    for other in [".env", "README", "old"] {
+        assert!(!pushed.contains(other), "{pushed}");
+    }
+    // Nor is it taken away where what others pushed takes the place of what is here.
+    hub.alice
+        .sh("cd ~/team && git -c user.name=a -c user.email=a@x commit -qm notes README && \
+             git push -q && echo two > README")
+        .ok();
+    hub.sync_bob();
+    hub.bob.sh("printf x | keyrack set -q --for bob --vault team --key OWN --private").ok();
+    hub.sync_bob();
+    hub.alice.sh("keyrack vault rotate -q --for alice").ok();
+    hub.sync_alice();
+    let left = hub.alice.sh("cd ~/team && git status --porcelain").ok().text();
+    assert_eq!(left, " M README\n?? .env\n?? chain/old/");
+}
+
+#[test]
 fn robots_of_one_home_share_one_clone() {
     let hub = Hub::joined();
     hub.alice.sh("printf s3cret | keyrack set -q --for alice --vault team --key TOKEN").ok();

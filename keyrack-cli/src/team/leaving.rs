@@ -60,7 +60,7 @@ fn is_taken_back(shelf: &Shelf, opened: &Opened, settings: &Settings, ui: &Ui) -
     let mut new = ours.objects().into_iter().filter(is_new);
     let is_alone = is_own && new.all(|(name, _)| name.starts_with(names::CHAIN));
     if is_alone {
-        repository.take_back(&news).map_err(failed)?;
+        repository.become_of(&news).map_err(failed)?;
         exchange::forget_unpushed(place, settings)?;
     }
     Ok(is_alone)
@@ -101,7 +101,7 @@ pub fn leave(
                 && let Some(before) = &before
             {
                 // What the others do not know is not so here either.
-                repository.take_back(before).map_err(failed)?;
+                repository.become_of(before).map_err(failed)?;
                 exchange::forget_unpushed(place, settings)?;
             }
             Ok(pushed? == Pushed::Done)

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use keyrack_manifest::FileError;
 
 use crate::memory::Memory;
+use crate::names;
 use run::failed;
 
 /// Largest object read from a repository: what a record may have.
@@ -204,25 +205,40 @@ impl Repository {
         Ok(objects)
     }
 
-    /// Commits everything of the vault but what is ignored. Says whether there was anything.
+    /// Commits what is the vault's, and nothing else that lies in the work tree. Says whether
+    /// there was anything.
     ///
     /// # Errors
     /// [`GitError`].
     pub fn commit_all(&self, message: &str, who: &str) -> Result<bool, GitError> {
-        self.text(&["add", "--all", "--", self.within()])?;
-        let status = self.text(&["diff", "--cached", "--quiet", "--", self.within()]);
-        if status.is_ok() {
-            return Ok(false);
-        }
+        let changed = ["ls-files", "-z", "--modified", "--others", "--exclude-standard"];
+        self.with_paths(&["add", "--all"], &self.shared(&changed)?)?;
+        let staged = self.shared(&["diff", "--cached", "--name-only", "--no-renames", "-z"])?;
         let name = format!("user.name={who}");
         let email = format!("user.email={who}@keyrack.invalid");
         let mut commit: Vec<&str> = Vec::new();
         if self.line(&["config", "--get", "user.email"]).is_err() {
             commit.extend(["-c", &name, "-c", &email]);
         }
-        commit.extend(["commit", "--quiet", "--no-verify", "-m", message, "--", self.within()]);
-        self.text(&commit)?;
-        Ok(true)
+        commit.extend(["commit", "--quiet", "--no-verify", "-m", message]);
+        self.with_paths(&commit, &staged)?;
+        Ok(!staged.is_empty())
+    }
+
+    /// The paths that a command of git lists, as far as they are the vault's.
+    fn shared(&self, list: &[&str]) -> Result<Vec<String>, GitError> {
+        let listed = self.text(&[list, &["--", self.within()]].concat())?;
+        let is_shared = |path: &&str| path.strip_prefix(&self.prefix).is_some_and(names::is_shared);
+        Ok(listed.split('\0').filter(is_shared).map(str::to_owned).collect())
+    }
+
+    /// Runs a command of git on these paths, if there are any.
+    fn with_paths(&self, command: &[&str], paths: &[String]) -> Result<(), GitError> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let from = ["--pathspec-from-file=-", "--pathspec-file-nul"];
+        self.run([command, &from].concat(), Some(paths.join("\0").into_bytes())).map(drop)
     }
 
     /// Makes the work tree what `commit` is, which has all of what is checked out.
@@ -233,20 +249,12 @@ impl Repository {
         self.text(&["merge", "--quiet", "--ff-only", &commit.0]).map(drop)
     }
 
-    /// Makes the work tree what `commit` is, whatever is checked out. Only for who has put
-    /// aside what differs.
+    /// Makes the work tree what `commit` is, whatever is checked out; what is not committed
+    /// stays. Only for who has put aside what differs, or takes it back.
     ///
     /// # Errors
-    /// [`GitError`].
+    /// [`GitError::Failed`] when something that is not committed is in the way.
     pub fn become_of(&self, commit: &Commit) -> Result<(), GitError> {
-        self.text(&["reset", "--quiet", "--hard", &commit.0]).map(drop)
-    }
-
-    /// Takes back what was committed since `commit`; what is not committed stays.
-    ///
-    /// # Errors
-    /// [`GitError::Failed`] when that is in the way.
-    pub fn take_back(&self, commit: &Commit) -> Result<(), GitError> {
         self.text(&["reset", "--quiet", "--keep", &commit.0]).map(drop)
     }
 

@@ -75,7 +75,7 @@ impl Repository {
         stdin: Option<Vec<u8>>,
     ) -> Result<Output, GitError> {
         let mut command = Command::new("git");
-        command.arg("-C").arg(&self.top);
+        command.arg("-C").arg(&self.top).arg("--literal-pathspecs");
         command.args(SAFE.iter().flat_map(|setting| ["-c", setting]));
         command.args(arguments).env("LC_ALL", "C");
         for name in ELSEWHERE.iter().chain(OURS) {
