@@ -13,6 +13,7 @@ use crate::args::VaultAccept;
 use crate::bounded;
 use crate::error::{Code, Failure, Outcome};
 use crate::owner::opened::{self, Opened};
+use crate::person::typed::path;
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::system::streams::Stdin;
@@ -171,7 +172,7 @@ fn catch_up(dir: &Path, ui: &Ui) -> Outcome {
     {
         repository
             .fast_forward(&news)
-            .map_err(|error| failed(error).hint(format!("git -C {} status", dir.display())))?;
+            .map_err(|error| failed(error).hint(format!("git -C {} status", path(dir))))?;
     }
     Ok(())
 }

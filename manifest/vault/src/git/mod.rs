@@ -20,6 +20,9 @@ const LARGEST: u64 = 2 << 20;
 /// Most bytes of a whole vault that are held in memory.
 const LARGEST_TREE: u64 = 1 << 30;
 
+/// What was last exchanged with the remote.
+const EXCHANGED: &str = "refs/keyrack/exchanged";
+
 /// Why git did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
@@ -256,6 +259,50 @@ impl Repository {
     /// [`GitError::Failed`] when something that is not committed is in the way.
     pub fn become_of(&self, commit: &Commit) -> Result<(), GitError> {
         self.text(&["reset", "--quiet", "--keep", &commit.0]).map(drop)
+    }
+
+    /// A commit on top of `commit`, in which these files of the vault are as given. It is
+    /// checked out nowhere.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub fn mend(
+        &self,
+        commit: &Commit,
+        objects: &BTreeMap<String, Vec<u8>>,
+        who: &str,
+    ) -> Result<Commit, GitError> {
+        const MENDED: &str = "refs/keyrack/mended";
+        let message = "keyrack vault: what was lost";
+        let mut import = format!(
+            "commit {MENDED}\ncommitter {who} <{who}@keyrack.invalid> now\n\
+             data {}\n{message}\nfrom {commit}\n",
+            message.len()
+        )
+        .into_bytes();
+        for (name, bytes) in objects {
+            let path = format!("{}{name}", self.prefix).replace('\\', "\\\\");
+            let path = path.replace('"', "\\\"").replace('\n', "\\n");
+            let heading = format!("M 100644 inline \"{path}\"\ndata {}\n", bytes.len());
+            import.extend_from_slice(heading.as_bytes());
+            import.extend_from_slice(bytes);
+            import.push(b'\n');
+        }
+        self.run(["fast-import", "--quiet", "--force", "--date-format=now"], Some(import))?;
+        self.line(&["rev-parse", "--verify", MENDED]).map(Commit)
+    }
+
+    /// Notes that `commit` is what both sides have.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub fn note_exchanged(&self, commit: &Commit) -> Result<(), GitError> {
+        self.text(&["update-ref", EXCHANGED, &commit.0]).map(drop)
+    }
+
+    /// What both sides had last, as far as that is noted.
+    pub fn exchanged(&self) -> Option<Commit> {
+        self.commit(EXCHANGED)
     }
 
     /// Keeps a commit that no branch has any more. Returns what it is kept as.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyrack_manifest::{CredId, Digest, MemberId};
+use keyrack_manifest::{CredId, Digest, EpochId, MemberId};
 use keyrack_names::Slug;
 
 use super::TRIES;
@@ -39,8 +39,9 @@ pub struct Quarantined {
 }
 
 /// A credential that must be there and is not.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Lost {
+    name: Option<Slug>,
     /// Whether it was shared: new keys would leave it behind for good.
     shared: bool,
     expected: u64,
@@ -54,7 +55,7 @@ pub(super) struct Loaded {
     lost: BTreeMap<CredId, Lost>,
     /// What was seen and is not there: still remembered.
     floors: BTreeMap<CredId, SeenRecord>,
-    /// The highest version there is a file of, believed or not.
+    /// The highest version there is a file of, believed or not, or was.
     highest: BTreeMap<CredId, u64>,
     pub(super) quarantined: Vec<Quarantined>,
     /// Whether a file was gone that had been listed.
@@ -127,9 +128,9 @@ impl Loaded {
         candidates
             .sort_by_key(|c| (std::cmp::Reverse(c.version), matches!(c.place, Place::Private(_))));
         let highest = candidates.first().map_or(0, |candidate| candidate.version);
-        self.highest.insert(cred, highest);
         let mut believed: Option<Known> = None;
         let (floor, owner) = (reader.floor(&cred), reader.owner(&cred, &candidates));
+        self.highest.insert(cred, highest.max(floor));
         for candidate in candidates {
             let is_old = believed.as_ref().is_some_and(|b| b.record.version > candidate.version);
             if is_old || candidate.version < floor {
@@ -173,8 +174,9 @@ impl Loaded {
                 let found = if highest < floor { highest } else { 0 };
                 let seen = reader.seen.get(&cred);
                 let shared = seen.is_none_or(|seen| seen.epoch.is_some());
-                self.lost.insert(cred, Lost { shared, expected: floor, found });
-                self.floors.extend(seen.map(|seen| (cred, *seen)));
+                let name = seen.and_then(|seen| seen.name.clone());
+                self.lost.insert(cred, Lost { name, shared, expected: floor, found });
+                self.floors.extend(seen.map(|seen| (cred, seen.clone())));
             }
             None => {}
         }
@@ -200,6 +202,22 @@ impl Loaded {
         self.lost.iter().map(|(cred, lost)| (cred, lost.why(cred)))
     }
 
+    /// Those that `me` had: its own, and what is shared in `epoch`.
+    pub(super) fn missed(
+        &self,
+        me: MemberId,
+        epoch: Option<EpochId>,
+    ) -> impl Iterator<Item = (&Slug, VaultError)> {
+        let had = move |seen: &SeenRecord| match seen.epoch {
+            Some(_) => seen.epoch == epoch,
+            None => seen.owner == me,
+        };
+        self.lost.iter().filter_map(move |(cred, lost)| {
+            self.floors.get(cred).filter(|seen| had(seen))?;
+            Some((lost.name.as_ref()?, lost.why(cred)))
+        })
+    }
+
     /// # Errors
     /// Why the first shared one is lost.
     pub(super) fn nothing_shared_is_lost(&self) -> Result<(), VaultError> {
@@ -220,7 +238,7 @@ impl Loaded {
         self.known.insert(cred, known);
     }
 
-    /// The first version of a credential that no file has.
+    /// The first version of a credential that no file has or had.
     pub(super) fn next_version(&self, cred: &CredId) -> u64 {
         self.highest.get(cred).copied().unwrap_or(0) + 1
     }
@@ -229,15 +247,17 @@ impl Loaded {
     pub(super) fn seen(&self) -> BTreeMap<CredId, SeenRecord> {
         let known = self.known.iter().map(|(cred, known)| {
             let Record { owner, epoch, version, .. } = known.record;
-            (*cred, SeenRecord { owner, epoch, version, sha256: known.digest })
+            let name = Some(known.record.name.clone());
+            (*cred, SeenRecord { owner, epoch, version, sha256: known.digest, name })
         });
-        self.floors.iter().map(|(cred, floor)| (*cred, *floor)).chain(known).collect()
+        self.floors.iter().map(|(cred, floor)| (*cred, floor.clone())).chain(known).collect()
     }
 }
 
 impl Lost {
     fn why(&self, cred: &CredId) -> VaultError {
-        VaultError::Lost { cred: *cred, expected: self.expected, found: self.found }
+        let (name, expected, found) = (self.name.clone(), self.expected, self.found);
+        VaultError::Lost { cred: *cred, name, expected, found }
     }
 }
 

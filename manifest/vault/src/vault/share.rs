@@ -255,61 +255,6 @@ impl Vault<'_> {
         if self.role().writes_shared() { self.rotate_alone(now) } else { Ok(()) }
     }
 
-    /// Writes anew what this member wrote in `older`, the same vault as it was opened
-    /// before, and what the vault does not have now. Returns what could not be: this member
-    /// may not write it any more, or somebody else wrote a later version.
-    ///
-    /// # Errors
-    /// The vault cannot be read or written.
-    pub fn carry_over(
-        &mut self,
-        older: &Vault<'_>,
-        now: Timestamp,
-    ) -> Result<Vec<(CredId, VaultError)>, VaultError> {
-        let _guard = self.store.lock()?;
-        self.refresh()?;
-        let mut left = Vec::new();
-        let mine = older.loaded.all().filter(|known| known.record.author == older.me);
-        for known in mine {
-            let (cred, version) = (known.record.cred_id, known.record.version);
-            let here = self.loaded.known(&cred).ok();
-            // An epoch writes every version anew: who wrote the same one is told by its own.
-            let is_here = here.is_some_and(|here| {
-                here.record.version > version
-                    || here.digest == known.digest
-                    || (here.record.version == version && here.record.epoch != known.record.epoch)
-            });
-            if is_here {
-                if here.is_some_and(|here| {
-                    here.record.version > version && here.record.author != self.me
-                }) {
-                    let slug = known.record.name.clone();
-                    left.push((cred, VaultError::Conflict { slug, version }));
-                }
-                continue;
-            }
-            let value = match known.record.deleted {
-                true => None,
-                false => Some(known.record.open(&older.ring)?),
-            };
-            let again = self.publish(|vault| {
-                let mut record = known.record.clone();
-                record.updated_at = now;
-                vault.stamp(&mut record);
-                record.value_version = record.value_version.min(record.version);
-                vault.may_write(&record)?;
-                Ok(vec![vault.seal(record, value.as_ref())?])
-            });
-            match again {
-                Err(why @ (VaultError::NotEntitled { .. } | VaultError::NotHeld { .. })) => {
-                    left.push((cred, why));
-                }
-                again => again?,
-            }
-        }
-        Ok(left)
-    }
-
     /// A new version with the same value, changed by `change`.
     fn rewrite(
         &mut self,

@@ -1,6 +1,6 @@
 //! Writers at the same time, on one device and on several.
 
-use keyrack_vault::{Memory, Role, Vault, VaultError, Visibility};
+use keyrack_vault::{Memory, Role, Uncarried, Vault, VaultError, Visibility, Why};
 
 use crate::rig::{Person, Team, get, now, put, set};
 
@@ -89,6 +89,7 @@ fn a_stale_writer_after_a_removal() {
     team.owner().remove(&bob.id(), now()).unwrap();
 
     let mut stale = cid.open(&clone, &team.id).unwrap();
+    let base = stale.seen().records;
     set(&mut stale, cred, "stale").unwrap();
     let fresh = put(&mut stale, "NEW", "new", Visibility::Shared).unwrap();
     let own = put(&mut stale, "OWN", "own", Visibility::Private).unwrap();
@@ -99,7 +100,7 @@ fn a_stale_writer_after_a_removal() {
     clone.restore(merged);
     let mut vault = cid.reopen(&clone, &team.id, &seen).unwrap();
     assert!(get(&vault, &cred).is_err());
-    let left = vault.carry_over(&stale, now()).unwrap();
+    let left = vault.carry_over(&stale, &base, now()).unwrap();
     assert!(left.is_empty());
     assert_eq!(get(&vault, &cred).unwrap(), "stale");
     assert_eq!(get(&vault, &fresh).unwrap(), "new");
@@ -107,14 +108,59 @@ fn a_stale_writer_after_a_removal() {
 
     // Removed meanwhile itself, it may not.
     let mut stale = cid.open(&team.store, &team.id).unwrap();
-    let clone = Memory::default();
+    let (clone, base) = (Memory::default(), stale.seen().records);
     clone.restore(team.store.objects());
     let mut theirs = team.ann.open(&clone, &team.id).unwrap();
     theirs.set_role(&cid.id(), Role::Member, false, now()).unwrap();
     set(&mut stale, cred, "late").unwrap();
     let mut vault = cid.open(&clone, &team.id).unwrap();
-    let left = vault.carry_over(&stale, now()).unwrap();
-    assert!(matches!(left.as_slice(), [(lost, VaultError::NotEntitled { .. })] if *lost == cred));
+    let left = vault.carry_over(&stale, &base, now()).unwrap();
+    let [Uncarried { name, why: Why::Refused(VaultError::NotEntitled { .. }), .. }] = &left[..]
+    else {
+        panic!("{left:?}")
+    };
+    assert_eq!(name.to_string(), "@all.all.A");
+}
+
+/// Of two clones that wrote the same, the first one's stays, be it written anew since: the
+/// other's is named.
+#[test]
+fn what_somebody_wrote_first_is_not_written_over() {
+    let team = Team::new();
+    let (bob, cid) = (team.join("bob", Role::Admin), team.join("cid", Role::Admin));
+    let (a, b, c) = (team.share("A", "a"), team.share("B", "b"), team.share("C", "c"));
+    let clone = Memory::default();
+    clone.restore(team.store.objects());
+    let mut first = bob.open(&team.store, &team.id).unwrap();
+    let base = first.seen().records;
+    set(&mut first, a, "first").unwrap();
+    put(&mut first, "NEW", "first", Visibility::Shared).unwrap();
+    first.delete(&b, now()).unwrap();
+
+    let mut later = cid.open(&clone, &team.id).unwrap();
+    set(&mut later, a, "later").unwrap();
+    set(&mut later, a, "later still").unwrap();
+    set(&mut later, b, "later").unwrap();
+    set(&mut later, c, "later").unwrap();
+    put(&mut later, "NEW", "later", Visibility::Shared).unwrap();
+
+    for rotate in [false, true] {
+        if rotate {
+            team.owner().rotate(now()).unwrap();
+        }
+        let joint = Memory::default();
+        joint.restore(team.store.objects());
+        let mut vault = cid.open(&joint, &team.id).unwrap();
+        let left = vault.carry_over(&later, &base, now()).unwrap();
+        let mut names: Vec<String> = left.iter().map(|left| left.name.to_string()).collect();
+        names.sort();
+        assert_eq!(names, ["@all.all.A", "@all.all.B", "@all.all.NEW"]);
+        assert!(left.iter().all(|left| matches!(left.why, Why::Later)));
+        assert_eq!(get(&vault, &a).unwrap(), "first");
+        assert_eq!(get(&vault, &c).unwrap(), "later");
+        assert!(vault.record(&b).is_err());
+        assert_eq!(vault.records().filter(|record| record.name.key.as_str() == "NEW").count(), 1);
+    }
 }
 
 /// Two devices of one member write the same version; both are kept, and one is chosen.
