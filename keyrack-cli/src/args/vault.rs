@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
-use keyrack_manifest::{Class, Lifetime};
+use keyrack_manifest::{Class, CredId, Lifetime};
 use keyrack_names::Owner;
 
 use super::{Global, Nothing, OneKey, With, acts};
@@ -305,7 +305,7 @@ pub enum Fate {
 /// What becomes of something that was set aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Keep {
-    /// What the vault has now
+    /// What the vault has now; what it has lost is given up, if you agree
     Ours,
     /// What was set aside
     Theirs,
@@ -320,9 +320,26 @@ pub struct VaultResolve {
     /// What to keep [default: only list what was set aside]
     #[arg(long, value_enum)]
     pub keep: Option<Keep>,
-    /// Only this credential
+    /// Only this credential, by its name, or by its id where nothing says its name
     #[arg(long)]
-    pub key: Option<super::KeyArg>,
+    pub key: Option<Decided>,
+}
+
+/// What is decided about: a record that is gone or not to be believed may have no name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decided {
+    /// By its name.
+    Key(super::KeyArg),
+    /// By its id.
+    Id(CredId),
+}
+
+impl std::str::FromStr for Decided {
+    type Err = keyrack_names::NameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self::Id).or_else(|_| text.parse().map(Self::Key))
+    }
 }
 
 /// `keyrack vault log`

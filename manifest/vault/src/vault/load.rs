@@ -225,10 +225,20 @@ impl Loaded {
         shared.next().map_or(Ok(()), |(cred, lost)| Err(lost.why(cred)))
     }
 
+    pub(super) fn is_lost(&self, cred: &CredId) -> bool {
+        self.lost.contains_key(cred)
+    }
+
+    /// Whether one is lost that is shared in `epoch`: seen there, or listed by its roll.
+    pub(super) fn is_lost_in(&self, cred: &CredId, epoch: Option<EpochId>) -> bool {
+        let is_there = self.floors.get(cred).is_none_or(|seen| seen.epoch == epoch);
+        self.lost.get(cred).is_some_and(|lost| lost.shared) && is_there
+    }
+
     /// Takes a lost credential off what is expected.
-    pub(super) fn abandon(&mut self, cred: &CredId) -> bool {
+    pub(super) fn abandon(&mut self, cred: &CredId) {
         self.floors.remove(cred);
-        self.lost.remove(cred).is_some()
+        self.lost.remove(cred);
     }
 
     pub(super) fn put(&mut self, known: Known) {

@@ -6,6 +6,7 @@ mod carry;
 mod changes;
 mod commit;
 mod create;
+mod give_up;
 mod harm;
 mod load;
 mod members;

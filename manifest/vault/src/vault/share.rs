@@ -241,20 +241,6 @@ impl Vault<'_> {
         self.refresh()
     }
 
-    /// Gives up a credential that is lost. A shared one is left behind by new keys.
-    ///
-    /// # Errors
-    /// [`VaultError::Unknown`] when it is not lost; as [`Vault::rotate`].
-    pub fn give_up(&mut self, cred: &CredId, now: Timestamp) -> Result<(), VaultError> {
-        let _guard = self.store.lock()?;
-        self.refresh()?;
-        if !self.loaded.abandon(cred) {
-            return Err(VaultError::Unknown { what: "lost credential" });
-        }
-        self.abandoned.insert(*cred);
-        if self.role().writes_shared() { self.rotate_alone(now) } else { Ok(()) }
-    }
-
     /// A new version with the same value, changed by `change`.
     fn rewrite(
         &mut self,

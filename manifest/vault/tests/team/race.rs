@@ -232,10 +232,39 @@ fn what_is_lost_is_given_up_by_name() {
     assert!(matches!(get(&vault, &a), Err(VaultError::Lost { expected: 1, found: 0, .. })));
     let refused = vault.remove(&bob.id(), now()).unwrap_err();
     assert!(matches!(refused, VaultError::Lost { .. }), "{refused}");
-    vault.give_up(&a, now()).unwrap();
+    // All at once or none: new keys would leave the other behind unnamed.
+    let place = team.place(&b);
+    let whole = team.store.objects();
+    team.tamper(|all| drop(all.remove(&place)));
+    let mut both = team.owner();
+    assert!(matches!(both.give_up(&[a], now()), Err(VaultError::Lost { .. })));
+    assert_eq!(both.lost().count(), 2, "what is not given up stays lost");
+    team.store.restore(whole);
+    // A plain member gives up nothing that is shared.
+    let mut bobs = bob.open(&team.store, &team.id).unwrap();
+    assert!(matches!(bobs.give_up(&[a], now()), Err(VaultError::Refused { .. })));
+    assert_eq!(bobs.lost().count(), 1);
+    vault.give_up(&[a], now()).unwrap();
     vault.remove(&bob.id(), now()).unwrap();
     assert_eq!(get(&vault, &b).unwrap(), "b");
     assert_eq!(team.owner().lost().count(), 0);
+}
+
+/// A file under an id that the vault never had is believed by nobody, and is only removed.
+#[test]
+fn what_was_never_there_is_discarded() {
+    let team = Team::new();
+    let cred = team.share("A", "a");
+    let place = team.place(&cred);
+    let stray = place.replace(&cred.to_string(), &"0f".repeat(16));
+    team.tamper(|all| drop(all.insert(stray.clone(), all[&place].clone())));
+    let mut vault = team.owner();
+    let aside = vault.quarantined()[0].cred;
+    assert!(vault.discard(&cred).is_err(), "what is there is not discarded");
+    vault.discard(&aside).unwrap();
+    assert!(vault.quarantined().is_empty());
+    assert!(!team.store.objects().contains_key(&stray));
+    assert_eq!(get(&team.owner(), &cred).unwrap(), "a");
 }
 
 /// A chain that somebody opened before does not confuse whoever opens it first.
