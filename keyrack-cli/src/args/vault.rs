@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
-use keyrack_manifest::{Class, CredId, Lifetime};
+use keyrack_manifest::{Class, Lifetime};
 use keyrack_names::Owner;
 
-use super::{Global, Nothing, OneKey, With, acts};
+use super::{Global, Nothing, OneKey, VaultResolve, With, acts};
 
 /// `keyrack vault`
 #[derive(Debug, Args)]
@@ -41,6 +41,8 @@ acts! {
         Confirm(VaultConfirm),
         /// Leave a vault
         Leave(WhichVault),
+        /// Say where a vault lies now
+        Moved(VaultMoved),
         /// List members, remove one or change a role
         Members(VaultMembers),
         /// Give the vault new keys and seal every shared credential anew
@@ -89,6 +91,17 @@ pub struct WhichVault {
     /// The vault [default: the only one, else the default vault]
     #[arg(long)]
     pub vault: Option<String>,
+}
+
+/// `keyrack vault moved`
+#[derive(Debug, Args)]
+pub struct VaultMoved {
+    /// Which vault.
+    #[command(flatten)]
+    pub which: WhichVault,
+    /// The directory that it lies in now
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
 }
 
 fn yes_or_no(text: &str) -> Result<bool, &'static str> {
@@ -300,46 +313,6 @@ pub enum Fate {
     Keep,
     /// It is deleted
     Delete,
-}
-
-/// What becomes of something that was set aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Keep {
-    /// What the vault has now; what it has lost is given up, if you agree
-    Ours,
-    /// What was set aside
-    Theirs,
-}
-
-/// `keyrack vault resolve`
-#[derive(Debug, Args)]
-pub struct VaultResolve {
-    /// Which vault.
-    #[command(flatten)]
-    pub which: WhichVault,
-    /// What to keep [default: only list what was set aside]
-    #[arg(long, value_enum)]
-    pub keep: Option<Keep>,
-    /// Only this credential, by its name, or by its id where nothing says its name
-    #[arg(long)]
-    pub key: Option<Decided>,
-}
-
-/// What is decided about: a record that is gone or not to be believed may have no name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decided {
-    /// By its name.
-    Key(super::KeyArg),
-    /// By its id.
-    Id(CredId),
-}
-
-impl std::str::FromStr for Decided {
-    type Err = keyrack_names::NameError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self::Id).or_else(|_| text.parse().map(Self::Key))
-    }
 }
 
 /// `keyrack vault log`

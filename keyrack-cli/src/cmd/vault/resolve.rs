@@ -23,9 +23,9 @@ pub fn run(args: &VaultResolve, settings: &Settings, ui: &Ui) -> Outcome {
         return look(which, settings, ui, |looking| list(looking, args, ui));
     };
     let settled = change(which, settings, ui, |making| {
-        let all = meant(&making.vault, making.place, args)?;
+        let all = meant(making.vault, making.place, args)?;
         let lost: Vec<CredId> = match keep {
-            Keep::Ours => all.iter().filter(|cred| is_lost(&making.vault, cred)).copied().collect(),
+            Keep::Ours => all.iter().filter(|cred| is_lost(making.vault, cred)).copied().collect(),
             Keep::Theirs => Vec::new(),
         };
         give_up(making, &lost, settings, ui)?;
@@ -47,7 +47,7 @@ fn give_up(making: &mut Change<'_, '_>, lost: &[CredId], settings: &Settings, ui
     if lost.is_empty() || settings.dry_run {
         return Ok(());
     }
-    let names: Vec<String> = lost.iter().map(|cred| name(&making.vault, cred)).collect();
+    let names: Vec<String> = lost.iter().map(|cred| name(making.vault, cred)).collect();
     let question = format!("give up {} for good?", names.join(", "));
     let agreed = ui.asker.agrees(&question).map_err(|failure| back(making.place, failure))?;
     if !agreed {
@@ -75,7 +75,7 @@ fn settle(making: &mut Change<'_, '_>, cred: &CredId, keep: Keep) -> Outcome {
         (Some(digest), _) => making.vault.resolve(cred, &digest, Timestamp::now()),
         (None, Keep::Ours) => making.vault.discard(cred),
         (None, Keep::Theirs) => {
-            let name = name(&making.vault, cred);
+            let name = name(making.vault, cred);
             let message = format!("{}: of {name} nothing was set aside", making.place.name);
             return Err(Failure::new(Code::Absent, message)
                 .hint(making.place.command(&format!("resolve --key {name} --keep ours"))));

@@ -1,6 +1,7 @@
 //! git, run as a program: a vault in a work tree, and what a remote has of it. What a remote
 //! has is read from git's own store and verified in memory, before a file of it is here.
 
+mod error;
 mod run;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use keyrack_manifest::FileError;
 
 use crate::memory::Memory;
 use crate::names;
+pub use error::GitError;
 use run::failed;
 
 /// Largest object read from a repository: what a record may have.
@@ -22,31 +24,6 @@ const LARGEST_TREE: u64 = 1 << 30;
 
 /// What was last exchanged with the remote.
 const EXCHANGED: &str = "refs/keyrack/exchanged";
-
-/// Why git did not do it.
-#[derive(Debug, thiserror::Error)]
-pub enum GitError {
-    /// There is no such program.
-    #[error("git cannot be run: {0}")]
-    Missing(std::io::Error),
-    /// It refused.
-    #[error("git {command}: {said}")]
-    Failed {
-        /// The subcommand.
-        command: String,
-        /// What it said last.
-        said: String,
-    },
-    /// No branch is checked out.
-    #[error("{} has no branch checked out", .0.display())]
-    Detached(PathBuf),
-    /// The repository holds what no vault has.
-    #[error("the repository holds {0}")]
-    Foreign(String),
-    /// One of git's own files cannot be read or written.
-    #[error(transparent)]
-    File(FileError),
-}
 
 /// A commit's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,12 +82,10 @@ impl Repository {
             ["clone".as_ref(), "--quiet".as_ref(), "--".as_ref(), url.as_ref(), dir.as_os_str()];
         at.run(clone, None)?;
         let cloned = Self { top: dir.to_owned(), prefix: String::new(), may_ask };
-        if cloned.head().is_none() {
-            let format = "--format=%(refname:strip=3)";
-            let branches = cloned.text(&["for-each-ref", format, "refs/remotes/origin"])?;
-            if let [only] = branches.lines().collect::<Vec<_>>()[..] {
-                cloned.text(&["checkout", "--quiet", "-B", only, &format!("origin/{only}")])?;
-            }
+        if cloned.head().is_none()
+            && let [only] = &cloned.there()?[..]
+        {
+            cloned.text(&["checkout", "--quiet", "-B", only, &format!("origin/{only}")])?;
         }
         Ok(cloned)
     }
@@ -139,13 +114,29 @@ impl Repository {
         self.commit("HEAD")
     }
 
-    /// Asks `origin` what it has of `branch`. `None` if it has no such branch.
+    /// Asks `origin` what it has of `branch`. `None` if it has nothing yet.
     ///
     /// # Errors
-    /// [`GitError::Failed`] when it cannot be reached.
+    /// [`GitError::Failed`] when it cannot be reached; [`GitError::OtherBranch`] when it has
+    /// others and not that one, which nobody there would look at.
     pub fn fetch(&self, branch: &str) -> Result<Option<Commit>, GitError> {
         self.text(&["fetch", "--quiet", "--prune", "--no-tags", "origin"])?;
-        Ok(self.commit(&format!("refs/remotes/origin/{branch}")))
+        let news = self.commit(&format!("refs/remotes/origin/{branch}"));
+        match (news, self.there()?) {
+            (Some(news), _) => Ok(Some(news)),
+            (None, there) if there.is_empty() => Ok(None),
+            (None, there) => {
+                let is_here = self.commit(&format!("refs/heads/{}", there[0])).is_some();
+                Err(GitError::OtherBranch { branch: branch.to_owned(), there, is_here })
+            }
+        }
+    }
+
+    /// The branches of `origin`, as far as is known.
+    fn there(&self) -> Result<Vec<String>, GitError> {
+        let format = "--format=%(refname:strip=3)";
+        let branches = self.text(&["for-each-ref", format, "refs/remotes/origin"])?;
+        Ok(branches.lines().filter(|name| *name != "HEAD").map(str::to_owned).collect())
     }
 
     /// Whether all of `first` is in `second`.

@@ -2,10 +2,14 @@
 //! the head, on our chain, not older than what was seen here. What does not hold is set
 //! aside and named, and hides nothing else.
 
+mod lost;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyrack_manifest::{CredId, Digest, EpochId, MemberId};
+use keyrack_manifest::{CredId, Digest, MemberId};
 use keyrack_names::Slug;
+
+use lost::Lost;
 
 use super::TRIES;
 use super::place::Place;
@@ -36,16 +40,6 @@ pub struct Quarantined {
     pub digest: Option<Digest>,
     /// Why not.
     pub why: VaultError,
-}
-
-/// A credential that must be there and is not.
-#[derive(Debug, Clone)]
-pub(super) struct Lost {
-    name: Option<Slug>,
-    /// Whether it was shared: new keys would leave it behind for good.
-    shared: bool,
-    expected: u64,
-    found: u64,
 }
 
 /// Every record there is, as far as it is believed.
@@ -198,49 +192,6 @@ impl Loaded {
         })
     }
 
-    pub(super) fn lost(&self) -> impl Iterator<Item = (&CredId, VaultError)> {
-        self.lost.iter().map(|(cred, lost)| (cred, lost.why(cred)))
-    }
-
-    /// Those that `me` had: its own, and what is shared in `epoch`.
-    pub(super) fn missed(
-        &self,
-        me: MemberId,
-        epoch: Option<EpochId>,
-    ) -> impl Iterator<Item = (&Slug, VaultError)> {
-        let had = move |seen: &SeenRecord| match seen.epoch {
-            Some(_) => seen.epoch == epoch,
-            None => seen.owner == me,
-        };
-        self.lost.iter().filter_map(move |(cred, lost)| {
-            self.floors.get(cred).filter(|seen| had(seen))?;
-            Some((lost.name.as_ref()?, lost.why(cred)))
-        })
-    }
-
-    /// # Errors
-    /// Why the first shared one is lost.
-    pub(super) fn nothing_shared_is_lost(&self) -> Result<(), VaultError> {
-        let mut shared = self.lost.iter().filter(|(_, lost)| lost.shared);
-        shared.next().map_or(Ok(()), |(cred, lost)| Err(lost.why(cred)))
-    }
-
-    pub(super) fn is_lost(&self, cred: &CredId) -> bool {
-        self.lost.contains_key(cred)
-    }
-
-    /// Whether one is lost that is shared in `epoch`: seen there, or listed by its roll.
-    pub(super) fn is_lost_in(&self, cred: &CredId, epoch: Option<EpochId>) -> bool {
-        let is_there = self.floors.get(cred).is_none_or(|seen| seen.epoch == epoch);
-        self.lost.get(cred).is_some_and(|lost| lost.shared) && is_there
-    }
-
-    /// Takes a lost credential off what is expected.
-    pub(super) fn abandon(&mut self, cred: &CredId) {
-        self.floors.remove(cred);
-        self.lost.remove(cred);
-    }
-
     pub(super) fn put(&mut self, known: Known) {
         let (cred, version) = (known.record.cred_id, known.record.version);
         let highest = self.highest.entry(cred).or_default();
@@ -261,13 +212,6 @@ impl Loaded {
             (*cred, SeenRecord { owner, epoch, version, sha256: known.digest, name })
         });
         self.floors.iter().map(|(cred, floor)| (*cred, floor.clone())).chain(known).collect()
-    }
-}
-
-impl Lost {
-    fn why(&self, cred: &CredId) -> VaultError {
-        let (name, expected, found) = (self.name.clone(), self.expected, self.found);
-        VaultError::Lost { cred: *cred, name, expected, found }
     }
 }
 
