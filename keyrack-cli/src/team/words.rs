@@ -5,7 +5,7 @@ use std::path::Path;
 
 use keyrack_manifest::{MemberId, OpenError};
 use keyrack_names::Owner;
-use keyrack_vault::{Member, Refusal, Role, State, Status, VaultError};
+use keyrack_vault::{ChainError, Member, Refusal, Role, State, Status, VaultError};
 
 use super::Place;
 use crate::error::{Code, Failure, Outcome};
@@ -13,6 +13,10 @@ use crate::error::{Code, Failure, Outcome};
 /// A vault could not be read or changed.
 pub fn vault(error: VaultError, place: &Place) -> Failure {
     let failure = Failure::new(code(&error), format!("{}: {error}", place.name));
+    if let VaultError::Chain(ChainError::Empty) = error {
+        let message = format!("{}: there is no vault at {}", place.name, place.dir.display());
+        return Failure { message, ..failure }.hint(place.command("moved DIRECTORY"));
+    }
     match (&error, failure.code) {
         (VaultError::NotMember { status: Some(_) }, _) => failure.hint(place.command("leave")),
         (VaultError::Refused { why: Refusal::RotationDue, .. }, _) => {

@@ -17,6 +17,9 @@ pub fn run(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
     let (mut opened, shelf) = place::meant(args.vault.as_deref(), settings, ui)?;
     let place = shelf.place.clone();
     let dir = place.dir.display();
+    if !place.dir.exists() {
+        shelf.open(&mut opened, settings)?;
+    }
     let repository = Repository::of(&place.dir, ui.asker.has_person())
         .map_err(|error| failed(error, &place))?
         .ok_or_else(|| {
