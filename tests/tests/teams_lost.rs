@@ -104,3 +104,31 @@ fn what_is_lost_is_given_up_only_by_who_agrees() {
     team.sh("keyrack vault verify --for ann").ok();
     assert_eq!(team.get("ann", "C"), "v");
 }
+
+/// A copy that was put back is older than what the devices of its members have seen.
+#[test]
+fn an_older_copy_that_was_put_back_is_believed_by_who_agrees() {
+    let team = Team::of(&["ann", "bob"]);
+    let vault = team.data().join("vaults/team");
+    team.sh("printf one | keyrack set -q --for ann --vault team --key TOKEN").ok();
+    team.sh("keyrack vault export copy --for ann").ok();
+    team.sh("printf two | keyrack set -q --for ann --vault team --key TOKEN").ok();
+    team.sh("keyrack vault rotate -q --for ann; keyrack vault verify --for bob").ok();
+    team.sh(&format!("rm -r {0} && mv copy {0}", vault.display())).ok();
+    let cut = team.sh("keyrack vault status --for ann");
+    let said = cut.code(12).errors();
+    let hint = said.lines().last().and_then(|line| line.strip_prefix("keyrack: hint: "));
+    let hint = hint.expect("a hint");
+    let asked = team.sh(hint);
+    assert!(asked.code(8).errors().contains("team: the chain was cut"), "{asked}");
+    team.sh("keyrack vault status --for ann").code(12);
+    team.sh(&format!("{hint} --yes")).ok();
+    assert_eq!(team.get("ann", "TOKEN"), "one");
+    team.sh("printf three | keyrack set -q --for ann --vault team --key TOKEN").ok();
+    // Each member for itself.
+    team.sh("keyrack vault status --for bob").code(12);
+    team.sh("keyrack doctor --accept-restored --for bob --yes").ok();
+    assert_eq!(team.get("bob", "TOKEN"), "three");
+    let nothing = team.sh("keyrack doctor --accept-restored --for bob --yes");
+    assert!(nothing.ok().errors().contains("nothing to accept"), "{nothing}");
+}

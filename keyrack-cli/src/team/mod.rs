@@ -18,6 +18,7 @@ pub mod offered;
 pub mod place;
 mod redo;
 pub mod rekey;
+pub mod restored;
 pub mod words;
 
 pub use place::{Place, Shelf};

@@ -8,6 +8,7 @@ use keyrack_names::Owner;
 use keyrack_vault::{ChainError, Member, Refusal, Role, State, Status, VaultError};
 
 use super::Place;
+use super::change::is_clone;
 use crate::error::{Code, Failure, Outcome};
 
 /// A vault could not be read or changed.
@@ -16,6 +17,15 @@ pub fn vault(error: VaultError, place: &Place) -> Failure {
     if let VaultError::Chain(ChainError::Empty) = error {
         let message = format!("{}: there is no vault at {}", place.name, place.dir.display());
         return Failure { message, ..failure }.hint(place.command("moved DIRECTORY"));
+    }
+    if let VaultError::Chain(ChainError::RolledBack { .. }) = error {
+        // A clone has the rest from its remote.
+        return match is_clone(place) {
+            true => failure.hint(place.command("sync")),
+            false => failure
+                .hint("if an older copy was put back, and is meant to be believed:")
+                .hint(format!("keyrack doctor --accept-restored --for {}", place.owner)),
+        };
     }
     match (&error, failure.code) {
         (VaultError::NotMember { status: Some(_) }, _) => failure.hint(place.command("leave")),

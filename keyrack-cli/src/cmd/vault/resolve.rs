@@ -47,7 +47,8 @@ fn give_up(making: &mut Change<'_, '_>, lost: &[CredId], settings: &Settings, ui
     if lost.is_empty() || settings.dry_run {
         return Ok(());
     }
-    let names: Vec<String> = lost.iter().map(|cred| name(making.vault, cred)).collect();
+    let mut names: Vec<String> = lost.iter().map(|cred| name(making.vault, cred)).collect();
+    names.sort();
     let question = format!("give up {} for good?", names.join(", "));
     let agreed = ui.asker.agrees(&question).map_err(|failure| back(making.place, failure))?;
     if !agreed {
