@@ -92,6 +92,17 @@ impl Hub {
         self.bob.sh("keyrack vault sync --quiet --for bob").ok();
     }
 
+    /// Somebody who may push, member or not, changes files in a clone and pushes that.
+    pub fn push_by_hand(&self, change: &str) {
+        self.alice
+            .sh(&format!(
+                "cd $(mktemp -d) && git clone -q {} . && {change} && git add -A && \
+                 git -c user.name=e -c user.email=e@x commit -qm 'by hand' && git push -q origin HEAD",
+                self.url()
+            ))
+            .ok();
+    }
+
     /// What the owner in that home reads.
     pub fn get(rack: &Rack, owner: &str, key: &str) -> String {
         let got = rack.sh(&format!(

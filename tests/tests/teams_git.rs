@@ -123,6 +123,33 @@ fn what_is_damaged_here_is_taken_from_the_remote_and_not_pushed() {
 }
 
 #[test]
+fn what_is_not_the_vaults_is_never_committed() {
+    let hub = Hub::joined();
+    let notes = "echo hunter2 > .env; mkdir -p chain/old; cp chain/0000000000.link chain/old/";
+    hub.alice.sh(&format!("cd ~/team; {notes}; echo one > README; git add README")).ok();
+    hub.alice.sh("printf s3cret | keyrack set -q --for alice --vault team --key TOKEN").ok();
+    hub.sync_alice();
+    let pushed = hub.alice.sh(&format!("git -C {} ls-tree -r --name-only main", hub.url()));
+    let pushed = pushed.ok().text();
+    assert!(pushed.contains(".cred") && pushed.contains("KEYRACK-VAULT"), "{pushed}");
+    for other in [".env", "README", "old"] {
+        assert!(!pushed.contains(other), "{pushed}");
+    }
+    // Nor is it taken away where what others pushed takes the place of what is here.
+    hub.alice
+        .sh("cd ~/team && git -c user.name=a -c user.email=a@x commit -qm notes README && \
+             git push -q && echo two > README")
+        .ok();
+    hub.sync_bob();
+    hub.bob.sh("printf x | keyrack set -q --for bob --vault team --key OWN --private").ok();
+    hub.sync_bob();
+    hub.alice.sh("keyrack vault rotate -q --for alice").ok();
+    hub.sync_alice();
+    let left = hub.alice.sh("cd ~/team && git status --porcelain").ok().text();
+    assert_eq!(left, " M README\n?? .env\n?? chain/old/");
+}
+
+#[test]
 fn robots_of_one_home_share_one_clone() {
     let hub = Hub::joined();
     hub.alice.sh("printf s3cret | keyrack set -q --for alice --vault team --key TOKEN").ok();
@@ -148,6 +175,42 @@ fn robots_of_one_home_share_one_clone() {
 }
 
 #[test]
+fn of_two_that_wrote_one_name_whoever_pushed_first_is_right() {
+    let hub = Hub::joined();
+    let (alice, bob) = (&hub.alice, &hub.bob);
+    alice.sh("keyrack vault members role bob admin --for alice").ok();
+    alice.sh("for k in A B C; do printf one | keyrack set -q --for alice --vault team --key $k; done").ok();
+    hub.sync_alice();
+    hub.sync_bob();
+    let set = |key: &str, value: &str, owner: &str| {
+        format!("printf {value} | keyrack set -q --for {owner} --vault team --key {key}")
+    };
+    alice.sh(&["A", "NEW", "ALICE"].map(|key| set(key, "alice", "alice")).join("; ")).ok();
+    alice.sh("keyrack del -q --for alice --vault team --key B").ok();
+    alice.sh(&set("C", "alice", "alice")).ok();
+    bob.sh(&["A", "B", "NEW", "BOB"].map(|key| set(key, "bob", "bob")).join("; ")).ok();
+    bob.sh("keyrack del -q --for bob --vault team --key C").ok();
+    hub.sync_bob();
+    let told = alice.sh("keyrack vault sync --for alice");
+    let said = told.code(10).errors();
+    for what in ["set @all.all.A (", "set @all.all.C (", "set @all.all.NEW (", "del @all.all.B ("] {
+        assert!(said.contains(what), "{told}");
+    }
+    assert!(!said.contains("ALICE"), "{told}");
+    let hint = "keyrack: hint: keyrack del --for alice --vault team --key @all.all.B";
+    assert!(said.contains(hint), "{told}");
+    hub.sync_bob();
+    for (rack, owner) in [(alice, "alice"), (bob, "bob")] {
+        for key in ["A", "B", "NEW", "BOB"] {
+            assert_eq!(Hub::get(rack, owner, key), "bob");
+        }
+        assert_eq!(Hub::get(rack, owner, "ALICE"), "alice");
+        rack.sh(&format!("keyrack get --unlock --for {owner} --key C")).code(4);
+        rack.sh(&format!("keyrack vault verify --for {owner}")).ok();
+    }
+}
+
+#[test]
 fn who_pushes_later_writes_its_part_anew_under_the_new_keys() {
     let hub = Hub::joined();
     hub.alice.sh("keyrack vault members role bob admin --for alice").ok();
@@ -165,7 +228,8 @@ fn who_pushes_later_writes_its_part_anew_under_the_new_keys() {
     // An invitation is a promise to somebody: it is named, not made again in silence.
     let done = hub.bob.sh("keyrack vault sync --for bob");
     done.code(10);
-    assert!(done.errors().contains("invite carol") || done.errors().contains("invite"), "{done}");
+    let hint = "keyrack vault invite carol --one-time-code --for bob --vault team";
+    assert!(done.errors().contains("invite carol (") && done.errors().contains(hint), "{done}");
     hub.sync_alice();
     for (rack, owner) in [(&hub.alice, "alice"), (&hub.bob, "bob")] {
         assert_eq!(Hub::get(rack, owner, "BOB"), "bob");

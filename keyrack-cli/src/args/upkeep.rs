@@ -68,7 +68,7 @@ pub struct Doctor {
     /// Repair what can be repaired without loss
     #[arg(long)]
     pub fix: bool,
-    /// Accept a manifest that is older than the one this device has seen
+    /// Accept a manifest, or team vaults, older than those this device has seen
     #[arg(long)]
     pub accept_restored: bool,
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use keyrack_manifest::{Class, Lifetime};
 use keyrack_names::Owner;
 
-use super::{Global, Nothing, OneKey, With, acts};
+use super::{Global, Nothing, OneKey, VaultResolve, With, acts};
 
 /// `keyrack vault`
 #[derive(Debug, Args)]
@@ -41,6 +41,8 @@ acts! {
         Confirm(VaultConfirm),
         /// Leave a vault
         Leave(WhichVault),
+        /// Say where a vault lies now
+        Moved(VaultMoved),
         /// List members, remove one or change a role
         Members(VaultMembers),
         /// Give the vault new keys and seal every shared credential anew
@@ -89,6 +91,17 @@ pub struct WhichVault {
     /// The vault [default: the only one, else the default vault]
     #[arg(long)]
     pub vault: Option<String>,
+}
+
+/// `keyrack vault moved`
+#[derive(Debug, Args)]
+pub struct VaultMoved {
+    /// Which vault.
+    #[command(flatten)]
+    pub which: WhichVault,
+    /// The directory that it lies in now
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
 }
 
 fn yes_or_no(text: &str) -> Result<bool, &'static str> {
@@ -300,29 +313,6 @@ pub enum Fate {
     Keep,
     /// It is deleted
     Delete,
-}
-
-/// What becomes of something that was set aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Keep {
-    /// What the vault has now
-    Ours,
-    /// What was set aside
-    Theirs,
-}
-
-/// `keyrack vault resolve`
-#[derive(Debug, Args)]
-pub struct VaultResolve {
-    /// Which vault.
-    #[command(flatten)]
-    pub which: WhichVault,
-    /// What to keep [default: only list what was set aside]
-    #[arg(long, value_enum)]
-    pub keep: Option<Keep>,
-    /// Only this credential
-    #[arg(long)]
-    pub key: Option<super::KeyArg>,
 }
 
 /// `keyrack vault log`

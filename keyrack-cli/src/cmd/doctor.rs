@@ -18,6 +18,8 @@ use crate::rack::sockets::{self, Holder};
 use crate::rack::{access, installed, skew};
 use crate::settings::Settings;
 use crate::system::programs;
+use crate::team::change::done;
+use crate::team::restored;
 use crate::{sandbox, tree, words};
 
 /// What no level protects from. `docs/THREATS.md` says why, and which test shows it.
@@ -169,14 +171,20 @@ fn fix(owner: &Owner, why: &str, settings: &Settings, ui: &Ui) -> Outcome {
     Ok(())
 }
 
-/// Believes a manifest that is older than what this device saw, after the person agreed.
+/// Believes a manifest, or vaults, that are older than what this device saw, after the person
+/// agreed.
 fn accept_restored(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
     let identity = opened::identity(settings, ui, owner)?;
     let why = match opened::store(settings).open(owner, &identity) {
         Ok(_) => {
-            let words = format!(
-                "{owner}: the manifest is the one this device knows; there is nothing to accept"
-            );
+            let vaults = restored::accept(&mut opened::open(settings, ui, owner)?, settings, ui)?;
+            if !vaults.is_empty() {
+                let names: Vec<String> = vaults.iter().map(|at| at.name.to_string()).collect();
+                let words = format!("{owner}: accepted as it is: {}", names.join(", "));
+                return done(words, accepted(owner, true), &vaults[0], settings, ui);
+            }
+            let words =
+                format!("{owner}: all is as this device knows it; there is nothing to accept");
             return ui.done(words, accepted(owner, false));
         }
         Err(StoreError::Tampered {

@@ -5,4 +5,5 @@ pub mod counted;
 pub mod pending;
 pub mod pinentry;
 pub mod prompt;
+pub mod typed;
 pub mod ui;

@@ -124,8 +124,13 @@ pub fn done(
 
 /// Where the vault is a clone, others see a change when it was exchanged: says so, last.
 pub fn to_share(place: &Place, ui: &Ui) {
-    let repository = Repository::of(&place.dir, false).ok().flatten();
-    if repository.is_some_and(|repository| repository.origin().is_some()) {
+    if is_clone(place) {
         ui.hint(place.command("sync"));
     }
+}
+
+/// Whether it is exchanged with a remote.
+pub fn is_clone(place: &Place) -> bool {
+    let repository = Repository::of(&place.dir, false).ok().flatten();
+    repository.is_some_and(|repository| repository.origin().is_some())
 }

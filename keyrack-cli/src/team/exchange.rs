@@ -4,13 +4,19 @@
 use jiff::Timestamp;
 use keyrack_manifest::{InviteId, MemberId};
 use keyrack_names::Owner;
-use keyrack_vault::git::{Commit, GitError, Pushed, Repository};
-use keyrack_vault::{Chain, Invitation, LinkKind, Memory, Seen, Status, Vault, VaultStore, names};
+use keyrack_vault::git::{Commit, Pushed, Repository};
+use keyrack_vault::{
+    Chain, Invitation, LinkKind, Memory, Seen, Status, Uncarried, Vault, VaultStore, Why, names,
+    seen_of,
+};
 
+use super::exchanged::Exchanged;
+use super::gits::{failed, in_the_way};
 use super::redo::{self, Lost};
 use super::{Place, Shelf, daemons, place, words};
 use crate::error::{Code, Failure, Outcome};
 use crate::owner::opened::Opened;
+use crate::person::typed::path;
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 
@@ -31,39 +37,6 @@ pub struct Exchange<'a> {
     pub ui: &'a Ui,
 }
 
-/// What became of it.
-#[derive(Debug, Default)]
-pub struct Exchanged {
-    /// Whether something of ours was pushed.
-    pub pushed: bool,
-    /// Whether something of others is here now.
-    pub pulled: bool,
-    /// What of ours could not be made again, in words.
-    pub aside: Vec<String>,
-    /// Where git keeps it.
-    pub kept_as: Option<String>,
-}
-
-impl Exchanged {
-    /// Whether all of ours is there.
-    ///
-    /// # Errors
-    /// [`Code::Partly`], with what was set aside.
-    pub fn is_whole(&self, place: &Place) -> Outcome {
-        if self.aside.is_empty() {
-            return Ok(());
-        }
-        let kept = self.kept_as.as_deref().unwrap_or_default();
-        let message = format!(
-            "{}: others were faster; set aside, and kept as {kept}: {}",
-            place.name,
-            self.aside.join("; ")
-        );
-        let dir = place.dir.display();
-        Err(Failure::new(Code::Partly, message).hint(format!("git -C {dir} show {kept}")))
-    }
-}
-
 impl Exchange<'_> {
     /// Exchanges until both sides have the same.
     ///
@@ -76,7 +49,7 @@ impl Exchange<'_> {
         if self.repository.is_merging() {
             let message = format!("{}: a merge was begun here and is not finished", place.name);
             return Err(Failure::new(Code::Conflict, message)
-                .hint(format!("git -C {} merge --abort", place.dir.display())));
+                .hint(format!("git -C {} merge --abort", path(&place.dir))));
         }
         self.repository.configure("keyrack").map_err(failed)?;
         let branch = self.repository.branch().map_err(failed)?;
@@ -90,6 +63,7 @@ impl Exchange<'_> {
             // What the remote still has whole is taken from there, and never pushed over it.
             let holds = match damage {
                 Some(failure) if changed && !done.pulled => Err(failure),
+                Some(_) if !changed && self.mend_here(&mut done)? => continue,
                 _ => holds,
             };
             let news = self.repository.fetch(&branch).map_err(failed)?;
@@ -125,12 +99,16 @@ impl Exchange<'_> {
         Err(others_push(&place, "sync"))
     }
 
-    fn place(&self) -> &Place {
+    pub(super) fn place(&self) -> &Place {
         &self.shelf.place
     }
 
     /// Both sides have the same: that is what is not to be rolled back from now on.
     fn settled(self, seen: &Seen, done: Exchanged) -> Outcome<Exchanged> {
+        if let Some(head) = self.repository.head() {
+            let noted = self.repository.note_exchanged(&head);
+            noted.map_err(|error| failed(error, self.place()))?;
+        }
         let path = self.place().pushed(self.settings);
         seen.write(&path).map_err(|error| Failure::new(Code::Unexpected, error.to_string()))?;
         Ok(done)
@@ -146,11 +124,18 @@ impl Exchange<'_> {
     ) -> Outcome {
         let place = self.place().clone();
         let failed = |error| failed(error, &place);
-        let theirs = self.repository.snapshot(news).map_err(failed)?;
-        self.verify(&theirs)?;
+        let ours = match &head {
+            Some(head) => self.repository.snapshot(head).map_err(failed)?,
+            None => Memory::default(),
+        };
+        let base = head.as_ref().and_then(|head| self.repository.common(head, news));
+        let base = base.or_else(|| self.repository.exchanged());
+        let base = base.map(|base| self.repository.snapshot(&base)).transpose().map_err(failed)?;
+        let base = base.unwrap_or_default();
+        let (news, theirs) = &self.mended(news, &ours, &base, done)?;
         let behind = head.as_ref().is_none_or(|head| self.repository.is_ancestor(head, news));
         if behind && holds.is_ok() {
-            self.repository.fast_forward(news).map_err(failed)?;
+            self.repository.fast_forward(news).map_err(|error| in_the_way(error, &place))?;
             self.tell_daemons();
             return Ok(());
         }
@@ -160,27 +145,23 @@ impl Exchange<'_> {
                 place.name
             );
             return Err(Failure::new(Code::Conflict, message)
-                .hint(format!("git -C {} pull --rebase", place.dir.display())));
+                .hint(format!("git -C {} pull --rebase", path(&place.dir))));
         }
-        let ours = match &head {
-            Some(head) => self.repository.snapshot(head).map_err(failed)?,
-            None => Memory::default(),
-        };
         if let Some(head) = &head {
             done.kept_as = Some(self.repository.keep(head).map_err(failed)?);
         }
         if let Err(failure) = holds {
             self.ui.warn(format!("what was here did not hold: {}", failure.message));
         }
-        let lost = redo::lost(&ours, &theirs, &place.id);
-        self.repository.become_of(news).map_err(failed)?;
+        let lost = redo::lost(&ours, theirs, &place.id);
+        self.repository.become_of(news).map_err(|error| in_the_way(error, &place))?;
         forget_unpushed(&place, self.settings)?;
-        self.make_again(&ours, lost, done)
+        self.make_again(&ours, &base, lost, done)
     }
 
     /// Whether what the remote has is our vault, follows from what was exchanged before, and
     /// has this member in it.
-    fn verify(&mut self, theirs: &Memory) -> Outcome {
+    pub(super) fn verify(&mut self, theirs: &Memory) -> Outcome {
         let place = self.place().clone();
         let there = theirs.list(names::CHAIN).unwrap_or_default();
         if there.is_empty() {
@@ -208,7 +189,13 @@ impl Exchange<'_> {
     }
 
     /// Makes our part of the history again, on top of theirs.
-    fn make_again(&mut self, ours: &Memory, lost: Vec<Lost>, done: &mut Exchanged) -> Outcome {
+    fn make_again(
+        &mut self,
+        ours: &Memory,
+        base: &Memory,
+        lost: Vec<Lost>,
+        done: &mut Exchanged,
+    ) -> Outcome {
         let place = self.place().clone();
         if let Some(accepted) = lost.iter().find(|lost| lost.kind == LinkKind::Accept) {
             self.accept_again(&accepted.author)?;
@@ -222,17 +209,28 @@ impl Exchange<'_> {
             if let Err(why) = redo::again(&mut vault, &link, now) {
                 let who = link.handle.clone().unwrap_or_default();
                 done.aside.push(format!("{} {who} ({why})", link.kind).replace("  ", " "));
+                done.anew.extend(link.anew(&place));
             }
         }
+        let base = seen_of(base, &place.id).map(|seen| seen.records).unwrap_or_default();
         let carried = self.opened.manifest.vaults.get(&place.id);
         let actor = place::actor(self.opened);
         // What does not hold has nothing to carry over that could be believed.
         if let Ok(older) = Vault::open(ours, &place.id, None, carried, actor) {
-            let left = vault.carry_over(&older, now);
-            for (cred, why) in left.map_err(|error| words::vault(error, &place))? {
-                let name =
-                    older.record(&cred).map_or_else(|_| cred.short(), |r| r.name.to_string());
-                done.aside.push(format!("{name} ({why})"));
+            let left = vault.carry_over(&older, &base, now);
+            for Uncarried { name, deleted, why } in
+                left.map_err(|error| words::vault(error, &place))?
+            {
+                let act = if deleted { "del" } else { "set" };
+                let why = match why {
+                    Why::Later => "others wrote it first".to_owned(),
+                    Why::Refused(why) => why.to_string(),
+                };
+                done.aside.push(format!("{act} {name} ({why})"));
+                done.anew.push(format!(
+                    "keyrack {act} --for {} --vault {} --key {name}",
+                    place.owner, place.name
+                ));
             }
         }
         self.shelf.keep(&vault, self.opened, self.settings)
@@ -305,13 +303,4 @@ fn damage(vault: &Vault<'_>, shelf: &Shelf) -> Option<Failure> {
     let chain = Chain::verify(&shelf.store, &shelf.place.id, None).err();
     let error = chain.or_else(|| vault.lost().next().map(|(_, why)| why))?;
     Some(words::vault(error, &shelf.place))
-}
-
-/// What git says, for a person.
-pub fn failed(error: GitError, place: &Place) -> Failure {
-    let code = match error {
-        GitError::Foreign(_) => Code::Tampered,
-        _ => Code::Unexpected,
-    };
-    Failure::new(code, format!("{}: {error}", place.name))
 }

@@ -6,9 +6,10 @@ use keyrack_vault::git::{Pushed, Repository};
 use keyrack_vault::{Chain, LinkKind, Status, Vault, VaultError, names};
 
 use super::exchange::{self, Exchange, TRIES};
-use super::{Place, Shelf, acts, redo, words};
+use super::{Place, Shelf, acts, gits, redo, words};
 use crate::error::{Code, Failure, Outcome};
 use crate::owner::opened::Opened;
+use crate::person::typed::path;
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 
@@ -34,7 +35,7 @@ pub fn open<'a>(
 /// Takes the owner's leave back, if nothing but that is here and not with the others.
 fn is_taken_back(shelf: &Shelf, opened: &Opened, settings: &Settings, ui: &Ui) -> Outcome<bool> {
     let place = &shelf.place;
-    let failed = |error| exchange::failed(error, place);
+    let failed = |error| gits::failed(error, place);
     let key = opened.manifest.signing.key.public();
     let chain = Chain::verify(&shelf.store, &place.id, None);
     let chain = chain.map_err(|error| words::vault(error, place))?;
@@ -60,7 +61,7 @@ fn is_taken_back(shelf: &Shelf, opened: &Opened, settings: &Settings, ui: &Ui) -
     let mut new = ours.objects().into_iter().filter(is_new);
     let is_alone = is_own && new.all(|(name, _)| name.starts_with(names::CHAIN));
     if is_alone {
-        repository.take_back(&news).map_err(failed)?;
+        repository.become_of(&news).map_err(failed)?;
         exchange::forget_unpushed(place, settings)?;
     }
     Ok(is_alone)
@@ -79,7 +80,7 @@ pub fn leave(
     ui: &Ui,
 ) -> Outcome<Result<(), VaultError>> {
     let place = &shelf.place;
-    let failed = |error| exchange::failed(error, place);
+    let failed = |error| gits::failed(error, place);
     let repository = Repository::of(&place.dir, ui.asker.has_person()).map_err(failed)?;
     let Some(repository) = repository.filter(|repository| repository.origin().is_some()) else {
         return go(shelf, opened, settings, ui, || Ok(true)).map(|gone| gone.map(drop));
@@ -101,7 +102,7 @@ pub fn leave(
                 && let Some(before) = &before
             {
                 // What the others do not know is not so here either.
-                repository.take_back(before).map_err(failed)?;
+                repository.become_of(before).map_err(failed)?;
                 exchange::forget_unpushed(place, settings)?;
             }
             Ok(pushed? == Pushed::Done)
@@ -118,7 +119,7 @@ pub fn leave(
 fn or_alone(failure: Failure, place: &Place) -> Failure {
     failure
         .hint("or, to go without telling the others:")
-        .hint(format!("git -C {} remote remove origin", place.dir.display()))
+        .hint(format!("git -C {} remote remove origin", path(&place.dir)))
 }
 
 /// Leaves, and notes it if the others could be told.

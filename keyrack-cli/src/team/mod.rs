@@ -8,14 +8,18 @@ pub mod credential;
 pub mod daemons;
 pub mod default_vault;
 pub mod exchange;
+mod exchanged;
 pub mod farewell;
+pub mod gits;
 pub mod joining;
 pub mod leaving;
+mod mending;
 pub mod newcomer;
 pub mod offered;
 pub mod place;
 mod redo;
 pub mod rekey;
+pub mod restored;
 pub mod rights;
 pub mod words;
 

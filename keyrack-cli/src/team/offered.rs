@@ -62,6 +62,13 @@ impl<'s> Offered<'s> {
                 }
             }
         }
+        // What is lost is told, and is no credential that was never there.
+        for (shelf, vault) in &self.vaults {
+            for (slug, why) in vault.missed().filter(|(slug, _)| !manifest.keys.contains_key(slug))
+            {
+                all.entry(slug.clone()).or_insert_with(|| Err(words::vault(why, &shelf.place)));
+            }
+        }
         for entry in manifest.keys.values().filter(|entry| self.is_ours(entry, manifest)) {
             all.insert(entry.slug.clone(), self.decided(entry));
         }

@@ -8,6 +8,8 @@ use keyrack_vault::{
     Chain, Compartment, Link, LinkKind, Memory, Policy, Role, Vault, VaultError, VaultStore, names,
 };
 
+use super::Place;
+
 /// Largest link, in bytes.
 const LARGEST: u64 = 1 << 20;
 
@@ -42,15 +44,32 @@ fn read(store: &Memory, seq: u64) -> Option<Lost> {
     let bytes = store.get(&names::link(seq), LARGEST).ok()??;
     let link: Link = Signed::split(&bytes).ok()?.read().ok()?;
     let about = link.detail.member.and_then(|id| link.state.member(&id));
+    let invite = link.detail.invite.and_then(|id| link.state.invites.get(&id));
+    let handle = about.map(|member| &member.handle).or(invite.map(|invite| &invite.handle));
+    let roles = about.map(|member| (member.role, &member.compartments));
+    let roles = roles.or(invite.map(|invite| (invite.role, &invite.compartments)));
     Some(Lost {
         kind: link.kind,
         author: link.author,
-        handle: about.map(|member| member.handle.to_string()),
+        handle: handle.map(ToString::to_string),
         member: link.detail.member,
         invite: link.detail.invite,
-        role: about.map(|m| (m.role, m.compartments.contains(&Compartment::Password))),
+        role: roles.map(|(role, all)| (role, all.contains(&Compartment::Password))),
         policy: link.state.policy.clone(),
     })
+}
+
+impl Lost {
+    /// How a person does it anew: an invitation, which it gave to somebody.
+    pub fn anew(&self, place: &Place) -> Option<String> {
+        let handle = self.handle.as_ref().filter(|_| self.kind == LinkKind::Invite)?;
+        let by = if self.member.is_some() { "--card FILE" } else { "--one-time-code" };
+        let (role, password) = self.role.unwrap_or((Role::Member, false));
+        let role = (role != Role::Member).then(|| format!(" --role {role}"));
+        let password = if password && role.is_none() { " --passwords" } else { "" };
+        let role = role.unwrap_or_default();
+        Some(place.command(&format!("invite {handle} {by}{role}{password}")))
+    }
 }
 
 /// Makes a link again.

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use keyrack_manifest::{MemberId, OpenError};
 use keyrack_names::Owner;
-use keyrack_vault::{Member, Refusal, Role, State, Status, VaultError};
+use keyrack_vault::{ChainError, Member, Refusal, Role, State, Status, VaultError};
 
 use super::Place;
+use super::change::is_clone;
 use crate::error::{Code, Failure, Outcome};
 
 /// A vault could not be read or changed.
@@ -27,6 +28,19 @@ pub fn vault(error: VaultError, place: &Place) -> Failure {
         error => format!("{name}: {error}"),
     };
     let failure = Failure::new(code(&error), words);
+    if let VaultError::Chain(ChainError::Empty) = error {
+        let message = format!("{}: there is no vault at {}", place.name, place.dir.display());
+        return Failure { message, ..failure }.hint(place.command("moved DIRECTORY"));
+    }
+    if let VaultError::Chain(ChainError::RolledBack { .. }) = error {
+        // A clone has the rest from its remote.
+        return match is_clone(place) {
+            true => failure.hint(place.command("sync")),
+            false => failure
+                .hint("if an older copy was put back, and is meant to be believed:")
+                .hint(format!("keyrack doctor --accept-restored --for {}", place.owner)),
+        };
+    }
     match (&error, failure.code) {
         (VaultError::Refused { why: Refusal::LastOwner, .. }, _) => {
             failure.hint(place.command("members role HANDLE owner"))

@@ -119,10 +119,12 @@ pub enum VaultError {
         slug: Slug,
     },
     /// A credential that must be there is not.
-    #[error("credential {cred} was rolled back: version {expected} was there, now {}", now_found(*found))]
+    #[error("{} was rolled back: version {expected} was there, now {}", called(name.as_ref(), cred), now_found(*found))]
     Lost {
         /// Which.
         cred: CredId,
+        /// What it was called, where this device has seen it.
+        name: Option<Slug>,
         /// The version that must be there.
         expected: u64,
         /// The newest version there is; 0 for none.
@@ -220,6 +222,10 @@ fn not_member(status: Option<Status>) -> &'static str {
         Some(Status::Left) => "this owner left the vault",
         Some(Status::Removed) => "this owner was removed from the vault",
     }
+}
+
+fn called(name: Option<&Slug>, cred: &CredId) -> String {
+    name.map_or_else(|| format!("credential {cred}"), ToString::to_string)
 }
 
 fn now_found(version: u64) -> String {

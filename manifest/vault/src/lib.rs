@@ -37,4 +37,6 @@ pub use keys::Compartment;
 pub use location::{Location, LocationError};
 pub use memory::Memory;
 pub use record::{Backend, Mark, Record, RecordMeta, Rotation, Visibility};
-pub use vault::{Actor, GRACE, NeedsRotation, NewRecord, Quarantined, Vault};
+pub use vault::{
+    Actor, GRACE, Harm, NeedsRotation, NewRecord, Quarantined, Uncarried, Vault, Why, harm, seen_of,
+};

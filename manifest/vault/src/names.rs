@@ -88,9 +88,65 @@ pub fn audit(member: &MemberId, device: &DeviceId) -> String {
     format!("audit/{member}/{device}.log")
 }
 
+/// Whether a path is one of a vault's that are shared. Logs are their device's.
+pub fn is_shared(path: &str) -> bool {
+    let is_id = |id: &str| id.parse::<MemberId>().is_ok();
+    let is_epoch = |id: &str| id.parse::<EpochId>().is_ok();
+    match path.split('/').collect::<Vec<_>>()[..] {
+        [MARKER | ATTRIBUTES] => true,
+        [CHAIN, link] => parse_link(link).is_some(),
+        [EPOCHS, epoch, "keys", file] => is_epoch(epoch) && is_digest(file, ".age"),
+        [EPOCHS, epoch, "creds", file] => is_epoch(epoch) && parse_record(file).is_some(),
+        [EPOCHS, epoch, file] => is_epoch(epoch) && is_digest(file, ".roll"),
+        [PRIVATE, owner, file] => {
+            let number = file.strip_prefix("key-").and_then(|file| file.strip_suffix(".age"));
+            let is_key = number.is_some_and(|number| number.parse::<u64>().is_ok());
+            is_id(owner) && (is_key || parse_record(file).is_some())
+        }
+        [INVITES, file] => {
+            file.strip_suffix(".req").is_some_and(|id| id.parse::<InviteId>().is_ok())
+        }
+        _ => false,
+    }
+}
+
+fn is_digest(file: &str, ending: &str) -> bool {
+    file.strip_suffix(ending).is_some_and(|digest| digest.parse::<Digest>().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shared_of_a_vault_is_what_it_is_made_of() {
+        let id = "ab".repeat(16);
+        let digest = "cd".repeat(32);
+        let (cred, member, epoch) = (&id, &id, format!("0000000003-{}", "ef".repeat(8)));
+        for ours in [
+            "KEYRACK-VAULT".to_owned(),
+            ".gitattributes".to_owned(),
+            link(7),
+            format!("epochs/{epoch}/keys/{digest}.age"),
+            format!("epochs/{epoch}/{digest}.roll"),
+            format!("epochs/{epoch}/creds/{cred}.1.cred"),
+            format!("private/{member}/{cred}.12.cred"),
+            format!("private/{member}/key-0.age"),
+            format!("invites/{id}.req"),
+        ] {
+            assert!(is_shared(&ours), "{ours}");
+        }
+        for foreign in [
+            ".env".to_owned(),
+            "chain/.0000000007.link.tmp".to_owned(),
+            "chain/notes.txt".to_owned(),
+            format!("audit/{member}/{id}.log"),
+            format!("private/{member}/notes.age"),
+            format!("sub/{}", link(7)),
+        ] {
+            assert!(!is_shared(&foreign), "{foreign}");
+        }
+    }
 
     #[test]
     fn names_are_read_back_exactly() {

@@ -8,15 +8,16 @@ use keyrack_names::Owner;
 use keyrack_vault::git::Repository;
 use keyrack_vault::{Chain, FileStore, Invitation, Location, Vault};
 
-use super::create;
+use super::{create, moved};
 use crate::args::VaultAccept;
 use crate::bounded;
 use crate::error::{Code, Failure, Outcome};
 use crate::owner::opened::{self, Opened};
+use crate::person::typed::path;
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::system::streams::Stdin;
-use crate::team::{Place, acts, card, newcomer, place, words};
+use crate::team::{Place, acts, card, gits, newcomer, place, words};
 
 /// Longest invitation read from stdin.
 pub const LONGEST: u64 = 16 << 10;
@@ -33,6 +34,9 @@ pub fn run(args: &VaultAccept, settings: &Settings, ui: &Ui) -> Outcome {
 pub fn accept(owner: &Owner, args: &VaultAccept, settings: &Settings, ui: &Ui) -> Outcome {
     let invitation = invitation(&args.invitation)?;
     let mut opened = opened::open(settings, ui, owner)?;
+    if let Some(dir) = moved_to(args, &invitation, &opened, settings)? {
+        return moved::to(&dir, &invitation.vault_id, &mut opened, settings, ui);
+    }
     let carried = Place::all(&opened.manifest, settings);
     if let Some(place) = carried.into_iter().find(|place| place.id == invitation.vault_id) {
         let (shelf, name) = (place.clone().shelf(), &place.name);
@@ -57,6 +61,22 @@ pub fn accept(owner: &Owner, args: &VaultAccept, settings: &Settings, ui: &Ui) -
         found.undo();
     }
     joined
+}
+
+/// Where a vault is said to lie that this owner is in, if it is another directory than before.
+fn moved_to(
+    args: &VaultAccept,
+    invitation: &Invitation,
+    opened: &Opened,
+    settings: &Settings,
+) -> Outcome<Option<PathBuf>> {
+    let all = Place::all(&opened.manifest, settings);
+    let place = all.into_iter().find(|place| place.id == invitation.vault_id);
+    let (Some(place), Some(_)) = (place, &args.at) else { return Ok(None) };
+    match location(args, invitation)? {
+        Location::Directory(dir) if dir != place.dir => Ok(Some(dir)),
+        _ => Ok(None),
+    }
 }
 
 /// The invitation, from the command line or from stdin.
@@ -165,9 +185,7 @@ fn nothing_at(place: &dyn std::fmt::Display) -> Failure {
 /// A clone that was made before the invitation lacks it: it is brought up to date, if that
 /// loses nothing.
 fn catch_up(dir: &Path, ui: &Ui) -> Outcome {
-    let failed = |error: keyrack_vault::git::GitError| {
-        Failure::new(Code::Unexpected, format!("{}: {error}", dir.display()))
-    };
+    let failed = |error| gits::at(&error, &dir.display(), dir);
     let repository = Repository::of(dir, ui.asker.has_person()).map_err(failed)?;
     let Some(repository) = repository.filter(|repository| repository.origin().is_some()) else {
         return Ok(());
@@ -178,7 +196,7 @@ fn catch_up(dir: &Path, ui: &Ui) -> Outcome {
     {
         repository
             .fast_forward(&news)
-            .map_err(|error| failed(error).hint(format!("git -C {} status", dir.display())))?;
+            .map_err(|error| failed(error).hint(format!("git -C {} status", path(dir))))?;
     }
     Ok(())
 }

@@ -12,10 +12,11 @@ use keyrack_vault::{FileStore, Location, Policy, Vault, VaultStore, names};
 use crate::args::VaultCreate;
 use crate::error::{Code, Context, Failure, Outcome};
 use crate::owner::opened::{self, Opened};
+use crate::person::typed::word;
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::to_share;
-use crate::team::{Place, Shelf, acts, card, default_vault, joining, place, words};
+use crate::team::{Place, Shelf, acts, card, default_vault, gits, joining, place, words};
 
 /// Names that `--vault` means something else by.
 pub const BACKENDS: &[&str] = &[
@@ -116,15 +117,16 @@ pub fn clone(url: &str, dir: &Path, ui: &Ui) -> Outcome<Repository> {
     if let Some(above) = dir.parent() {
         keyrack_manifest::atomic::make_dir(above).context(|| above.display().to_string())?;
     }
-    Repository::clone(url, dir, ui.asker.has_person())
-        .map_err(|error| Failure::new(Code::Unexpected, error.to_string()))
+    let cloned = Repository::clone(url, dir, ui.asker.has_person());
+    cloned.map_err(|error| {
+        let failure = gits::at(&error, &dir.display(), dir);
+        failure.hint(format!("git ls-remote {}", word(url)))
+    })
 }
 
 /// Has git call us for this vault's files, if it lies in a work tree.
 pub fn prepare_git(place: &Place, ui: &Ui) -> Outcome {
-    let failed = |error: keyrack_vault::git::GitError| {
-        Failure::new(Code::Unexpected, format!("{}: {error}", place.name))
-    };
+    let failed = |error| gits::failed(error, place);
     if let Some(repository) = Repository::of(&place.dir, false).map_err(failed)? {
         repository.configure("keyrack").map_err(failed)?;
         to_share(place, ui);

@@ -13,7 +13,7 @@ use crate::error::{Code, Failure, Outcome};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 use crate::team::change::{Change, change, done, look, to_share};
-use crate::team::{Place, acts, card, newcomer, rights, words};
+use crate::team::{Place, acts, card, gits, newcomer, rights, words};
 
 /// The role that a flag names.
 pub fn role(flag: RoleArg) -> Role {
@@ -30,6 +30,8 @@ pub fn run(args: &VaultInvite, settings: &Settings, ui: &Ui) -> Outcome {
     let (role, password) = (role(args.role), args.passwords);
     let invitation = change(which, settings, ui, |making| {
         may_invite(making, role)?;
+        // Before anything is promised: where the newcomer is to look is part of it.
+        location(making.place)?;
         let (handle, now) = (&args.handle, Timestamp::now());
         if args.one_time_code {
             newcomer::by_name(making.vault.state(), handle, making.place)?;
@@ -56,7 +58,7 @@ pub fn run(args: &VaultInvite, settings: &Settings, ui: &Ui) -> Outcome {
         let object = serde_json::json!({ "handle": args.handle, "role": role.as_str() });
         return ui.would(format!("{} would be invited as {}", args.handle, words::a(role)), object);
     };
-    let invitation = Invitation { location: Some(location(&place)), ..invitation };
+    let invitation = Invitation { location: Some(location(&place)?), ..invitation };
     ui.say(format!("{} is invited to {} as {}", args.handle, place.name, words::a(role)));
     if args.one_time_code {
         ui.say("whoever shows the line first asks to join; nothing is given before you confirm");
@@ -82,15 +84,19 @@ fn may_invite(making: &Change<'_, '_>, role: Role) -> Outcome {
 }
 
 /// Where the newcomer is to look: the remote, if the vault is a clone of one.
-fn location(place: &Place) -> String {
-    let repository = Repository::of(&place.dir, false).ok().flatten();
+///
+/// # Errors
+/// When git cannot be asked: the path of this clone would lead nobody there.
+fn location(place: &Place) -> Outcome<String> {
+    let repository = Repository::of(&place.dir, false);
+    let repository = repository.map_err(|error| gits::failed(error, place))?;
     let origin = repository.filter(Repository::is_whole).and_then(|repository| repository.origin());
     let fits = |url: &String| match url.parse::<Location>() {
         Ok(Location::Remote(_)) => true,
         Ok(Location::Directory(dir)) => dir.is_absolute(),
         Err(_) => false,
     };
-    origin.filter(fits).unwrap_or_else(|| place.dir.display().to_string())
+    Ok(origin.filter(fits).unwrap_or_else(|| place.dir.display().to_string()))
 }
 
 #[derive(Serialize)]

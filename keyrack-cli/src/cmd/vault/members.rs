@@ -199,6 +199,16 @@ pub fn leave(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
             left.map_err(|error| words::vault(error, &place))?;
         }
         Err(failure) if failure.code == Code::Denied => {}
+        // There is nothing to write into, and nobody to tell.
+        Err(failure) if !place.dir.exists() => {
+            let question = format!("{}. Forget it, and tell nobody?", failure.message);
+            if !ui.asker.agrees(&question).map_err(|asked| Failure {
+                hints: [failure.hints, asked.hints].concat(),
+                ..asked
+            })? {
+                return Err(Failure::new(Code::NeedsPerson, "nothing was changed"));
+            }
+        }
         Err(failure) => return Err(failure),
     }
     daemons::drop_vault(&place.owner, &place.id, settings);

@@ -9,6 +9,7 @@ mod invite;
 mod list;
 mod log;
 mod members;
+mod moved;
 mod policy;
 mod resolve;
 mod status;
@@ -37,6 +38,7 @@ pub fn run(act: &VaultAct, settings: &Settings, ui: &Ui) -> Outcome {
         VaultAct::Confirm(with) => invite::confirm(&with.own, settings, ui),
         VaultAct::Leave(with) => members::leave(&with.own, settings, ui),
         VaultAct::Members(with) => members::run(&with.own.act, settings, ui),
+        VaultAct::Moved(with) => moved::run(&with.own, settings, ui),
         VaultAct::Rotate(with) => members::rotate(&with.own, settings, ui),
         VaultAct::Policy(with) => policy::run(&with.own, settings, ui),
         VaultAct::Share(with) => credentials::share(&with.own, settings, ui),

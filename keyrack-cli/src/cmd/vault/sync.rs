@@ -5,9 +5,11 @@ use keyrack_vault::git::{Pushed, Repository};
 
 use crate::args::WhichVault;
 use crate::error::{Code, Failure, Outcome};
+use crate::person::typed::path;
 use crate::person::ui::Ui;
 use crate::settings::Settings;
-use crate::team::exchange::{Exchange, failed, push};
+use crate::team::exchange::{Exchange, push};
+use crate::team::gits::failed;
 use crate::team::{Place, place};
 
 /// Runs `keyrack vault sync`.
@@ -15,17 +17,19 @@ pub fn run(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
     let (mut opened, shelf) = place::meant(args.vault.as_deref(), settings, ui)?;
     let place = shelf.place.clone();
     let dir = place.dir.display();
+    if !place.dir.exists() {
+        shelf.open(&mut opened, settings)?;
+    }
     let repository = Repository::of(&place.dir, ui.asker.has_person())
         .map_err(|error| failed(error, &place))?
         .ok_or_else(|| {
             let message = format!("{}: {dir} is no git work tree", place.name);
-            Failure::new(Code::Absent, message).hint(format!("git -C {dir} init"))
+            Failure::new(Code::Absent, message).hint(format!("git -C {} init", path(&place.dir)))
         })?;
     if repository.origin().is_none() {
         let message = format!("{}: {dir} has no remote called origin", place.name);
-        return Err(
-            Failure::new(Code::Absent, message).hint(format!("git -C {dir} remote add origin URL"))
-        );
+        return Err(Failure::new(Code::Absent, message)
+            .hint(format!("git -C {} remote add origin URL", path(&place.dir))));
     }
     if settings.dry_run {
         let object = serde_json::json!({ "owner": place.owner, "vault": place.name });
@@ -35,7 +39,7 @@ pub fn run(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
     let done = exchange.run()?;
     let object = serde_json::json!({
         "owner": place.owner, "vault": place.name, "pushed": done.pushed, "pulled": done.pulled,
-        "setAside": done.aside, "keptAs": done.kept_as,
+        "setAside": done.aside, "keptAs": done.kept_as, "mended": done.mended,
     });
     let words = match (done.pulled, done.pushed) {
         (false, false) => "is as its remote has it",

@@ -24,7 +24,7 @@ pub fn run(args: &WhichVault, settings: &Settings, ui: &Ui) -> Outcome {
             .quarantined()
             .iter()
             .map(|aside| format!("{}: {}", aside.name, aside.why))
-            .chain(looking.vault.lost().map(|(cred, why)| format!("{}: {why}", cred.short())))
+            .chain(looking.vault.lost().map(|(_, why)| why.to_string()))
             .collect();
         let mut read = 0;
         for record in whole.records().filter(|record| whole.can_read(record)) {

@@ -8,6 +8,7 @@ use std::path::Path;
 use keyrack_manifest::atomic::{self, FileError};
 use keyrack_manifest::unique::unique_map;
 use keyrack_manifest::{CredId, Digest, EpochId, MemberId, VaultId};
+use keyrack_names::Slug;
 use serde::{Deserialize, Serialize};
 
 use super::{Chain, Exposure};
@@ -16,7 +17,7 @@ use super::{Chain, Exposure};
 const LARGEST: u64 = 16 << 20;
 
 /// The newest version of a record that was verified here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeenRecord {
     /// Whose it was.
@@ -28,6 +29,9 @@ pub struct SeenRecord {
     pub version: u64,
     /// SHA-256 of its file.
     pub sha256: Digest,
+    /// What it was called: a record that is gone does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Slug>,
 }
 
 /// What is remembered of one vault.

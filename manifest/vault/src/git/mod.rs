@@ -1,6 +1,7 @@
 //! git, run as a program: a vault in a work tree, and what a remote has of it. What a remote
 //! has is read from git's own store and verified in memory, before a file of it is here.
 
+mod error;
 mod run;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 use keyrack_manifest::FileError;
 
 use crate::memory::Memory;
+use crate::names;
+pub use error::GitError;
 use run::failed;
 
 /// Largest object read from a repository: what a record may have.
@@ -19,30 +22,8 @@ const LARGEST: u64 = 2 << 20;
 /// Most bytes of a whole vault that are held in memory.
 const LARGEST_TREE: u64 = 1 << 30;
 
-/// Why git did not do it.
-#[derive(Debug, thiserror::Error)]
-pub enum GitError {
-    /// There is no such program.
-    #[error("git cannot be run: {0}")]
-    Missing(std::io::Error),
-    /// It refused.
-    #[error("git {command}: {said}")]
-    Failed {
-        /// The subcommand.
-        command: String,
-        /// What it said last.
-        said: String,
-    },
-    /// No branch is checked out.
-    #[error("{} has no branch checked out", .0.display())]
-    Detached(PathBuf),
-    /// The repository holds what no vault has.
-    #[error("the repository holds {0}")]
-    Foreign(String),
-    /// One of git's own files cannot be read or written.
-    #[error(transparent)]
-    File(FileError),
-}
+/// What was last exchanged with the remote.
+const EXCHANGED: &str = "refs/keyrack/exchanged";
 
 /// A commit's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,12 +82,10 @@ impl Repository {
             ["clone".as_ref(), "--quiet".as_ref(), "--".as_ref(), url.as_ref(), dir.as_os_str()];
         at.run(clone, None)?;
         let cloned = Self { top: dir.to_owned(), prefix: String::new(), may_ask };
-        if cloned.head().is_none() {
-            let format = "--format=%(refname:strip=3)";
-            let branches = cloned.text(&["for-each-ref", format, "refs/remotes/origin"])?;
-            if let [only] = branches.lines().collect::<Vec<_>>()[..] {
-                cloned.text(&["checkout", "--quiet", "-B", only, &format!("origin/{only}")])?;
-            }
+        if cloned.head().is_none()
+            && let [only] = &cloned.there()?[..]
+        {
+            cloned.text(&["checkout", "--quiet", "-B", only, &format!("origin/{only}")])?;
         }
         Ok(cloned)
     }
@@ -135,13 +114,29 @@ impl Repository {
         self.commit("HEAD")
     }
 
-    /// Asks `origin` what it has of `branch`. `None` if it has no such branch.
+    /// Asks `origin` what it has of `branch`. `None` if it has nothing yet.
     ///
     /// # Errors
-    /// [`GitError::Failed`] when it cannot be reached.
+    /// [`GitError::Failed`] when it cannot be reached; [`GitError::OtherBranch`] when it has
+    /// others and not that one, which nobody there would look at.
     pub fn fetch(&self, branch: &str) -> Result<Option<Commit>, GitError> {
         self.text(&["fetch", "--quiet", "--prune", "--no-tags", "origin"])?;
-        Ok(self.commit(&format!("refs/remotes/origin/{branch}")))
+        let news = self.commit(&format!("refs/remotes/origin/{branch}"));
+        match (news, self.there()?) {
+            (Some(news), _) => Ok(Some(news)),
+            (None, there) if there.is_empty() => Ok(None),
+            (None, there) => {
+                let is_here = self.commit(&format!("refs/heads/{}", there[0])).is_some();
+                Err(GitError::OtherBranch { branch: branch.to_owned(), there, is_here })
+            }
+        }
+    }
+
+    /// The branches of `origin`, as far as is known.
+    fn there(&self) -> Result<Vec<String>, GitError> {
+        let format = "--format=%(refname:strip=3)";
+        let branches = self.text(&["for-each-ref", format, "refs/remotes/origin"])?;
+        Ok(branches.lines().filter(|name| *name != "HEAD").map(str::to_owned).collect())
     }
 
     /// Whether all of `first` is in `second`.
@@ -204,25 +199,40 @@ impl Repository {
         Ok(objects)
     }
 
-    /// Commits everything of the vault but what is ignored. Says whether there was anything.
+    /// Commits what is the vault's, and nothing else that lies in the work tree. Says whether
+    /// there was anything.
     ///
     /// # Errors
     /// [`GitError`].
     pub fn commit_all(&self, message: &str, who: &str) -> Result<bool, GitError> {
-        self.text(&["add", "--all", "--", self.within()])?;
-        let status = self.text(&["diff", "--cached", "--quiet", "--", self.within()]);
-        if status.is_ok() {
-            return Ok(false);
-        }
+        let changed = ["ls-files", "-z", "--modified", "--others", "--exclude-standard"];
+        self.with_paths(&["add", "--all"], &self.shared(&changed)?)?;
+        let staged = self.shared(&["diff", "--cached", "--name-only", "--no-renames", "-z"])?;
         let name = format!("user.name={who}");
         let email = format!("user.email={who}@keyrack.invalid");
         let mut commit: Vec<&str> = Vec::new();
         if self.line(&["config", "--get", "user.email"]).is_err() {
             commit.extend(["-c", &name, "-c", &email]);
         }
-        commit.extend(["commit", "--quiet", "--no-verify", "-m", message, "--", self.within()]);
-        self.text(&commit)?;
-        Ok(true)
+        commit.extend(["commit", "--quiet", "--no-verify", "-m", message]);
+        self.with_paths(&commit, &staged)?;
+        Ok(!staged.is_empty())
+    }
+
+    /// The paths that a command of git lists, as far as they are the vault's.
+    fn shared(&self, list: &[&str]) -> Result<Vec<String>, GitError> {
+        let listed = self.text(&[list, &["--", self.within()]].concat())?;
+        let is_shared = |path: &&str| path.strip_prefix(&self.prefix).is_some_and(names::is_shared);
+        Ok(listed.split('\0').filter(is_shared).map(str::to_owned).collect())
+    }
+
+    /// Runs a command of git on these paths, if there are any.
+    fn with_paths(&self, command: &[&str], paths: &[String]) -> Result<(), GitError> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let from = ["--pathspec-from-file=-", "--pathspec-file-nul"];
+        self.run([command, &from].concat(), Some(paths.join("\0").into_bytes())).map(drop)
     }
 
     /// Makes the work tree what `commit` is, which has all of what is checked out.
@@ -233,21 +243,57 @@ impl Repository {
         self.text(&["merge", "--quiet", "--ff-only", &commit.0]).map(drop)
     }
 
-    /// Makes the work tree what `commit` is, whatever is checked out. Only for who has put
-    /// aside what differs.
+    /// Makes the work tree what `commit` is, whatever is checked out; what is not committed
+    /// stays. Only for who has put aside what differs, or takes it back.
+    ///
+    /// # Errors
+    /// [`GitError::Failed`] when something that is not committed is in the way.
+    pub fn become_of(&self, commit: &Commit) -> Result<(), GitError> {
+        self.text(&["reset", "--quiet", "--keep", &commit.0]).map(drop)
+    }
+
+    /// A commit on top of `commit`, in which these files of the vault are as given. It is
+    /// checked out nowhere.
     ///
     /// # Errors
     /// [`GitError`].
-    pub fn become_of(&self, commit: &Commit) -> Result<(), GitError> {
-        self.text(&["reset", "--quiet", "--hard", &commit.0]).map(drop)
+    pub fn mend(
+        &self,
+        commit: &Commit,
+        objects: &BTreeMap<String, Vec<u8>>,
+        who: &str,
+    ) -> Result<Commit, GitError> {
+        const MENDED: &str = "refs/keyrack/mended";
+        let message = "keyrack vault: what was lost";
+        let mut import = format!(
+            "commit {MENDED}\ncommitter {who} <{who}@keyrack.invalid> now\n\
+             data {}\n{message}\nfrom {commit}\n",
+            message.len()
+        )
+        .into_bytes();
+        for (name, bytes) in objects {
+            let path = format!("{}{name}", self.prefix).replace('\\', "\\\\");
+            let path = path.replace('"', "\\\"").replace('\n', "\\n");
+            let heading = format!("M 100644 inline \"{path}\"\ndata {}\n", bytes.len());
+            import.extend_from_slice(heading.as_bytes());
+            import.extend_from_slice(bytes);
+            import.push(b'\n');
+        }
+        self.run(["fast-import", "--quiet", "--force", "--date-format=now"], Some(import))?;
+        self.line(&["rev-parse", "--verify", MENDED]).map(Commit)
     }
 
-    /// Takes back what was committed since `commit`; what is not committed stays.
+    /// Notes that `commit` is what both sides have.
     ///
     /// # Errors
-    /// [`GitError::Failed`] when that is in the way.
-    pub fn take_back(&self, commit: &Commit) -> Result<(), GitError> {
-        self.text(&["reset", "--quiet", "--keep", &commit.0]).map(drop)
+    /// [`GitError`].
+    pub fn note_exchanged(&self, commit: &Commit) -> Result<(), GitError> {
+        self.text(&["update-ref", EXCHANGED, &commit.0]).map(drop)
+    }
+
+    /// What both sides had last, as far as that is noted.
+    pub fn exchanged(&self) -> Option<Commit> {
+        self.commit(EXCHANGED)
     }
 
     /// Keeps a commit that no branch has any more. Returns what it is kept as.

@@ -75,7 +75,7 @@ impl Repository {
         stdin: Option<Vec<u8>>,
     ) -> Result<Output, GitError> {
         let mut command = Command::new("git");
-        command.arg("-C").arg(&self.top);
+        command.arg("-C").arg(&self.top).arg("--literal-pathspecs");
         command.args(SAFE.iter().flat_map(|setting| ["-c", setting]));
         command.args(arguments).env("LC_ALL", "C");
         for name in ELSEWHERE.iter().chain(OURS) {
@@ -110,12 +110,18 @@ impl Repository {
     }
 }
 
-/// What git said, as far as it tells.
+/// What git said, as far as it tells: where that is only that a remote could not be read, with
+/// what the program that was to reach it said before.
 pub(super) fn failed(command: &str, output: &Output) -> GitError {
     let said = String::from_utf8_lossy(&output.stderr);
     let telling =
         |line: &&str| ["fatal:", "error:", "! "].iter().any(|kind| line.starts_with(kind));
     let line = said.lines().find(telling).or_else(|| said.lines().next_back());
-    let said = line.unwrap_or("it failed and did not say why").to_owned();
+    let line = line.unwrap_or("it failed and did not say why");
+    let before = said.lines().take_while(|other| *other != line).filter(|line| !line.is_empty());
+    let said = match before.last() {
+        Some(why) if line.contains("Could not read from remote") => format!("{line} ({why})"),
+        _ => line.to_owned(),
+    };
     GitError::Failed { command: command.to_owned(), said }
 }

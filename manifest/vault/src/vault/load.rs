@@ -2,10 +2,14 @@
 //! the head, on our chain, not older than what was seen here. What does not hold is set
 //! aside and named, and hides nothing else.
 
+mod lost;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyrack_manifest::{CredId, Digest, MemberId};
 use keyrack_names::Slug;
+
+use lost::Lost;
 
 use super::TRIES;
 use super::place::Place;
@@ -38,15 +42,6 @@ pub struct Quarantined {
     pub why: VaultError,
 }
 
-/// A credential that must be there and is not.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Lost {
-    /// Whether it was shared: new keys would leave it behind for good.
-    shared: bool,
-    expected: u64,
-    found: u64,
-}
-
 /// Every record there is, as far as it is believed.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
@@ -54,7 +49,7 @@ pub(super) struct Loaded {
     lost: BTreeMap<CredId, Lost>,
     /// What was seen and is not there: still remembered.
     floors: BTreeMap<CredId, SeenRecord>,
-    /// The highest version there is a file of, believed or not.
+    /// The highest version there is a file of, believed or not, or was.
     highest: BTreeMap<CredId, u64>,
     pub(super) quarantined: Vec<Quarantined>,
     /// Whether a file was gone that had been listed.
@@ -127,9 +122,9 @@ impl Loaded {
         candidates
             .sort_by_key(|c| (std::cmp::Reverse(c.version), matches!(c.place, Place::Private(_))));
         let highest = candidates.first().map_or(0, |candidate| candidate.version);
-        self.highest.insert(cred, highest);
         let mut believed: Option<Known> = None;
         let (floor, owner) = (reader.floor(&cred), reader.owner(&cred, &candidates));
+        self.highest.insert(cred, highest.max(floor));
         for candidate in candidates {
             let is_old = believed.as_ref().is_some_and(|b| b.record.version > candidate.version);
             if is_old || candidate.version < floor {
@@ -173,8 +168,9 @@ impl Loaded {
                 let found = if highest < floor { highest } else { 0 };
                 let seen = reader.seen.get(&cred);
                 let shared = seen.is_none_or(|seen| seen.epoch.is_some());
-                self.lost.insert(cred, Lost { shared, expected: floor, found });
-                self.floors.extend(seen.map(|seen| (cred, *seen)));
+                let name = seen.and_then(|seen| seen.name.clone());
+                self.lost.insert(cred, Lost { name, shared, expected: floor, found });
+                self.floors.extend(seen.map(|seen| (cred, seen.clone())));
             }
             None => {}
         }
@@ -196,23 +192,6 @@ impl Loaded {
         })
     }
 
-    pub(super) fn lost(&self) -> impl Iterator<Item = (&CredId, VaultError)> {
-        self.lost.iter().map(|(cred, lost)| (cred, lost.why(cred)))
-    }
-
-    /// # Errors
-    /// Why the first shared one is lost.
-    pub(super) fn nothing_shared_is_lost(&self) -> Result<(), VaultError> {
-        let mut shared = self.lost.iter().filter(|(_, lost)| lost.shared);
-        shared.next().map_or(Ok(()), |(cred, lost)| Err(lost.why(cred)))
-    }
-
-    /// Takes a lost credential off what is expected.
-    pub(super) fn abandon(&mut self, cred: &CredId) -> bool {
-        self.floors.remove(cred);
-        self.lost.remove(cred).is_some()
-    }
-
     pub(super) fn put(&mut self, known: Known) {
         let (cred, version) = (known.record.cred_id, known.record.version);
         let highest = self.highest.entry(cred).or_default();
@@ -220,7 +199,7 @@ impl Loaded {
         self.known.insert(cred, known);
     }
 
-    /// The first version of a credential that no file has.
+    /// The first version of a credential that no file has or had.
     pub(super) fn next_version(&self, cred: &CredId) -> u64 {
         self.highest.get(cred).copied().unwrap_or(0) + 1
     }
@@ -229,15 +208,10 @@ impl Loaded {
     pub(super) fn seen(&self) -> BTreeMap<CredId, SeenRecord> {
         let known = self.known.iter().map(|(cred, known)| {
             let Record { owner, epoch, version, .. } = known.record;
-            (*cred, SeenRecord { owner, epoch, version, sha256: known.digest })
+            let name = Some(known.record.name.clone());
+            (*cred, SeenRecord { owner, epoch, version, sha256: known.digest, name })
         });
-        self.floors.iter().map(|(cred, floor)| (*cred, *floor)).chain(known).collect()
-    }
-}
-
-impl Lost {
-    fn why(&self, cred: &CredId) -> VaultError {
-        VaultError::Lost { cred: *cred, expected: self.expected, found: self.found }
+        self.floors.iter().map(|(cred, floor)| (*cred, floor.clone())).chain(known).collect()
     }
 }
 

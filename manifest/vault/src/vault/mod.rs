@@ -2,9 +2,12 @@
 //! that are to be believed. What it does to the vault is in the files beside this one.
 
 mod admit;
+mod carry;
 mod changes;
 mod commit;
 mod create;
+mod give_up;
+mod harm;
 mod load;
 mod members;
 mod place;
@@ -26,7 +29,9 @@ use crate::engine::VaultStore;
 use crate::error::VaultError;
 use crate::record::{Keyring, Record};
 
+pub use carry::{Uncarried, Why};
 pub(crate) use create::Founding;
+pub use harm::{Harm, harm, seen_of};
 use load::Loaded;
 pub use load::Quarantined;
 pub use put::NewRecord;
@@ -200,6 +205,12 @@ impl<'s> Vault<'s> {
     /// Credentials that were here and are not, or not as they were: each with why.
     pub fn lost(&self) -> impl Iterator<Item = (&CredId, VaultError)> {
         self.loaded.lost()
+    }
+
+    /// Those of them that this member had: its own, and what is shared under the keys in force.
+    pub fn missed(&self) -> impl Iterator<Item = (&Slug, VaultError)> {
+        let epoch = self.state().epoch.as_ref().map(|epoch| epoch.id);
+        self.loaded.missed(self.me, epoch)
     }
 
     /// The handle of a member, for people.

@@ -1,6 +1,6 @@
 //! Writers at the same time, on one device and on several.
 
-use keyrack_vault::{Memory, Role, Vault, VaultError, Visibility};
+use keyrack_vault::{Memory, Role, Uncarried, Vault, VaultError, Visibility, Why};
 
 use crate::rig::{Person, Team, get, now, put, set};
 
@@ -89,6 +89,7 @@ fn a_stale_writer_after_a_removal() {
     team.owner().remove(&bob.id(), now()).unwrap();
 
     let mut stale = cid.open(&clone, &team.id).unwrap();
+    let base = stale.seen().records;
     set(&mut stale, cred, "stale").unwrap();
     let fresh = put(&mut stale, "NEW", "new", Visibility::Shared).unwrap();
     let own = put(&mut stale, "OWN", "own", Visibility::Private).unwrap();
@@ -99,7 +100,7 @@ fn a_stale_writer_after_a_removal() {
     clone.restore(merged);
     let mut vault = cid.reopen(&clone, &team.id, &seen).unwrap();
     assert!(get(&vault, &cred).is_err());
-    let left = vault.carry_over(&stale, now()).unwrap();
+    let left = vault.carry_over(&stale, &base, now()).unwrap();
     assert!(left.is_empty());
     assert_eq!(get(&vault, &cred).unwrap(), "stale");
     assert_eq!(get(&vault, &fresh).unwrap(), "new");
@@ -107,14 +108,59 @@ fn a_stale_writer_after_a_removal() {
 
     // Removed meanwhile itself, it may not.
     let mut stale = cid.open(&team.store, &team.id).unwrap();
-    let clone = Memory::default();
+    let (clone, base) = (Memory::default(), stale.seen().records);
     clone.restore(team.store.objects());
     let mut theirs = team.ann.open(&clone, &team.id).unwrap();
     theirs.set_role(&cid.id(), Role::Member, false, now()).unwrap();
     set(&mut stale, cred, "late").unwrap();
     let mut vault = cid.open(&clone, &team.id).unwrap();
-    let left = vault.carry_over(&stale, now()).unwrap();
-    assert!(matches!(left.as_slice(), [(lost, VaultError::NotEntitled { .. })] if *lost == cred));
+    let left = vault.carry_over(&stale, &base, now()).unwrap();
+    let [Uncarried { name, why: Why::Refused(VaultError::NotEntitled { .. }), .. }] = &left[..]
+    else {
+        panic!("{left:?}")
+    };
+    assert_eq!(name.to_string(), "@all.all.A");
+}
+
+/// Of two clones that wrote the same, the first one's stays, be it written anew since: the
+/// other's is named.
+#[test]
+fn what_somebody_wrote_first_is_not_written_over() {
+    let team = Team::new();
+    let (bob, cid) = (team.join("bob", Role::Admin), team.join("cid", Role::Admin));
+    let (a, b, c) = (team.share("A", "a"), team.share("B", "b"), team.share("C", "c"));
+    let clone = Memory::default();
+    clone.restore(team.store.objects());
+    let mut first = bob.open(&team.store, &team.id).unwrap();
+    let base = first.seen().records;
+    set(&mut first, a, "first").unwrap();
+    put(&mut first, "NEW", "first", Visibility::Shared).unwrap();
+    first.delete(&b, now()).unwrap();
+
+    let mut later = cid.open(&clone, &team.id).unwrap();
+    set(&mut later, a, "later").unwrap();
+    set(&mut later, a, "later still").unwrap();
+    set(&mut later, b, "later").unwrap();
+    set(&mut later, c, "later").unwrap();
+    put(&mut later, "NEW", "later", Visibility::Shared).unwrap();
+
+    for rotate in [false, true] {
+        if rotate {
+            team.owner().rotate(now()).unwrap();
+        }
+        let joint = Memory::default();
+        joint.restore(team.store.objects());
+        let mut vault = cid.open(&joint, &team.id).unwrap();
+        let left = vault.carry_over(&later, &base, now()).unwrap();
+        let mut names: Vec<String> = left.iter().map(|left| left.name.to_string()).collect();
+        names.sort();
+        assert_eq!(names, ["@all.all.A", "@all.all.B", "@all.all.NEW"]);
+        assert!(left.iter().all(|left| matches!(left.why, Why::Later)));
+        assert_eq!(get(&vault, &a).unwrap(), "first");
+        assert_eq!(get(&vault, &c).unwrap(), "later");
+        assert!(vault.record(&b).is_err());
+        assert_eq!(vault.records().filter(|record| record.name.key.as_str() == "NEW").count(), 1);
+    }
 }
 
 /// Two devices of one member write the same version; both are kept, and one is chosen.
@@ -186,10 +232,39 @@ fn what_is_lost_is_given_up_by_name() {
     assert!(matches!(get(&vault, &a), Err(VaultError::Lost { expected: 1, found: 0, .. })));
     let refused = vault.remove(&bob.id(), now()).unwrap_err();
     assert!(matches!(refused, VaultError::Lost { .. }), "{refused}");
-    vault.give_up(&a, now()).unwrap();
+    // All at once or none: new keys would leave the other behind unnamed.
+    let place = team.place(&b);
+    let whole = team.store.objects();
+    team.tamper(|all| drop(all.remove(&place)));
+    let mut both = team.owner();
+    assert!(matches!(both.give_up(&[a], now()), Err(VaultError::Lost { .. })));
+    assert_eq!(both.lost().count(), 2, "what is not given up stays lost");
+    team.store.restore(whole);
+    // A plain member gives up nothing that is shared.
+    let mut bobs = bob.open(&team.store, &team.id).unwrap();
+    assert!(matches!(bobs.give_up(&[a], now()), Err(VaultError::Refused { .. })));
+    assert_eq!(bobs.lost().count(), 1);
+    vault.give_up(&[a], now()).unwrap();
     vault.remove(&bob.id(), now()).unwrap();
     assert_eq!(get(&vault, &b).unwrap(), "b");
     assert_eq!(team.owner().lost().count(), 0);
+}
+
+/// A file under an id that the vault never had is believed by nobody, and is only removed.
+#[test]
+fn what_was_never_there_is_discarded() {
+    let team = Team::new();
+    let cred = team.share("A", "a");
+    let place = team.place(&cred);
+    let stray = place.replace(&cred.to_string(), &"0f".repeat(16));
+    team.tamper(|all| drop(all.insert(stray.clone(), all[&place].clone())));
+    let mut vault = team.owner();
+    let aside = vault.quarantined()[0].cred;
+    assert!(vault.discard(&cred).is_err(), "what is there is not discarded");
+    vault.discard(&aside).unwrap();
+    assert!(vault.quarantined().is_empty());
+    assert!(!team.store.objects().contains_key(&stray));
+    assert_eq!(get(&team.owner(), &cred).unwrap(), "a");
 }
 
 /// A chain that somebody opened before does not confuse whoever opens it first.
