@@ -5,12 +5,13 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use keyrack_manifest::Class;
 use serde::Deserialize;
 
-use crate::error::{Code, Context, Failure, Outcome};
+use crate::error::{Code, Failure, Outcome};
 use crate::project;
 use crate::settings::Settings;
 
@@ -32,7 +33,8 @@ impl Policy {
     /// [`Code::Usage`] when it does not parse: what it forbids cannot be told then.
     pub fn read(settings: &Settings) -> Outcome<Self> {
         let path = settings.places.home.join("policy.yml");
-        if !path.try_exists().context(|| path.display().to_string())? {
+        // A link that leads nowhere is no leave to keep all.
+        if path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             return Ok(Self { path, ..Self::default() });
         }
         let read: Self = serde_yaml::from_str(&project::text(&path)?)

@@ -33,9 +33,14 @@ pub struct Grant {
     /// SHA-256 of the declaration as it was when this was granted. Another text of it is
     /// another program, and was granted nothing.
     pub declaration: Digest,
-    /// SHA-256 of each program of the repository that the declaration names, by its name there.
+    /// The repository that it was in: the same text in another is another's word. `None` for a
+    /// declaration of the home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// SHA-256 of each file of the repository that a program of the declaration is, or is given,
+    /// by its path there.
     #[serde(deserialize_with = "unique_map")]
-    pub programs: BTreeMap<Word, Digest>,
+    pub programs: BTreeMap<String, Digest>,
     /// What the declaration calls each, and which credential that is.
     #[serde(deserialize_with = "unique_map")]
     pub credentials: BTreeMap<KeyName, Slug>,
@@ -84,7 +89,8 @@ mod tests {
             connector: "github".parse().unwrap(),
             name: "default".parse().unwrap(),
             declaration: Digest::of(b"connector: github\n"),
-            programs: [("login".parse().unwrap(), Digest::of(b"#!/bin/sh\n"))].into(),
+            repository: Some("/home/me/collector".to_owned()),
+            programs: [("./bin/login".to_owned(), Digest::of(b"#!/bin/sh\n"))].into(),
             credentials: [("PAT".parse().unwrap(), "acme.all.GITHUB_TOKEN".parse().unwrap())]
                 .into(),
             granted_at: "2026-01-15T10:00:00Z".parse().unwrap(),

@@ -40,8 +40,17 @@ pub fn run(args: &Expiring, settings: &Settings, ui: &Ui) -> Outcome {
     let mut opened = opened::open(settings, ui, owner)?;
     let entries = list::entries(&mut opened, settings, ui);
     let mut due_at: BTreeMap<Slug, Timestamp> = BTreeMap::new();
-    for grant in granted::all(owner, settings)?.into_iter().flatten() {
-        let Ok(found) = found::granted(&grant, settings) else { continue };
+    for grant in granted::all(owner, settings)? {
+        let found = grant.and_then(|grant| Ok((found::granted(&grant, settings)?, grant)));
+        let (found, grant) = match found {
+            Ok((_, grant)) if grant.is_over(now) => continue,
+            Ok(found) => found,
+            // When it is due cannot be told; when it ends can.
+            Err(failure) => {
+                ui.warn(failure.message);
+                continue;
+            }
+        };
         for (name, slug) in &grant.credentials {
             let hint = found.declaration.credentials.get(name).map(|one| one.rotation_hint);
             let entry = entries.iter().find(|entry| entry.slug == *slug);

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use jiff::Timestamp;
-use keyrack_manifest::{Class, Entry, VaultName, atomic};
+use keyrack_manifest::{Class, Digest, Entry, VaultName, atomic};
 use keyrack_names::{Env, Owner, Slug};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -19,6 +19,7 @@ use crate::import::dotenv::{self, Unread, Variable};
 use crate::owner::opened::{self, Opened};
 use crate::owner::values::{self, NewValue};
 use crate::person::counted::counted;
+use crate::person::typed::path;
 use crate::person::ui::Ui;
 use crate::project::wanted;
 use crate::rack::push;
@@ -46,10 +47,14 @@ struct Row {
 }
 
 impl Row {
-    fn entry(&self, now: Timestamp) -> Entry {
+    /// What the manifest is to say: a new value makes no other credential of it.
+    fn entry(&self, old: Option<&Entry>, now: Timestamp) -> Entry {
         let mut entry = Entry::new(self.slug.clone(), VaultName::personal(), now);
         entry.class = self.class;
-        entry
+        match old {
+            Some(old) => Entry { updated_at: now, expires_at: None, ..old.clone() },
+            None => entry,
+        }
     }
 }
 
@@ -85,6 +90,8 @@ impl State {
 struct Inventory {
     rows: Vec<Row>,
     unread: Vec<Unread>,
+    /// SHA-256 of what was read.
+    digest: Digest,
 }
 
 fn of_dotenv(args: &ImportDotenv, settings: &Settings, ui: &Ui) -> Outcome {
@@ -110,7 +117,7 @@ fn of_dotenv(args: &ImportDotenv, settings: &Settings, ui: &Ui) -> Outcome {
     ui.say(format!("{owner}: imported {count} of {file}"));
     let taken = found.rows.iter().any(|row| row.state == State::Taken && !args.replace);
     let left = found.left(args);
-    let removed = remove(args, left, ui)?;
+    let removed = found.remove(args, owner, ui)?;
     if ui.json {
         ui.object(&found.object(args, owner, true, removed))?;
     }
@@ -147,7 +154,7 @@ impl Inventory {
             let state = State::of(&variable, &slug, opened, settings);
             Row { slug, class, service, state, variable }
         });
-        Ok(Self { rows: rows.collect(), unread })
+        Ok(Self { rows: rows.collect(), unread, digest: Digest::of(&bytes) })
     }
 
     /// What is to be imported.
@@ -159,8 +166,12 @@ impl Inventory {
 
     /// How much of the file is nowhere else afterwards.
     fn left(&self, args: &ImportDotenv) -> usize {
-        let taken = self.rows.iter().filter(|row| row.state == State::Taken && !args.replace);
-        self.unread.len() + taken.count()
+        let is_left = |row: &&Row| match row.state {
+            State::Taken => !args.replace,
+            State::Never => true,
+            State::New | State::Same | State::Empty => false,
+        };
+        self.unread.len() + self.rows.iter().filter(is_left).count()
     }
 
     fn show(&self, ui: &Ui) -> Outcome {
@@ -184,6 +195,44 @@ impl Inventory {
             "imported": imported, "removed": removed,
         })
     }
+
+    /// Removes the file where that was said, or a person says so now. One that has more than
+    /// was imported stays, and one that somebody wrote to since.
+    fn remove(&self, args: &ImportDotenv, owner: &Owner, ui: &Ui) -> Outcome<bool> {
+        let file = args.file.display();
+        if self.left(args) > 0 {
+            if args.shred {
+                ui.warn(format!("{file} stays: not all of it is imported"));
+            }
+            return Ok(false);
+        }
+        // To agree to the import beforehand is not to agree to this.
+        let asks = !args.shred && !ui.asker.yes && ui.asker.has_person();
+        let is_to_go =
+            args.shred || asks && ui.asker.agrees(&format!("overwrite and remove {file}?"))?;
+        if !is_to_go {
+            let again = format!("keyrack import dotenv --for {owner} --shred {}", path(&args.file));
+            ui.hint(format!("{file} still holds the values: {again}{}", place(args)));
+            return Ok(false);
+        }
+        let now = atomic::read_limited(&args.file, LONGEST).context(|| file.to_string())?;
+        if now.map(|bytes| Digest::of(&bytes)) != Some(self.digest) {
+            ui.warn(format!("{file} stays: it is another one than was imported"));
+            return Ok(false);
+        }
+        shred(&args.file).context(|| file.to_string())?;
+        ui.say(format!(
+            "{file} is overwritten and removed; copies that a backup or a snapshot keeps are not"
+        ));
+        Ok(true)
+    }
+}
+
+/// Where the credentials are put, as flags.
+fn place(args: &ImportDotenv) -> String {
+    let env = args.env.as_ref().map(|env| format!(" --env {env}"));
+    let org = args.org.as_ref().map(|org| format!(" --org {org}"));
+    [env, org].into_iter().flatten().collect()
 }
 
 impl State {
@@ -206,46 +255,26 @@ impl State {
 /// All of it in one write of the manifest, and into the running daemon what it holds.
 fn store(meant: &[&Row], opened: &mut Opened, settings: &Settings, ui: &Ui) -> Outcome {
     let now = Timestamp::now();
+    let elsewhere = |row: &&&Row| {
+        opened.manifest.keys.get(&row.slug).is_some_and(|old| !old.vault.is_personal())
+    };
+    if let Some(row) = meant.iter().find(elsewhere) {
+        let message = format!("{}'s {} is in another vault: set it there", opened.owner, row.slug);
+        return Err(Failure::new(Code::Conflict, message));
+    }
     opened.update(settings, |manifest| {
         let new = meant.iter().map(|row| {
-            let mut entry = row.entry(now);
-            if let Some(old) = manifest.keys.get(&row.slug) {
-                entry.created_at = old.created_at;
-            }
+            let entry = row.entry(manifest.keys.get(&row.slug), now);
             NewValue { slug: &row.slug, value: &row.variable.value, entry }
         });
         let new = new.collect();
         values::put_all(manifest, settings, new, now)
     })?;
     for row in meant {
-        push::replace(opened, &row.entry(now), &row.variable.value, settings, ui);
+        let entry = row.entry(opened.manifest.keys.get(&row.slug), now);
+        push::replace(opened, &entry, &row.variable.value, settings, ui);
     }
     Ok(())
-}
-
-/// Removes the file where that was said, or a person says so now. One that has more than was
-/// imported stays.
-fn remove(args: &ImportDotenv, left: usize, ui: &Ui) -> Outcome<bool> {
-    let file = args.file.display();
-    if left > 0 {
-        if args.shred {
-            ui.warn(format!("{file} stays: not all of it is imported"));
-        }
-        return Ok(false);
-    }
-    // To agree to the import beforehand is not to agree to this.
-    let asks = !args.shred && !ui.asker.yes && ui.asker.has_person();
-    let is_to_go =
-        args.shred || asks && ui.asker.agrees(&format!("overwrite and remove {file}?"))?;
-    if !is_to_go {
-        ui.hint(format!("{file} still holds the values: keyrack import dotenv --shred {file}"));
-        return Ok(false);
-    }
-    shred(&args.file).context(|| file.to_string())?;
-    ui.say(format!(
-        "{file} is overwritten and removed; copies that a backup or a snapshot keeps are not"
-    ));
-    Ok(true)
 }
 
 /// Overwrites a file and removes it. What the file system keeps elsewhere stays.

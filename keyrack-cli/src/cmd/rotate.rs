@@ -12,10 +12,11 @@ use crate::connector::due::{due, maker};
 use crate::connector::found::{self, Found};
 use crate::connector::granted;
 use crate::connector::renewal::Renewal;
-use crate::error::{Code, Failure, Outcome};
+use crate::error::{Failure, Outcome};
 use crate::owner::opened::{self, Opened};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
+use crate::system::sys;
 
 /// What came of one program.
 #[derive(Serialize)]
@@ -23,14 +24,17 @@ struct Row {
     connector: String,
     program: String,
     renewed: Vec<Slug>,
+    /// Whether no old value counts any more, as far as there is a way to tell the service.
+    revoked: bool,
 }
 
 /// Runs `keyrack rotate`.
 pub fn run(args: &Rotate, settings: &Settings, ui: &Ui) -> Outcome {
     let owner = settings.owner()?;
+    args.interaction_fd.iter().for_each(|fd| sys::keep_from_programs(*fd));
     let grants = match &args.id {
         Some(id) => {
-            let name = grant_name(args.grant.as_ref())?;
+            let name = grant_name(args.grant.as_ref());
             vec![granted::current(owner, id, &name, settings)]
         }
         None => granted::all(owner, settings)?,
@@ -38,8 +42,11 @@ pub fn run(args: &Rotate, settings: &Settings, ui: &Ui) -> Outcome {
     let mut opened = opened::open(settings, ui, owner)?;
     let mut run = Run { args, settings, ui, rows: Vec::new(), failures: Vec::new() };
     for grant in grants {
+        let is_over = |grant: &Grant| grant.is_over(Timestamp::now());
+        if grant.as_ref().is_ok_and(is_over) {
+            continue;
+        }
         match grant.and_then(|grant| Ok((found::granted(&grant, settings)?, grant))) {
-            Ok((_, grant)) if grant.is_over(Timestamp::now()) => {}
             Ok((found, grant)) => run.one(owner, &grant, &found, &mut opened),
             // Named alone, it is what was asked for; among others, it stops none of them.
             Err(failure) if args.id.is_some() => return Err(failure),
@@ -64,12 +71,17 @@ impl Run<'_> {
         let renewal = Renewal { owner, found, grant, interaction };
         for program in programs(self.args, grant, found, &opened.manifest, Timestamp::now()) {
             let connector = grant.connector.to_string();
-            let mut row = Row { connector, program, renewed: Vec::new() };
+            let mut row = Row { connector, program, renewed: Vec::new(), revoked: true };
             if self.settings.dry_run {
                 self.ui.say(format!("{owner}: {} of {} would be run", row.program, row.connector));
             } else {
                 match renewal.by(&row.program, opened, self.settings, self.ui) {
-                    Ok(renewed) => row.renewed = renewed,
+                    Ok(renewed) => {
+                        row.renewed = renewed.slugs;
+                        // The new value counts all the same.
+                        row.revoked = renewed.unrevoked.is_none();
+                        renewed.unrevoked.into_iter().for_each(|why| self.failed(owner, why));
+                    }
                     Err(failure) => {
                         self.failed(owner, failure);
                         continue;
@@ -81,9 +93,9 @@ impl Run<'_> {
         }
     }
 
+    /// The old value stays, and the others go on.
     fn failed(&mut self, owner: &Owner, failure: Failure) {
-        self.ui.warn(format!("{owner}: {}; the old value stays", failure.message));
-        self.failures.push(failure);
+        self.failures.push(failure.about(owner));
     }
 
     fn end(self, owner: &Owner) -> Outcome {
@@ -99,12 +111,8 @@ impl Run<'_> {
                 "owner": owner, "rotated": rows, "failed": failed, "dryRun": dry_run,
             }))?;
         }
-        let count = failures.len();
-        match failures.into_iter().next() {
-            None => Ok(()),
-            Some(only) if rows.is_empty() && count == 1 => Err(only),
-            Some(_) => Err(Failure::new(Code::Partly, format!("{owner}: {count} failed"))),
-        }
+        let all = rows.len() + failures.len();
+        Failure::of_batch(failures, all, ui)
     }
 }
 

@@ -132,7 +132,7 @@ pub struct Program {
     pub asks: BTreeSet<Word>,
 }
 
-/// What is called like a helper in `readable_by`, and is none.
+/// What is called like a helper, and is none. `rotate` may read what names it.
 const HOOKS: [&str; 3] = ["rotate", "verify", "revoke"];
 
 fn nothing() -> Digest {
@@ -199,16 +199,31 @@ impl Declaration {
             if program.exec.first().is_none_or(String::is_empty) {
                 return Err(format!("{name}: exec names no program"));
             }
+            let first = program.exec.first().map_or("", String::as_str);
+            if first.contains('/')
+                && !["/", "./", "../"].iter().any(|begin| first.starts_with(begin))
+            {
+                return Err(format!(
+                    "{name}: begin {first} with ./ if it is a file of the repository"
+                ));
+            }
+            // It is shown to a person, who decides by it.
+            if program.exec.iter().any(|word| word.chars().any(char::is_control)) {
+                return Err(format!("{name}: exec holds a character that is not shown"));
+            }
         }
         if let Some(name) = self.helpers.keys().find(|name| HOOKS.contains(&name.as_str())) {
             return Err(format!("helpers: {name} is said beside helpers, not among them"));
         }
-        let names: Vec<&str> = self.programs().map(|(name, _)| name).collect();
         let mut variables = BTreeSet::new();
         for (name, credential) in &self.credentials {
-            let mut programs = credential.readable_by.iter().chain(&credential.refresh);
-            if let Some(program) = programs.find(|program| !names.contains(&program.as_str())) {
-                return Err(format!("{name}: there is no helper {program}"));
+            let is_none = |helper: &&Word| !self.helpers.contains_key(*helper);
+            let is_rotate = |helper: &Word| helper.as_str() == "rotate" && self.rotate.is_some();
+            let mut readers = credential.readable_by.iter().filter(|reader| !is_rotate(reader));
+            if let Some(helper) =
+                readers.find(is_none).or(credential.refresh.as_ref().filter(is_none))
+            {
+                return Err(format!("{name}: there is no helper {helper}"));
             }
             if credential.class == Class::Password && credential.readable_by.is_empty() {
                 return Err(format!(
@@ -299,6 +314,18 @@ rotate:         { exec: [./bin/bootstrap-pat], asks: [otp] }
             ("env: GITHUB_TOKEN", "env: LD_PRELOAD", "LD_PRELOAD is never delivered"),
             ("env: GITHUB_TOKEN", "env: COOKIES", "another credential is in the variable COOKIES"),
             ("exec: [./bin/login]", "exec: []", "login_helper: exec names no program"),
+            (
+                "exec: [./bin/login]",
+                "exec: [\"./bin/l\\e[0m\"]",
+                "login_helper: exec holds a character that is not shown",
+            ),
+            ("exec: [./bin/login]", "exec: [bin/login]", "login_helper: begin bin/login with ./"),
+            ("refresh: login_helper", "refresh: rotate", "COOKIES: there is no helper rotate"),
+            (
+                "readable_by: [login_helper]",
+                "readable_by: [verify]",
+                "PASSWORD: there is no helper verify",
+            ),
             ("  login_helper:", "  verify:", "verify is said beside helpers"),
             ("connector: github", "connector: ../github", "not a valid word"),
         ] {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use keyrack_manifest::{Digest, Grant, Word, WordError, atomic};
+use keyrack_manifest::{Digest, Grant, Word, atomic};
 
 use super::declaration::{Declaration, Program};
 use crate::error::{Code, Failure, Outcome};
@@ -33,57 +33,88 @@ impl Found {
         Self { declaration, path: path.to_owned(), root: None }
     }
 
-    /// A program as it is run.
+    /// A program as it is run: its files of the repository by their whole paths.
     ///
     /// # Errors
-    /// [`Code::Usage`] when it is to be found beside a declaration that is in no repository.
+    /// [`Code::Usage`] when there is no repository for them.
     pub fn exec(&self, program: &Program) -> Outcome<Vec<OsString>> {
-        let mut words: Vec<OsString> = program.exec.iter().map(Into::into).collect();
-        if let Some(path) = self.of_repository(program)? {
-            words[0] = path.into_os_string();
-        }
-        Ok(words)
+        let word = |word: &String| match is_of_repository(word) {
+            true => Ok(self.root(word)?.join(word).into_os_string()),
+            false => Ok(word.into()),
+        };
+        program.exec.iter().map(word).collect()
     }
 
-    /// SHA-256 of each program that lies in the repository, where whoever changes it would be
-    /// handed what the one before was granted.
+    /// Where its programs are run: in the repository, whatever the caller's directory is.
+    pub fn folder(&self) -> &Path {
+        self.root.as_deref().unwrap_or(Path::new("/"))
+    }
+
+    /// The repository, as a grant says it.
+    pub fn repository(&self) -> Option<String> {
+        self.root.as_ref().map(|root| root.display().to_string())
+    }
+
+    /// SHA-256 of each file of the repository that its programs are, or are given: whoever
+    /// changes one would be handed what the one before was granted.
     ///
     /// # Errors
     /// [`Code::Absent`] when one is not there.
-    pub fn programs(&self) -> Outcome<BTreeMap<Word, Digest>> {
+    pub fn programs(&self) -> Outcome<BTreeMap<String, Digest>> {
         let mut digests = BTreeMap::new();
         for (name, program) in self.declaration.programs() {
-            let Some(path) = self.of_repository(program)? else { continue };
-            let bytes = atomic::read_limited(&path, LONGEST)
-                .map_err(|e| project::problem(&path, &e.source.to_string()))?
-                .ok_or_else(|| {
-                    let message = format!("{}: {name} is declared, and not there", path.display());
-                    Failure::new(Code::Absent, message)
-                })?;
-            let name =
-                name.parse().map_err(|e: WordError| project::problem(&path, &e.to_string()))?;
-            digests.insert(name, Digest::of(&bytes));
+            let is_below = |word: &&String| {
+                let root = self.root.as_ref();
+                is_of_repository(word) || root.is_some_and(|root| Path::new(word).starts_with(root))
+            };
+            for word in program.exec.iter().filter(is_below) {
+                let path = self.root(word)?.join(word);
+                let bytes = atomic::read_limited(&path, LONGEST)
+                    .map_err(|e| project::problem(&path, &e.source.to_string()))?
+                    .ok_or_else(|| {
+                        let message =
+                            format!("{}: {name} needs it, and it is not there", path.display());
+                        Failure::new(Code::Absent, message)
+                    })?;
+                digests.insert(word.clone(), Digest::of(&bytes));
+            }
         }
         Ok(digests)
     }
 
-    /// Where a program is that is named by a path from the repository.
-    fn of_repository(&self, program: &Program) -> Outcome<Option<PathBuf>> {
-        let path = Path::new(program.exec.first().map_or("", String::as_str));
-        if path.is_absolute() || path.components().count() < 2 && !path.starts_with(".") {
-            return Ok(None);
+    /// Whether it is what `grant` was given for, its files included.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`], with what is another one now.
+    pub fn is_granted(&self, grant: &Grant) -> Outcome {
+        let path = self.path.display();
+        if self.declaration.digest != grant.declaration {
+            return Err(other(grant, &format!("{path} says something else")));
         }
-        match &self.root {
-            Some(root) => Ok(Some(root.join(path))),
-            None => {
-                let why = format!(
-                    "{} is beside a repository's declaration: in the home, name programs by whole paths",
-                    path.display()
-                );
-                Err(project::problem(&self.path, &why))
+        if self.repository() != grant.repository {
+            return Err(other(grant, &format!("{path} is in another place")));
+        }
+        match self.programs()?.iter().find(|(word, now)| grant.programs.get(*word) != Some(*now)) {
+            None => Ok(()),
+            Some((word, _)) => {
+                Err(other(grant, &format!("{word} of {} is another file", grant.connector)))
             }
         }
     }
+
+    fn root(&self, word: &str) -> Outcome<&Path> {
+        self.root.as_deref().ok_or_else(|| {
+            let why = format!(
+                "{word} is beside a repository's declaration: in the home, name programs by whole paths"
+            );
+            project::problem(&self.path, &why)
+        })
+    }
+}
+
+/// Whether a word of a program is a file of the repository: it begins with `./`, or `../`.
+fn is_of_repository(word: &str) -> bool {
+    word.starts_with("./") || word.starts_with("../")
 }
 
 /// The declaration of `connector`.
@@ -100,28 +131,19 @@ pub fn find(connector: &Word, settings: &Settings) -> Outcome<Found> {
 /// The declaration that `grant` was given for.
 ///
 /// # Errors
-/// [`Code::Conflict`] when it, or a program of its repository, is another one now; else as
+/// [`Code::Conflict`] when it, or a file of its repository, is another one now; else as
 /// [`find`].
 pub fn granted(grant: &Grant, settings: &Settings) -> Outcome<Found> {
-    let (connector, mut changed) = (&grant.connector, None);
-    for (path, root) in places(connector, settings) {
-        let found = read(&path, root, connector)?;
-        if found.declaration.digest != grant.declaration {
-            changed.get_or_insert(path);
-            continue;
-        }
-        let programs = found.programs()?;
-        match programs.iter().find(|(name, digest)| grant.programs.get(*name) != Some(*digest)) {
-            None => return Ok(found),
-            Some((name, _)) => {
-                return Err(other(grant, &format!("{name} of {connector} is another program")));
-            }
+    let mut first = None;
+    for (path, root) in places(&grant.connector, settings) {
+        // One that is not it, or does not even parse, hides no other.
+        let found = read(&path, root, &grant.connector);
+        match found.and_then(|found| found.is_granted(grant).map(|()| found)) {
+            Ok(found) => return Ok(found),
+            Err(failure) => drop(first.get_or_insert(failure)),
         }
     }
-    match changed {
-        Some(path) => Err(other(grant, &format!("{} says something else", path.display()))),
-        None => Err(absent(connector, settings)),
-    }
+    Err(first.unwrap_or_else(|| absent(&grant.connector, settings)))
 }
 
 fn other(grant: &Grant, what: &str) -> Failure {
@@ -162,7 +184,8 @@ fn read(path: &Path, root: Option<PathBuf>, connector: &Word) -> Outcome<Found> 
 
 /// The files that may declare it, the nearest first.
 fn places(connector: &Word, settings: &Settings) -> Vec<(PathBuf, Option<PathBuf>)> {
-    let here = std::env::current_dir().unwrap_or_default();
+    // By its real path, whichever way leads here.
+    let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).unwrap_or_default();
     let name = format!("{connector}.yml");
     let is_meant = |file: &PathBuf| file.is_file() && !project::was_planted(file);
     let near = here.ancestors().map(|dir| (dir.join(FOLDER).join(&name), Some(dir.to_owned())));

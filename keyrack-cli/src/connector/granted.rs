@@ -1,7 +1,8 @@
 //! What an owner granted to connectors: files that the owner signed. They are read without
 //! the owner's key, by what this device remembers of it.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use keyrack_manifest::{Grant, Pin, Word, atomic, grant};
@@ -24,15 +25,12 @@ pub fn current(
 ) -> Outcome<Grant> {
     let path = settings.places.grant(owner, connector, name);
     let again = format!("keyrack connector grant {connector} --for {owner}{}", flag(name));
-    let Some(grant) = read(&path, owner, settings)? else {
+    let Some(grant) = in_place(&path, owner, settings)? else {
         let message = format!("{owner} granted {connector} nothing{}", called(name));
         return Err(Failure::new(Code::Absent, message)
             .hint(format!("keyrack connector disclose {connector} --for {owner}"))
             .hint(again));
     };
-    if grant.connector != *connector || grant.name != *name {
-        return Err(tampered(&path, "is another grant under this name"));
-    }
     match grant.until {
         Some(until) if grant.is_over(Timestamp::now()) => {
             let message =
@@ -52,7 +50,7 @@ pub fn all(owner: &Owner, settings: &Settings) -> Outcome<Vec<Outcome<Grant>>> {
     for folder in children(&settings.places.grants(owner))? {
         for path in children(&folder)? {
             if path.extension().is_some_and(|end| end == "grant") {
-                grants.extend(read(&path, owner, settings).transpose());
+                grants.extend(in_place(&path, owner, settings).transpose());
             }
         }
     }
@@ -67,10 +65,6 @@ pub fn write(grant: &Grant, opened: &Opened, settings: &Settings) -> Outcome {
     let path = settings.places.grant(&grant.owner, &grant.connector, &grant.name);
     let doing = || path.display().to_string();
     let bytes = grant.sign(&opened.manifest.signing.key).context(doing)?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    atomic::make_dir(&settings.places.home.join("grants")).context(doing)?;
-    atomic::make_dir(&settings.places.grants(&grant.owner)).context(doing)?;
-    atomic::make_dir(folder).context(doing)?;
     atomic::replace(&path, &bytes).context(doing)
 }
 
@@ -83,6 +77,17 @@ pub fn remove(owner: &Owner, connector: &Word, name: &Word, settings: &Settings)
     let was_there = path.symlink_metadata().is_ok();
     atomic::remove(&path).context(|| path.display().to_string())?;
     Ok(was_there)
+}
+
+/// The grant at `path`, if it is the one that belongs there: a copy under another name is none.
+fn in_place(path: &Path, owner: &Owner, settings: &Settings) -> Outcome<Option<Grant>> {
+    let grant = read(path, owner, settings)?;
+    match &grant {
+        Some(grant) if settings.places.grant(owner, &grant.connector, &grant.name) != path => {
+            Err(tampered(path, "is another grant under this name"))
+        }
+        _ => Ok(grant),
+    }
 }
 
 fn read(path: &Path, owner: &Owner, settings: &Settings) -> Outcome<Option<Grant>> {
@@ -114,21 +119,20 @@ fn tampered(path: &Path, why: &str) -> Failure {
 
 /// How a grant is told from the connector's others, for people: the usual one is not named.
 pub fn called(name: &Word) -> String {
-    if name.as_str() == USUAL { String::new() } else { format!(" by the grant {name}") }
+    if *name == Word::usual() { String::new() } else { format!(" by the grant {name}") }
 }
 
 /// The same as a flag.
 pub fn flag(name: &Word) -> String {
-    if name.as_str() == USUAL { String::new() } else { format!(" --grant {name}") }
+    if *name == Word::usual() { String::new() } else { format!(" --grant {name}") }
 }
 
-/// What a grant is called where nothing is said.
-pub const USUAL: &str = "default";
-
-fn children(folder: &Path) -> Outcome<Vec<std::path::PathBuf>> {
+fn children(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
         Err(error) => return Err(error).context(|| folder.display().to_string()),
     };
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();

@@ -11,11 +11,18 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
 
 use keyrack_manifest::Word;
 use keyrack_names::{KeyName, Secret};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -25,7 +32,13 @@ use crate::exec::environment::Environment;
 use crate::sandbox;
 
 /// The longest line: a value of a mebibyte, every byte of it escaped.
-const LONGEST: u64 = 8 * 1024 * 1024;
+const LONGEST: usize = 8 * 1024 * 1024;
+/// So many values are handed in at most.
+const MOST: usize = 64;
+/// How long it may say nothing: a person may log in meanwhile, in a browser.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// How often it is looked whether it has ended: what it started may hold its stdout.
+const LOOK_AGAIN_MS: u16 = 100;
 /// What a person is shown of a question.
 const PROMPT: usize = 200;
 
@@ -36,6 +49,8 @@ pub struct Hook<'a> {
     pub name: String,
     /// The program and its arguments.
     pub command: Vec<OsString>,
+    /// Where it is run.
+    pub folder: PathBuf,
     /// What it finds in its environment.
     pub environment: Environment,
     /// What it may ask for.
@@ -91,11 +106,18 @@ impl Hook<'_> {
         let mut command = Command::new(self.command.first().cloned().unwrap_or_default());
         command.args(self.command.get(1..).unwrap_or_default());
         command.env_clear().envs(&self.environment);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).current_dir(&self.folder);
         sandbox::begin_without_keys(&mut command);
         let mut running = Running(command.spawn().context(|| self.name.clone())?);
         let made = self.converse(&mut running.0, answer)?;
-        let status = running.0.wait().context(|| self.name.clone())?;
+        let limit = Instant::now() + PATIENCE;
+        let status = loop {
+            match running.0.try_wait().context(|| self.name.clone())? {
+                Some(status) => break status,
+                None if Instant::now() > limit => return Err(self.timed_out()),
+                None => thread::sleep(Duration::from_millis(LOOK_AGAIN_MS.into())),
+            }
+        };
         match status.success() {
             true => Ok(made),
             false => Err(self.failed(&format!("ended with {status}"))),
@@ -108,11 +130,12 @@ impl Hook<'_> {
         answer: &mut dyn FnMut(&Question) -> Outcome<Option<Secret>>,
     ) -> Outcome<Vec<Made>> {
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let (Some(mut stdin), Some(stdout)) = (stdin, stdout) else {
+        let (Some(mut stdin), Some(from)) = (stdin, stdout) else {
             return Err(self.failed("has no streams"));
         };
-        let (mut stdout, mut made) = (BufReader::new(stdout), Vec::new());
-        while let Some(line) = self.line(&mut stdout)? {
+        let mut lines = Lines { from, read: Zeroizing::new(Vec::new()) };
+        let mut made: Vec<Made> = Vec::new();
+        while let Some(line) = self.line(&mut lines, child)? {
             // The line is not shown: it may hold a value.
             let said = serde_json::from_slice(&line);
             match said.map_err(|_| self.failed("said what is neither a question nor a value"))? {
@@ -130,27 +153,51 @@ impl Hook<'_> {
                     let _ = stdin.write_all(&line);
                 }
                 Said::Set { set, value, expires } => {
-                    let expires = expires.map(|when| when.parse()).transpose();
-                    let expires = expires.map_err(|_| self.failed("says no time after expires"))?;
-                    let value = Secret::new(value.into_bytes());
-                    made.push(Made { name: set, value, expires });
+                    if made.len() >= MOST {
+                        return Err(self.failed("handed in too much"));
+                    }
+                    if made.iter().any(|made| made.name == set) {
+                        return Err(self.failed(&format!("handed in {set} twice")));
+                    }
+                    made.push(self.made(set, Secret::new(value.into_bytes()), expires)?);
                 }
             }
         }
         Ok(made)
     }
 
-    /// The next line that says something.
-    fn line(&self, from: &mut impl BufRead) -> Outcome<Option<Zeroizing<Vec<u8>>>> {
+    /// What takes a value's place is one, and is not over when it comes.
+    fn made(&self, name: KeyName, value: Secret, expires: Option<String>) -> Outcome<Made> {
+        let expires: Option<When> = expires.map(|when| when.parse()).transpose().map_err(|_| {
+            self.failed(&format!("handed in {name}, and says no time after expires"))
+        })?;
+        let now = Timestamp::now();
+        match expires.is_some_and(|when| when.at(now) <= now) {
+            _ if value.is_empty() => Err(self.failed(&format!("handed in {name} without a value"))),
+            true => Err(self.failed(&format!("handed in {name}, which is over already"))),
+            false => Ok(Made { name, value, expires }),
+        }
+    }
+
+    /// The next line that says something; `None` when it says no more, also where something
+    /// that it started still holds its stdout.
+    fn line(&self, from: &mut Lines, child: &mut Child) -> Outcome<Option<Zeroizing<Vec<u8>>>> {
+        let limit = Instant::now() + PATIENCE;
         loop {
-            let mut line = Zeroizing::new(Vec::new());
-            let mut limited = from.by_ref().take(LONGEST);
-            let read = limited.read_until(b'\n', &mut line).context(|| self.name.clone())?;
-            if read as u64 == LONGEST {
+            if let Some(line) = from.line() {
+                return Ok(Some(line));
+            }
+            if from.read.len() >= LONGEST {
                 return Err(self.failed("says a line that is too long"));
             }
-            if read == 0 || !line.trim_ascii().is_empty() {
-                return Ok((read > 0).then_some(line));
+            // Looked at before its stdout, so that what it said last is read.
+            let has_ended = child.try_wait().context(|| self.name.clone())?.is_some();
+            match from.more().context(|| self.name.clone())? {
+                More::Some => {}
+                More::End => return Ok(from.rest()),
+                More::None if has_ended => return Ok(from.rest()),
+                More::None if Instant::now() > limit => return Err(self.timed_out()),
+                More::None => {}
             }
         }
     }
@@ -164,8 +211,63 @@ impl Hook<'_> {
         Ok(Question { ask, prompt })
     }
 
+    fn timed_out(&self) -> Failure {
+        let message = format!("{} said nothing for {} minutes", self.name, PATIENCE.as_secs() / 60);
+        Failure::new(Code::TimedOut, message)
+    }
+
     fn failed(&self, why: &str) -> Failure {
         Failure::new(Code::Unexpected, format!("{} {why}", self.name))
+    }
+}
+
+/// What it says, line by line.
+struct Lines {
+    from: ChildStdout,
+    read: Zeroizing<Vec<u8>>,
+}
+
+/// What came of waiting for more.
+enum More {
+    Some,
+    None,
+    End,
+}
+
+impl Lines {
+    /// The next whole line that says something.
+    fn line(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        while let Some(at) = self.read.iter().position(|byte| *byte == b'\n') {
+            let line: Zeroizing<Vec<u8>> = Zeroizing::new(self.read.drain(..=at).collect());
+            if !line.trim_ascii().is_empty() {
+                return Some(line);
+            }
+        }
+        None
+    }
+
+    /// What stands there without an end.
+    fn rest(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        let rest = std::mem::take(&mut self.read);
+        (!rest.trim_ascii().is_empty()).then_some(rest)
+    }
+
+    /// Waits a moment for more.
+    fn more(&mut self) -> std::io::Result<More> {
+        let mut wanted = [PollFd::new(self.from.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut wanted, PollTimeout::from(LOOK_AGAIN_MS))? == 0 {
+            return Ok(More::None);
+        }
+        let mut bytes = Zeroizing::new(vec![0; 64 * 1024]);
+        match self.from.read(&mut bytes) {
+            Ok(0) => Ok(More::End),
+            Ok(read) => {
+                self.read.extend_from_slice(&bytes[..read]);
+                Ok(More::Some)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(More::None),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -187,7 +289,8 @@ mod tests {
     fn hook<'a>(script: &str, asks: &'a BTreeSet<Word>) -> Hook<'a> {
         let command = ["sh", "-c", script].map(OsString::from).to_vec();
         let environment = [("PATH".into(), "/usr/bin:/bin".into())].into();
-        Hook { name: "login of github".to_owned(), command, environment, asks }
+        let folder = "/".into();
+        Hook { name: "login of github".to_owned(), command, folder, environment, asks }
     }
 
     fn run(script: &str) -> (Outcome<Vec<Made>>, Vec<String>) {
@@ -205,7 +308,7 @@ mod tests {
         let script = r#"say() { printf '%s\n' "$1"; }; say ''
             say '{"ask":"otp","prompt":"code \u001b[1mplease"}'; read -r line
             [ "$line" = '{"answer":"12\"34"}' ] || exit 3
-            say '{"set":"COOKIES","value":"a\nb","expires":"9h"}'; say '{"set":"PAT","value":""}'"#;
+            say '{"set":"COOKIES","value":"a\nb","expires":"9h"}'; say '{"set":"PAT","value":"b"}'"#;
         let (made, asked) = run(script);
         let made = made.unwrap();
         assert_eq!(asked, ["code [1mplease"]);

@@ -9,6 +9,7 @@
 //! | `granted` | which of it an owner granted |
 //! | `environment` | what a connector finds in its environment, pure |
 //! | `hook` | a declared program that asks a person and hands in new values |
+//! | `keeper` | what it left of its session, kept |
 //! | `questions` | how it asks |
 //! | `renewal` | those values, into the owner's vault |
 
@@ -18,5 +19,6 @@ pub mod environment;
 pub mod found;
 pub mod granted;
 pub mod hook;
+pub mod keeper;
 pub mod questions;
 pub mod renewal;

@@ -4,12 +4,14 @@
 use std::os::fd::RawFd;
 
 use jiff::Timestamp;
-use keyrack_manifest::{Entry, Grant, VaultName};
+use keyrack_manifest::{Digest, Entry, Grant, VaultName};
 use keyrack_names::{Ask, KeyName, Owner, Secret, Slug};
+use keyrack_protocol::message::Answer;
 
 use super::declaration::{Credential, Declaration, Program};
 use super::environment::built;
 use super::found::Found;
+use super::granted;
 use super::hook::{Hook, Made};
 use super::questions;
 use crate::cmd::set::Way;
@@ -22,7 +24,7 @@ use crate::owner::opened::Opened;
 use crate::owner::values::{self, NewValue};
 use crate::person::ui::Ui;
 use crate::policy::Policy;
-use crate::rack::push;
+use crate::rack::{access, push};
 use crate::settings::{self, Settings};
 
 /// Renews what one grant names.
@@ -36,6 +38,15 @@ pub struct Renewal<'a> {
     pub grant: &'a Grant,
     /// Where questions go instead of to the terminal.
     pub interaction: Option<RawFd>,
+}
+
+/// What has a new value.
+#[derive(Debug)]
+pub struct Renewed {
+    /// The credentials.
+    pub slugs: Vec<Slug>,
+    /// Why their old values could not be taken back from the service.
+    pub unrevoked: Option<Failure>,
 }
 
 /// A credential with a value for it.
@@ -54,7 +65,7 @@ impl Renewal<'_> {
         opened: &mut Opened,
         settings: &Settings,
         ui: &Ui,
-    ) -> Outcome<Vec<Slug>> {
+    ) -> Outcome<Renewed> {
         let declaration = self.declaration();
         let mine: Vec<&KeyName> = declaration.made_by(program).map(|(name, _)| name).collect();
         let read: Vec<&KeyName> =
@@ -83,14 +94,18 @@ impl Renewal<'_> {
             let new = made.iter().map(|made| (made.name.clone(), made.value.clone()));
             self.hook("verify", &new.collect::<Vec<Valued>>(), ui)?;
         }
-        let renewed = self.store(made, opened, settings, ui)?;
-        if is_rotation && let Err(failure) = self.hook("revoke", &old, ui) {
-            ui.warn(format!(
-                "{}: the new value counts, and the old one still does: {}",
-                self.owner, failure.message
-            ));
-        }
-        Ok(renewed)
+        let replaced = |(name, _): &Valued| made.iter().any(|made| made.name == *name);
+        let old: Vec<Valued> = old.into_iter().filter(replaced).collect();
+        let slugs = self.store(made, opened, settings, ui)?;
+        let unrevoked = is_rotation.then(|| self.hook("revoke", &old, ui)).and_then(Result::err);
+        let unrevoked = unrevoked.map(|failure| Failure {
+            message: format!(
+                "the new value counts, and the old one still does: {}",
+                failure.message
+            ),
+            ..failure
+        });
+        Ok(Renewed { slugs, unrevoked })
     }
 
     fn is_to_make(&self, mine: &[&KeyName], name: &KeyName) -> bool {
@@ -132,9 +147,12 @@ impl Renewal<'_> {
             variables.push((variable.clone(), in_variable(variable, value, hint)?));
         }
         environment::with(&mut environment, self.owner, variables);
+        // Once more, now that a person may have been waited for.
+        self.found.is_granted(self.grant)?;
         let hook = Hook {
             name: self.called(name),
             command: self.found.exec(program)?,
+            folder: self.found.folder().to_owned(),
             environment,
             asks: &program.asks,
         };
@@ -211,20 +229,52 @@ impl Renewal<'_> {
         })
     }
 
-    /// Keeps what a connector made of its own credential: in the manifest, where that opens
-    /// without a person, else as a drop.
+    /// Keeps what a connector made of a credential that it was handed as `was`, its SHA-256: in
+    /// the manifest, where that opens without a person, else as a drop.
     ///
     /// # Errors
-    /// As `set`.
-    pub fn keep(&self, name: &KeyName, value: Secret, settings: &Settings, ui: &Ui) -> Outcome {
+    /// [`Code::Conflict`] when somebody set it meanwhile; when the grant is there no more; else
+    /// as `set`.
+    pub fn keep(
+        &self,
+        name: &KeyName,
+        value: Secret,
+        was: &Digest,
+        settings: &Settings,
+        ui: &Ui,
+    ) -> Outcome {
         let (now, slug) = (Timestamp::now(), self.item(name)?.ask.best());
-        let way = Way::to(self.owner, settings, ui)?;
-        let entry = match &way {
-            Way::Manifest(opened) => self.entry(name, &slug, opened, now)?,
+        let Grant { connector, name: grant, .. } = self.grant;
+        granted::current(self.owner, connector, grant, settings)?;
+        let ask = Ask::exactly(slug.clone());
+        let held = access::get(settings, self.owner, std::slice::from_ref(&ask));
+        let held = held.ok().and_then(|mut all| all.pop());
+        if let Some(Answer::Granted { value: held, .. }) = held {
+            self.is_as_it_was(&slug, &held, was)?;
+        }
+        let mut way = Way::to(self.owner, settings, ui)?;
+        let entry = match &mut way {
+            Way::Manifest(opened) => {
+                let entry = self.entry(name, &slug, opened, now)?;
+                if opened.manifest.keys.contains_key(&slug) {
+                    let stored = values::personal(opened, settings, &slug)?;
+                    self.is_as_it_was(&slug, &stored, was)?;
+                }
+                entry
+            }
             Way::Drop(..) => self.new_entry(name, &slug, now)?,
         };
         let quiet = Ui { quiet: true, json: false, ..ui.clone() };
         way.write(Entry { updated_at: now, ..entry }, &value, settings, &quiet)
+    }
+
+    fn is_as_it_was(&self, slug: &Slug, now: &Secret, was: &Digest) -> Outcome {
+        if Digest::of(now.expose()) == *was {
+            return Ok(());
+        }
+        let connector = &self.grant.connector;
+        let message = format!("{slug} was set while {connector} ran, and stays as it was set");
+        Err(Failure::new(Code::Conflict, message))
     }
 
     /// All of it in one write of the manifest, and into the running daemon what it holds.

@@ -10,9 +10,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use keyrack_manifest::Digest;
 use keyrack_names::{KeyName, Owner, Secret, Slug};
 use nix::unistd::dup2_stdin;
-use sha2::{Digest, Sha256};
 
 use super::apart::Apart;
 use super::declared::Declared;
@@ -94,7 +94,7 @@ pub struct InFile {
     /// Where.
     pub path: PathBuf,
     /// SHA-256 of what stood in it.
-    pub was: [u8; 32],
+    pub was: Digest,
 }
 
 impl Delivery {
@@ -257,7 +257,7 @@ impl Launch<'_> {
                 }
                 Some(files) => {
                     let path = files.write(&name, &value)?;
-                    let was = Sha256::digest(value.expose()).into();
+                    let was = Digest::of(value.expose());
                     in_files.push(InFile { slug, path: path.clone(), was });
                     path.into_os_string()
                 }

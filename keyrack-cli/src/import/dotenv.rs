@@ -21,6 +21,15 @@ pub enum Unread {
     /// Another value is to be put in, or a command run.
     #[error("line {0}: {1} refers to something else by $ or `: set it by hand")]
     Refers(usize, KeyName),
+    /// The name stands there with another value, too.
+    #[error("line {0}: {1} stands there twice; the last counts")]
+    Twice(usize, KeyName),
+    /// A backslash that some readers take as it stands, and some do not.
+    #[error("line {0}: readers disagree about a backslash in {1}: set it by hand")]
+    Disputed(usize, KeyName),
+    /// A key over several lines, without quotes.
+    #[error("line {0}: {1} begins a key over several lines, without quotes: set it by hand")]
+    Key(usize, KeyName),
     /// A quote that does not end.
     #[error("line {0}: {1} begins with a quote that does not end")]
     Quote(usize, KeyName),
@@ -29,7 +38,8 @@ pub enum Unread {
     Behind(usize, KeyName),
 }
 
-/// Reads the file: each variable, or why it is not one. The last of a name counts.
+/// Reads the file: each variable, or why it is not one. The last of a name counts, and each
+/// before it that is another is told.
 pub fn parse(text: &str) -> (Vec<Variable>, Vec<Unread>) {
     let (mut variables, mut unread): (Vec<Variable>, _) = (Vec::new(), Vec::new());
     let mut rest = text.trim_start_matches('\u{feff}');
@@ -39,7 +49,12 @@ pub fn parse(text: &str) -> (Vec<Variable>, Vec<Unread>) {
         match read.said {
             None => {}
             Some(Ok(variable)) => {
-                variables.retain(|other| other.name != variable.name);
+                let same = variables.iter().position(|other| other.name == variable.name);
+                if let Some(other) = same.map(|at| variables.remove(at))
+                    && other.value != variable.value
+                {
+                    unread.push(Unread::Twice(line, variable.name.clone()));
+                }
                 variables.push(variable);
             }
             Some(Err(why)) => unread.push(why),
@@ -72,6 +87,9 @@ fn next(text: &str, line: usize) -> Read {
         Some(quote @ ('\'' | '"')) => quoted(text, start + 1, quote, name, line),
         _ => {
             let value = unquoted(&text[start..end]);
+            if value.starts_with(BEGIN) {
+                return Read { length: key(text, end), said: Some(Err(Unread::Key(line, name))) };
+            }
             let said = match refers(value) {
                 true => Err(Unread::Refers(line, name)),
                 false => Ok(Variable { name, value: Secret::from(value.as_bytes()) }),
@@ -79,6 +97,16 @@ fn next(text: &str, line: usize) -> Read {
             Read { length: end, said: Some(said) }
         }
     }
+}
+
+/// How a key in PEM begins, whose lines may look like variables.
+const BEGIN: &str = "-----BEGIN ";
+
+/// Where such a key ends: behind the line that says so, else with the file.
+fn key(text: &str, first: usize) -> usize {
+    let Some(end) = text.find("-----END ") else { return text.len() };
+    let line = text[end..].find('\n').map_or(text.len(), |at| end + at + 1);
+    line.max(first)
 }
 
 /// Whether some reader puts another value in its place, or a shell runs it.
@@ -101,7 +129,7 @@ fn unquoted(text: &str) -> &str {
 fn quoted(text: &str, start: usize, quote: char, name: KeyName, line: usize) -> Read {
     let mut value = zeroize::Zeroizing::new(String::new());
     let mut chars = text[start..].char_indices();
-    let mut is_other = false;
+    let (mut is_other, mut is_disputed) = (false, false);
     while let Some((at, c)) = chars.next() {
         match c {
             c if c == quote => {
@@ -110,6 +138,7 @@ fn quoted(text: &str, start: usize, quote: char, name: KeyName, line: usize) -> 
                 let after = text[behind..end].trim();
                 let said = match () {
                     () if is_other => Err(Unread::Refers(line, name)),
+                    () if is_disputed => Err(Unread::Disputed(line, name)),
                     () if after.is_empty() || after.starts_with('#') => {
                         Ok(Variable { name, value: Secret::from(value.as_bytes()) })
                     }
@@ -120,10 +149,8 @@ fn quoted(text: &str, start: usize, quote: char, name: KeyName, line: usize) -> 
             '\\' if quote == '"' => match chars.next().map(|(_, c)| c) {
                 Some('n') => value.push('\n'),
                 Some('r') => value.push('\r'),
-                Some('t') => value.push('\t'),
-                Some(c @ ('"' | '\\' | '$' | '`')) => value.push(c),
-                Some(c) => value.extend(['\\', c]),
-                None => {}
+                Some(c @ ('"' | '\\')) => value.push(c),
+                _ => is_disputed = true,
             },
             c => {
                 is_other |= quote == '"' && is_reference(&text[start + at..]);
@@ -131,8 +158,8 @@ fn quoted(text: &str, start: usize, quote: char, name: KeyName, line: usize) -> 
             }
         }
     }
-    let end = text.find('\n').map_or(text.len(), |at| at + 1);
-    Read { length: end, said: Some(Err(Unread::Quote(line, name))) }
+    // What follows may be its second line, and no variable.
+    Read { length: text.len(), said: Some(Err(Unread::Quote(line, name))) }
 }
 
 fn spaces(text: &str) -> usize {
@@ -160,10 +187,10 @@ mod tests {
             ("A=b#c", "b#c"),
             ("A=", ""),
             ("A='$b `c` \\n'", "$b `c` \\n"),
-            ("A=\"b\\nc \\\"d\\\" \\$e \\\\\"", "b\nc \"d\" $e \\"),
+            ("A=\"b\\nc \\\"d\\\" \\\\\"", "b\nc \"d\" \\"),
             ("A=\"two\nlines\" # comment\n", "two\nlines"),
             ("# first\n\n  A=b\r\n", "b"),
-            ("A=one\nA=two", "two"),
+            ("A=two\nA=two", "two"),
             ("\u{feff}A=b", "b"),
         ] {
             assert_eq!(values(text), [("A".to_owned(), value.to_owned())], "{text}");
@@ -172,9 +199,9 @@ mod tests {
 
     #[test]
     fn what_they_do_not_is_named_with_its_line_and_without_its_value() {
-        let text = "hunter2\nA=$hunter2\nB=\"${hunter2}\"\nC='hunter2' hunter2\nD=ok\n9=hunter2\nE=\"hunter2\n";
+        let text = "hunter2\nA=$hunter2\nB=\"${hunter2}\"\nC='hunter2' hunter2\nD=hunter2\n9=hunter2\nD=ok\n\
+            F=\"C:\\hunter2\"\nG=-----BEGIN KEY-----\nhunter2=\n-----END KEY-----\nE=\"hunter2\nhunter2=x\n";
         let (variables, unread) = parse(text);
-        assert_eq!(variables.len(), 1);
         let said: Vec<String> = unread.iter().map(ToString::to_string).collect();
         assert_eq!(
             said,
@@ -184,10 +211,14 @@ mod tests {
                 "line 3: B refers to something else by $ or `: set it by hand",
                 "line 4: something stands behind the quoted value of C",
                 "line 6 is no NAME=VALUE",
-                "line 7: E begins with a quote that does not end",
+                "line 7: D stands there twice; the last counts",
+                "line 8: readers disagree about a backslash in F: set it by hand",
+                "line 9: G begins a key over several lines, without quotes: set it by hand",
+                "line 12: E begins with a quote that does not end",
             ]
         );
-        assert!(!format!("{variables:?}{unread:?}").contains("hunter2"));
+        assert_eq!(variables.len(), 1);
+        assert!(!format!("{variables:?}{said:?}").contains("hunter2"));
     }
 
     proptest! {

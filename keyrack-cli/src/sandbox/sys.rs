@@ -186,15 +186,18 @@ pub fn begin_with_this_mask(program: &mut Command) -> nix::Result<()> {
 }
 
 /// Lets the program begin in a session without keys: no capability, and nothing of another's.
+/// It ends when this one does, however that ends.
 pub fn begin_without_keys(program: &mut Command) {
-    // SAFETY: one system call is all that is done between fork and exec.
-    unsafe {
-        program.pre_exec(|| match crate::system::sys::join_anonymous_session() {
+    let begin = || {
+        nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+        match crate::system::sys::join_anonymous_session() {
             // There is no session here that could hold anything of ours.
             Err(Errno::EPERM | Errno::ENOSYS) => Ok(()),
             begun => Ok(begun?),
-        });
-    }
+        }
+    };
+    // SAFETY: two system calls are all that is done between fork and exec.
+    unsafe { program.pre_exec(begin) };
 }
 
 /// Lets the program begin as the user that `become_user` becomes, which may make system calls

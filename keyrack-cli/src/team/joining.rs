@@ -56,7 +56,8 @@ pub fn join_default(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
 /// # Errors
 /// [`Code::Conflict`] when somebody is, or was, there under its handle: with a flag that helps.
 pub fn may_join_default(owner: &Owner, handle: &Owner, settings: &Settings) -> Outcome {
-    let Some(default) = default_vault::read(settings)? else { return Ok(()) };
+    // One that cannot be told is told of when the owner is to join: it keeps nobody from being.
+    let Ok(Some(default)) = default_vault::read(settings) else { return Ok(()) };
     let Some((mut host, shelf)) = host(&default, owner, settings) else { return Ok(()) };
     let Ok(vault) = shelf.open(&mut host, settings) else { return Ok(()) };
     newcomer::by_name(vault.state(), handle, &shelf.place).map_err(|failure| {

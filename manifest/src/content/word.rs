@@ -115,6 +115,11 @@ impl Word {
         Self("env".to_owned())
     }
 
+    /// `default`: what is called so where nobody said what it is called.
+    pub fn usual() -> Self {
+        Self("default".to_owned())
+    }
+
     /// `user`: typed or piped in by whoever ran the command.
     pub fn user() -> Self {
         Self("user".to_owned())

@@ -1,7 +1,7 @@
 //! `keyrack connector disclose`: for a person, what a connector accesses, of which class, and
 //! who else is handed it.
 
-use keyrack_names::{KeyName, Owner};
+use keyrack_names::KeyName;
 use serde::Serialize;
 
 use crate::args::ConnectorDisclose;
@@ -123,9 +123,4 @@ impl<'a> Disclosed<'a> {
             programs: programs.collect(),
         }
     }
-}
-
-/// What a person agrees to.
-pub fn question(owner: &Owner, declaration: &Declaration) -> String {
-    format!("let {} have this of {owner}?", declaration.connector)
 }

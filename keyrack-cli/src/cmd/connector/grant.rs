@@ -32,7 +32,7 @@ pub fn run(args: &ConnectorGrant, settings: &Settings, ui: &Ui) -> Outcome {
     let choice = Choice { args, owner, found: &found, has: &has };
     let credentials = if args.keys.is_empty() { choice.all()? } else { choice.named()? };
     let programs = found.programs()?;
-    let (id, name) = (&declaration.connector, args.which.name()?);
+    let (id, name) = (&declaration.connector, args.which.name());
     let names: Vec<&str> = credentials.keys().map(KeyName::as_str).collect();
     let ends = until.map(|until| format!(", until {until}")).unwrap_or_default();
     let words = format!("{} of {owner}{}{ends}", names.join(", "), granted::called(&name));
@@ -43,8 +43,10 @@ pub fn run(args: &ConnectorGrant, settings: &Settings, ui: &Ui) -> Outcome {
         return ui.would(format!("{id} would be granted {words}"), object);
     }
     if args.keys.is_empty() {
-        super::disclose::lines(declaration).iter().for_each(|line| ui.say(line));
-        if !ui.asker.agrees(&super::disclose::question(owner, declaration))? {
+        // Part of the question: whoever agrees has seen it, whatever else is quiet.
+        let lines = super::disclose::lines(declaration).join("\n");
+        let question = format!("{lines}\nlet {id} have this of {owner}?");
+        if !ui.asker.agrees(&question)? {
             return Err(Failure::new(Code::NeedsPerson, "nothing was granted"));
         }
     }
@@ -55,6 +57,7 @@ pub fn run(args: &ConnectorGrant, settings: &Settings, ui: &Ui) -> Outcome {
         connector: id.clone(),
         name,
         declaration: declaration.digest,
+        repository: found.repository(),
         programs,
         credentials,
         granted_at: now,
@@ -106,6 +109,9 @@ impl Choice<'_> {
                 Failure::new(Code::Absent, message)
             })?;
             let slug = self.slug(name, credential, slug.as_ref())?;
+            if all.contains_key(name) {
+                return Err(Failure::new(Code::Usage, format!("--keys names {name} twice")));
+            }
             self.add(&mut all, name, slug)?;
         }
         Ok(all)

@@ -31,9 +31,9 @@ pub fn run(settings: &Settings, ui: &Ui) -> Outcome {
     }
     let now = Timestamp::now();
     let mut rows: Vec<Row> = grants.iter().map(|grant| row(grant, settings, now)).collect();
-    let is_granted =
+    let is_only_declared =
         |found: &&Found| !grants.iter().any(|grant| grant.connector == found.declaration.connector);
-    rows.extend(declared.iter().filter(is_granted).map(|found| Row {
+    rows.extend(declared.iter().filter(is_only_declared).map(|found| Row {
         connector: found.declaration.connector.to_string(),
         grant: None,
         credentials: found.declaration.credentials.keys().map(ToString::to_string).collect(),

@@ -3,8 +3,7 @@
 use keyrack_manifest::Word;
 
 use crate::args::{ConnectorAct, OneGrant};
-use crate::connector::granted::USUAL;
-use crate::error::{Code, ExitStatus, Failure, Outcome};
+use crate::error::{ExitStatus, Outcome};
 use crate::person::ui::Ui;
 use crate::settings::Settings;
 
@@ -30,23 +29,12 @@ pub fn run(act: &ConnectorAct, settings: &Settings, ui: &Ui) -> Outcome<ExitStat
 
 impl OneGrant {
     /// What the grant is called.
-    ///
-    /// # Errors
-    /// Never: the usual name is one.
-    pub fn name(&self) -> Outcome<Word> {
+    pub fn name(&self) -> Word {
         grant_name(self.grant.as_ref())
     }
 }
 
 /// What a grant is called where a flag may say so.
-///
-/// # Errors
-/// Never: the usual name is one.
-pub fn grant_name(flag: Option<&Word>) -> Outcome<Word> {
-    let usual = || {
-        USUAL
-            .parse()
-            .map_err(|e: keyrack_manifest::WordError| Failure::new(Code::Unexpected, e.to_string()))
-    };
-    flag.cloned().map_or_else(usual, Ok)
+pub fn grant_name(flag: Option<&Word>) -> Word {
+    flag.cloned().unwrap_or_else(Word::usual)
 }

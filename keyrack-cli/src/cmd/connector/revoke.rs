@@ -8,7 +8,7 @@ use crate::settings::Settings;
 
 /// Runs `keyrack connector revoke`.
 pub fn run(args: &ConnectorRevoke, settings: &Settings, ui: &Ui) -> Outcome {
-    let (owner, id, name) = (settings.owner()?, &args.which.id, args.which.name()?);
+    let (owner, id, name) = (settings.owner()?, &args.which.id, args.which.name());
     let object =
         serde_json::json!({ "owner": owner, "connector": id, "grant": name, "revoked": true });
     let called = granted::called(&name);

@@ -2,21 +2,21 @@
 //! environment that is built and not inherited. A session that is missing is made first, by
 //! the helper that the declaration names; one that the connector changed is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use keyrack_manifest::{Class, Grant};
-use keyrack_names::{Ask, KeyName, Slug};
-use sha2::{Digest, Sha256};
+use keyrack_manifest::{Class, Digest, Grant, atomic};
+use keyrack_names::{Ask, KeyName, Secret, Slug};
+use zeroize::Zeroizing;
 
 use crate::args::ConnectorRun;
-use crate::bounded;
 use crate::connector::declaration::{Credential, Form};
 use crate::connector::environment::built;
 use crate::connector::found::{self, Found};
 use crate::connector::granted;
+use crate::connector::keeper::{Keeper, Left};
 use crate::connector::renewal::Renewal;
-use crate::error::{Code, Context, ExitStatus, Failure, Outcome};
+use crate::error::{Code, ExitStatus, Failure, Outcome};
 use crate::exec::declared::Declared;
 use crate::exec::launch::{self, Delivery, InFile, Launch, Place};
 use crate::owner::{opened, values};
@@ -24,11 +24,13 @@ use crate::person::ui::Ui;
 use crate::policy::Policy;
 use crate::rack::{access, answer};
 use crate::settings::{self, Settings};
+use crate::system::sys;
 
 /// Runs `keyrack connector run`.
 pub fn run(args: &ConnectorRun, settings: &Settings, ui: &Ui) -> Outcome<ExitStatus> {
     let owner = settings.owner()?;
-    let grant = granted::current(owner, &args.which.id, &args.which.name()?, settings)?;
+    args.interaction_fd.iter().for_each(|fd| sys::keep_from_programs(*fd));
+    let grant = granted::current(owner, &args.which.id, &args.which.name(), settings)?;
     let found = found::granted(&grant, settings)?;
     let renewal = Renewal { owner, found: &found, grant: &grant, interaction: args.interaction_fd };
     let given = given(&found, &grant)?;
@@ -61,15 +63,12 @@ pub fn run(args: &ConnectorRun, settings: &Settings, ui: &Ui) -> Outcome<ExitSta
         format: None,
         as_files: format!("declare it with {{ as: file }} in {}", found.path.display()),
     };
-    if keeps && args.isolation.isolate.is_some() {
-        ui.say("in a sandbox, what the connector changes in its session is not kept");
-    }
-    let stays = keeps && !args.broker && args.isolation.isolate.is_none();
+    let stays = keeps && !args.broker;
+    let keeper = stays.then(|| Keeper::begin(&renewal, settings, ui)).transpose()?;
     let ended = launch.run(owner, stays, settings, ui)?;
-    if stays {
-        for file in &ended.given {
-            keep(file, &given, &renewal, settings, ui)?;
-        }
+    if let Some(keeper) = keeper {
+        let left = ended.given.iter().filter_map(|file| left(file, &given, ui));
+        keeper.keep(&left.collect::<Vec<_>>());
     }
     Ok(ended.status)
 }
@@ -101,49 +100,42 @@ fn given<'a>(found: &'a Found, grant: &Grant) -> Outcome<BTreeMap<KeyName, Given
     Ok(given)
 }
 
-/// Has made first what is not there.
+/// Has made first what is not there, or has run out. What is optional is done without.
 fn make_missing(
     renewal: &Renewal<'_>,
     given: &BTreeMap<KeyName, Given<'_>>,
     settings: &Settings,
     ui: &Ui,
 ) -> Outcome {
-    let helpers = missing(renewal, given, settings)?;
-    if helpers.is_empty() {
+    let owner = renewal.owner;
+    let is_held = |one: &Given<'_>| {
+        let ask = Ask::exactly(one.slug.clone());
+        let held = access::get(settings, owner, std::slice::from_ref(&ask));
+        let held = held.ok().and_then(|mut all| all.pop());
+        held.is_some_and(|held| answer::granted(owner, &ask, held).is_ok())
+    };
+    let renewed = given.values().filter(|one| one.credential.refresh.is_some() && !is_held(one));
+    let renewed: Vec<&Given<'_>> = renewed.collect();
+    if renewed.is_empty() {
         return Ok(());
     }
-    let owner = renewal.owner;
+    // What is only locked is there: the manifest says so.
     let mut opened = opened::open(settings, ui, owner)?;
-    for helper in &helpers {
-        let renewed = renewal.by(helper, &mut opened, settings, ui)?;
-        renewed.iter().for_each(|slug| ui.say(format!("{owner}: {slug} is new")));
-    }
-    Ok(())
-}
-
-/// The helpers that have to make something first, because it is not there or has run out.
-fn missing(
-    renewal: &Renewal<'_>,
-    given: &BTreeMap<KeyName, Given<'_>>,
-    settings: &Settings,
-) -> Outcome<Vec<String>> {
-    let renewable = given.values().filter_map(|one| Some((one, one.credential.refresh.as_ref()?)));
-    let mut helpers = Vec::new();
-    for (one, helper) in renewable {
-        let ask = Ask::exactly(one.slug.clone());
-        let held = access::get(settings, renewal.owner, std::slice::from_ref(&ask));
-        let held = held.ok().and_then(|mut all| all.pop());
-        let is_held = held.is_some_and(|held| answer::granted(renewal.owner, &ask, held).is_ok());
-        let is_there = || {
-            let manifest = opened::manifest_without_person(settings, renewal.owner)?;
-            let entry = manifest.keys.get(&one.slug)?;
-            Some(entry.expires_at.is_none_or(|end| end > Timestamp::now()))
-        };
-        if !is_held && is_there() != Some(true) && !helpers.contains(&helper.to_string()) {
-            helpers.push(helper.to_string());
+    let mut done = BTreeSet::new();
+    for Given { slug, credential, .. } in renewed {
+        let Some(helper) = &credential.refresh else { continue };
+        let entry = opened.manifest.keys.get(slug);
+        let lasts = entry.is_some_and(|e| e.expires_at.is_none_or(|end| end > Timestamp::now()));
+        if lasts || !done.insert(helper) {
+            continue;
+        }
+        match renewal.by(helper.as_str(), &mut opened, settings, ui) {
+            Ok(new) => new.slugs.iter().for_each(|slug| ui.say(format!("{owner}: {slug} is new"))),
+            Err(failure) if credential.optional => ui.warn(failure.message),
+            Err(failure) => return Err(failure),
         }
     }
-    Ok(helpers)
+    Ok(())
 }
 
 /// Whether what the connector leaves in its file is its next session.
@@ -151,28 +143,17 @@ fn keeps(credential: &Credential) -> bool {
     credential.class == Class::Session && credential.form == Form::File
 }
 
-/// Keeps what the connector left in a file, where it changed it.
-fn keep(
-    file: &InFile,
-    given: &BTreeMap<KeyName, Given<'_>>,
-    renewal: &Renewal<'_>,
-    settings: &Settings,
-    ui: &Ui,
-) -> Outcome {
-    let Some((name, _)) =
-        given.iter().find(|(_, one)| one.slug == file.slug && keeps(one.credential))
-    else {
-        return Ok(());
+/// What the connector left in the file of a session, where it changed it.
+fn left(file: &InFile, given: &BTreeMap<KeyName, Given<'_>>, ui: &Ui) -> Option<Left> {
+    let (name, _) = given.iter().find(|(_, one)| one.slug == file.slug && keeps(one.credential))?;
+    let mut bytes = match atomic::read_shared(&file.path, values::LONGEST as u64) {
+        Ok(bytes) => Zeroizing::new(bytes?),
+        Err(error) => {
+            ui.warn(format!("{name} is not kept as the connector left it: {}", error.source));
+            return None;
+        }
     };
-    let doing = || format!("{name}, as the connector left it");
-    let left = std::fs::File::open(&file.path).context(doing)?;
-    let mut left = bounded::bytes(left, values::LONGEST as u64, &doing())?;
-    let is_as_it_was = <[u8; 32]>::from(Sha256::digest(&*left)) == file.was;
-    if is_as_it_was || left.is_empty() {
-        return Ok(());
-    }
-    let value = keyrack_names::Secret::new(std::mem::take(&mut *left));
-    renewal.keep(name, value, settings, ui)?;
-    ui.say(format!("{}: {} is kept as the connector left it", renewal.owner, file.slug));
-    Ok(())
+    let is_new = !bytes.is_empty() && Digest::of(&bytes) != file.was;
+    let value = Secret::new(std::mem::take(&mut *bytes));
+    is_new.then(|| Left { name: name.clone(), was: file.was, value })
 }
