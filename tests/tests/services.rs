@@ -30,7 +30,7 @@ fn systemd_understands_the_units() {
     need!("systemd-analyze");
     let rack = Rack::new();
     let names = install(&rack);
-    assert_eq!(names.len(), 5, "{names:?}");
+    assert_eq!(names.len(), 7, "{names:?}");
     let names = names.join(" ");
     let verify = format!(
         "mkdir -m 0700 ../runtime; export XDG_RUNTIME_DIR=$PWD/../runtime
