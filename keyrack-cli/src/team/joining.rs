@@ -54,7 +54,7 @@ pub fn join_default(owner: &Owner, settings: &Settings, ui: &Ui) -> Outcome {
 /// Whether an owner that is to be made can join the default vault, before it is made.
 ///
 /// # Errors
-/// [`Code::Conflict`] when somebody is, or was, there under its handle: with a flag that helps.
+/// [`Code::Conflict`](crate::error::Code::Conflict) when somebody is, or was, there under its handle: with a flag that helps.
 pub fn may_join_default(owner: &Owner, handle: &Owner, settings: &Settings) -> Outcome {
     // One that cannot be told is told of when the owner is to join: it keeps nobody from being.
     let Ok(Some(default)) = default_vault::read(settings) else { return Ok(()) };
