@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""As much of a Bitwarden server as `rbw` needs to log in and fetch a vault with one entry, so
-that its agent can be measured: tests/benches/bitwarden.py PORT. The vault is made up anew and
+"""As much of a Bitwarden server as `rbw` needs to log in and fetch a vault with as many entries as
+an owner of the bench has, so that its agent can be measured: tests/benches/bitwarden.py PORT. The vault is made up anew and
 sealed as Bitwarden's is; AES comes from openssl. Nothing of it is for keeping anything.
 """
 import base64
@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 EMAIL, PASSWORD, ROUNDS = "bench@example.org", b"master", 100_000
+ENTRIES = 20
 
 
 def hkdf_expand(key, info):
@@ -36,13 +37,16 @@ def answers():
     make = ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-outform", "DER"]
     private = seal(subprocess.run(make, capture_output=True, check=True).stdout, keys)
     login = {"username": seal(b"bench", keys), "password": seal(b"value-1", keys), "totp": None, "uris": None}
-    entry = {"id": "00000000-0000-0000-0000-000000000001", "name": seal(b"one", keys), "login": login, "reprompt": 0}
+    entries = [
+        {"id": f"00000000-0000-0000-0000-{n:012}", "name": seal(f"K{n}".encode(), keys), "login": login, "reprompt": 0}
+        for n in range(1, ENTRIES + 1)
+    ]
     key = seal(keys, stretched)
     return {
         "/prelogin": {"kdf": 0, "kdfIterations": ROUNDS},
         "/connect/token": {"access_token": "a", "refresh_token": "r", "key": key},
         "/sync": {
-            "ciphers": [entry],
+            "ciphers": entries,
             "folders": [],
             "profile": {"key": key, "privateKey": private, "organizations": []},
         },
