@@ -86,13 +86,11 @@ fn a_session_that_the_connector_changed_is_kept() {
     };
     run("", "cat $COOKIES; printf after >$COOKIES; exit 7").code(7).stdout("before");
     assert_eq!(stored(), "after");
-    let ends = rack.sh("keyrack list --for bot --json").ok().text();
-    assert!(
-        !ends.contains(
-            r#""expiresAt":null,"maxDuration":null,"obtainedVia":"user","slug":"@all.all.COOKIES""#
-        ),
-        "{ends}"
-    );
+    // Its end stays, too.
+    let listed = rack.sh("keyrack list --for bot --json").ok().json();
+    let keys = listed["keys"].as_array().expect("keys").clone();
+    let kept = keys.iter().find(|key| key["slug"] == "@all.all.COOKIES").expect("it is there");
+    assert!(kept["expiresAt"].is_string(), "{listed}");
     run("", ":").ok();
     run("", ": >$COOKIES").ok();
     assert_eq!(stored(), "after");
@@ -125,10 +123,14 @@ fn a_grant_is_for_one_text_of_one_owner_and_ends() {
     // Under another name it is not what was granted there.
     std::fs::copy(&file, grants.join("bot/github/more.grant")).expect("a copy");
     rack.sh("keyrack connector run github --for bot --grant more -- true").code(12);
+    rack.sh("keyrack connector grant github --for bot --grant more --keys PAT").ok();
     rack.write("work/connectors/github.yml", GITHUB.replace("./bin/login", "./bin/evil"));
     let changed = run("bot");
     changed.code(11);
     assert!(changed.errors().contains("says something else than when bot granted it"), "{changed}");
+    let named = rack.sh("keyrack connector run github --for bot --grant more -- true");
+    named.code(11);
+    assert!(named.errors().contains("connector grant github --for bot --grant more\n"), "{named}");
     rack.write("work/connectors/github.yml", GITHUB);
     // A helper of the repository is the one that was there, too.
     program(&rack, "login", "echo $PASSWORD >stolen");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use keyrack_manifest::{Digest, Grant, Word, atomic};
 
 use super::declaration::{Declaration, Program};
+use super::granted;
 use crate::error::{Code, Failure, Outcome};
 use crate::project;
 use crate::settings::Settings;
@@ -150,7 +151,10 @@ fn other(grant: &Grant, what: &str) -> Failure {
     let (owner, connector) = (&grant.owner, &grant.connector);
     Failure::new(Code::Conflict, format!("{what} than when {owner} granted it"))
         .hint(format!("keyrack connector disclose {connector} --for {owner}"))
-        .hint(format!("keyrack connector grant {connector} --for {owner}"))
+        .hint(format!(
+            "keyrack connector grant {connector} --for {owner}{}",
+            granted::flag(&grant.name)
+        ))
 }
 
 /// All declarations that are found from here, the nearest of each connector, by id.

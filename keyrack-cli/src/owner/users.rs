@@ -157,8 +157,8 @@ fn find(name: &str) -> Outcome<Account> {
 
 /// Runs this very command as `user`, and gives its status. Root's own terminal is nothing for
 /// another user, not even our own command's: who takes that over while it starts would type
-/// into root's shell. Nor is what root has open. Where there is none, and this process is not `needed` afterwards, the
-/// command takes its place.
+/// into root's shell. Nor is what root has open. Where there is no terminal, and this process
+/// is not `needed` afterwards, the command takes its place.
 fn run(user: &Account, owner: &Owner, needed: bool, passphrase_fd: Option<RawFd>) -> Outcome<u8> {
     let doing = || "finding the keyrack command itself".to_owned();
     let program = std::env::current_exe().context(doing)?;
